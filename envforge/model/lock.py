@@ -1,0 +1,125 @@
+"""The lock as a value: what was resolved, for every target, with the files to install.
+
+The file itself is read and written by :mod:`envforge.lock`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from envforge.model.target import Target
+
+PROJECT_GROUP = "project"
+"""The group of ``project.dependencies``. Extras are ``extra:NAME``, dependency groups ``group:NAME``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedIndex:
+    """An index that files of the lock came from, without credentials."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedFile:
+    """A file to install.
+
+    Args:
+        url: absolute, without credentials.
+        sha256: lower-case hex, always there.
+        size_bytes: None where the index does not tell.
+        targets: labels of the targets (``LockedTarget.id``) that install this file, sorted.
+    """
+
+    url: str
+    sha256: str
+    size_bytes: int | None = None
+    targets: tuple[str, ...] = ()
+
+    @property
+    def filename(self) -> str:
+        from urllib.parse import unquote
+
+        return unquote(self.url.rsplit("/", 1)[-1])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedPackage:
+    """One version of one project.
+
+    Args:
+        id: ``name``, or ``name@version`` where targets need different versions.
+        name: normalized.
+        version: canonical PEP 440.
+        index: name of a :class:`LockedIndex`.
+        requires: requirement texts that hold for at least one target, sorted.
+        requires_python: specifier, ``""`` for any.
+        files: sorted by filename.
+    """
+
+    id: str
+    name: str
+    version: str
+    index: str
+    requires: tuple[str, ...] = ()
+    requires_python: str = ""
+    files: tuple[LockedFile, ...] = ()
+
+    def file_for(self, target_id: str) -> LockedFile:
+        """The file that a target installs; KeyError if the package is not for it."""
+        for file in self.files:
+            if target_id in file.targets:
+                return file
+        raise KeyError(f"{self.id} has no file for {target_id}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedTarget:
+    """The answer for one target.
+
+    Args:
+        target: what was resolved for.
+        groups: group (see :data:`PROJECT_GROUP`) → ids of all packages that it reaches, sorted.
+    """
+
+    target: Target
+    groups: Mapping[str, tuple[str, ...]]
+
+    @property
+    def id(self) -> str:
+        """``linux-64`` (a later format adds the variant)."""
+        return self.target.platform
+
+    def package_ids(self, groups: Iterable[str]) -> list[str]:
+        """Sorted ids of what the groups reach together; KeyError names a group that is not locked."""
+        return sorted({package_id for group in groups for package_id in self.groups[group]})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """Everything that ``envforge.lock`` says.
+
+    Args:
+        inputs: digest of the manifest's resolution inputs (``sha256:…``).
+        exclude_newer: instant before which files had to be uploaded, ``""`` for no limit.
+        indexes: in order of name.
+        targets: in the manifest's order of platforms.
+        packages: id → package, sorted by id.
+    """
+
+    inputs: str
+    exclude_newer: str = ""
+    indexes: tuple[LockedIndex, ...] = ()
+    targets: tuple[LockedTarget, ...] = ()
+    packages: Mapping[str, LockedPackage]
+
+    def target_for(self, platform: str) -> LockedTarget | None:
+        """The target of a platform, None if it is not locked."""
+        return next((target for target in self.targets if target.target.platform == platform), None)
+
+    def preferences(self) -> Iterator[tuple[str, str]]:
+        """(name, version) of everything locked, to be kept by the next resolution."""
+        for package in self.packages.values():
+            yield package.name, package.version

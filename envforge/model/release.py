@@ -1,0 +1,134 @@
+"""What an index knows: files, and the metadata inside them.
+
+Standards: PEP 427 and the binary distribution format (wheel names), PEP 625 (sdist names),
+PEP 592 (yanked), PEP 700 (size, upload time), core metadata 2.x.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from envforge.model.requirement import Requirement
+
+SDIST_SUFFIXES = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexFile:
+    """One released file as an index lists it.
+
+    Args:
+        filename: basename, percent-decoded.
+        url: absolute, without fragment and without credentials.
+        index: name of the index (``pypi``) that listed it.
+        sha256: lower-case hex, ``""`` where the index gives none.
+        size_bytes: where the index tells (PEP 700), else None.
+        requires_python: specifier, ``""`` for any.
+        yanked: reason, ``""`` for yanked without one, None for not yanked.
+        upload_time: ISO 8601 UTC, ``""`` where the index gives none.
+        has_metadata: the index advertises ``url + ".metadata"`` (PEP 658/714).
+        metadata_sha256: its digest where advertised, else ``""``.
+    """
+
+    filename: str
+    url: str
+    index: str
+    sha256: str = ""
+    size_bytes: int | None = None
+    requires_python: str = ""
+    yanked: str | None = None
+    upload_time: str = ""
+    has_metadata: bool = False
+    metadata_sha256: str = ""
+
+    @property
+    def is_wheel(self) -> bool:
+        return self.filename.endswith(".whl")
+
+
+def wheel_tags(filename: str) -> tuple[str, ...]:
+    """Every tag of a wheel's name, expanded: ``x-1-py2.py3-none-any.whl`` has two.
+
+    Raises:
+        ValueError: the name has not five or six parts.
+    """
+    parts = filename.removesuffix(".whl").split("-")
+    if len(parts) not in (5, 6):
+        raise ValueError(f"not a wheel's name: {filename}")
+    pythons, abis, platforms = (part.split(".") for part in parts[-3:])
+    return tuple(f"{python}-{abi}-{platform}" for python in pythons for abi in abis for platform in platforms)
+
+
+def wheel_rank(filename: str, ranks: Mapping[str, int]) -> int | None:
+    """How well a wheel fits a target (0 best), None if not at all. ``ranks``: ``wheel_tag_ranks(target)``."""
+    found = [ranks[tag] for tag in wheel_tags(filename) if tag in ranks]
+    return min(found, default=None)
+
+
+def wheel_build_number(filename: str) -> tuple[int, str]:
+    """The optional build tag as a sort key: the higher one wins between equal tags."""
+    parts = filename.removesuffix(".whl").split("-")
+    if len(parts) != 6:
+        return (-1, "")
+    digits = len(parts[2]) - len(parts[2].lstrip("0123456789"))
+    return (int(parts[2][:digits] or -1), parts[2][digits:])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoreMetadata:
+    """The part of a distribution's metadata that a resolution needs.
+
+    Args:
+        name: as the distribution spells it.
+        version: as the distribution spells it.
+        requires_python: specifier, ``""`` for any.
+        requires: ``Requires-Dist``, parsed; extras stand in the markers.
+        provides_extra: normalized names.
+    """
+
+    name: str
+    version: str
+    requires_python: str = ""
+    requires: tuple[Requirement, ...] = ()
+    provides_extra: frozenset[str] = frozenset()
+
+
+class ProjectPage(Protocol):
+    """What one index has of one project. Versions are canonical PEP 440 texts, newest first."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def index(self) -> str: ...
+
+    @property
+    def versions(self) -> Sequence[str]: ...
+
+    def files(self, version: str) -> Sequence[IndexFile]:
+        """The files of a version. Cheap: what is not asked for is not decoded."""
+        ...
+
+
+class PackageSource(Protocol):
+    """Where the resolver gets facts. Both calls may block on the network; both remember."""
+
+    def page(self, name: str) -> ProjectPage:
+        """All releases of a project.
+
+        Raises:
+            UnknownPackageError: no index that may be asked has it.
+            NetworkError: an index that had to be asked did not answer.
+        """
+        ...
+
+    def metadata(self, file: IndexFile) -> CoreMetadata:
+        """The metadata of a release, read from this file by the cheapest way.
+
+        Raises:
+            MetadataError: it has none that can be used.
+            NetworkError: it cannot be had.
+        """
+        ...

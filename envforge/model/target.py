@@ -1,0 +1,201 @@
+"""Targets: what is resolved for, as against the host that does the resolving.
+
+A target is a platform (a conda subdir such as ``linux-64``), a Python and what the system may be
+assumed to have. Markers and wheel tags are evaluated for it, never for the machine that locks.
+
+Standards: PEP 425 (tags), PEP 600 (manylinux), PEP 508 (marker environment).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from envforge.errors import ManifestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from packaging.markers import Marker
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """One conda subdir in PyPI's words."""
+
+    subdir: str
+    sys_platform: str
+    platform_machine: str
+    wheel_arch: str
+
+    @property
+    def os_name(self) -> str:
+        return "nt" if self.sys_platform == "win32" else "posix"
+
+    @property
+    def platform_system(self) -> str:
+        return {"linux": "Linux", "darwin": "Darwin", "win32": "Windows"}[self.sys_platform]
+
+
+PLATFORMS = {
+    platform.subdir: platform
+    for platform in (
+        Platform("linux-64", "linux", "x86_64", "x86_64"),
+        Platform("linux-aarch64", "linux", "aarch64", "aarch64"),
+        Platform("linux-ppc64le", "linux", "ppc64le", "ppc64le"),
+        Platform("osx-64", "darwin", "x86_64", "x86_64"),
+        Platform("osx-arm64", "darwin", "arm64", "arm64"),
+        Platform("win-64", "win32", "AMD64", "win_amd64"),
+        Platform("win-arm64", "win32", "ARM64", "win_arm64"),
+    )
+}
+DEFAULT_PLATFORMS = ("linux-64", "linux-aarch64", "osx-arm64", "win-64")
+
+
+@dataclass(frozen=True, slots=True)
+class SystemAssumptions:
+    """The oldest system that a target's environment must run on: (major, minor) versions."""
+
+    glibc: tuple[int, int] = (2, 28)
+    macos: tuple[int, int] = (13, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What one resolution is for.
+
+    Args:
+        platform: conda subdir, a key of :data:`PLATFORMS`.
+        python: ``3.12`` (any patch) or ``3.12.4``.
+        system: what the platform may be assumed to have.
+    """
+
+    platform: str
+    python: str
+    system: SystemAssumptions = SystemAssumptions()
+
+    def __post_init__(self) -> None:
+        if self.platform not in PLATFORMS:
+            raise ManifestError(
+                f"unknown platform {self.platform!r}", hints=[f"known platforms: {', '.join(PLATFORMS)}"]
+            )
+
+    @property
+    def label(self) -> str:
+        """``linux-64 · Python 3.12``, for people."""
+        return f"{self.platform} · Python {self.python}"
+
+    @property
+    def python_minor(self) -> str:
+        """``3.12``, also for a target that names a patch."""
+        return ".".join(self.python.split(".")[:2])
+
+    @property
+    def python_full(self) -> str:
+        """The patch version that markers see.
+
+        A target that names a minor only is evaluated at its first patch: conditions such as
+        ``python_full_version < "3.11.3"`` then hold, so that a backport is locked that some hosts
+        do not need, rather than missed on hosts that do.
+        """
+        return self.python if self.python.count(".") == 2 else f"{self.python}.0"
+
+
+@cache
+def marker_environment(target: Target) -> Mapping[str, str]:
+    """The PEP 508 marker variables of a target, ``extra`` excluded.
+
+    ``platform_release`` and ``platform_version`` are empty: a lock cannot know a kernel.
+    """
+    platform = PLATFORMS[target.platform]
+    return {
+        "implementation_name": "cpython",
+        "implementation_version": target.python_full,
+        "os_name": platform.os_name,
+        "platform_machine": platform.platform_machine,
+        "platform_python_implementation": "CPython",
+        "platform_release": "",
+        "platform_system": platform.platform_system,
+        "platform_version": "",
+        "python_full_version": target.python_full,
+        "python_version": target.python_minor,
+        "sys_platform": platform.sys_platform,
+    }
+
+
+@cache
+def _parse_marker(text: str) -> Marker:
+    from packaging.markers import Marker
+
+    return Marker(text)
+
+
+@cache
+def marker_holds(marker: str, target: Target, extra: str = "") -> bool:
+    """Whether a canonical marker holds for a target, with one extra (or none) asked for."""
+    if not marker:
+        return True
+    environment: dict[str, Any] = {**marker_environment(target), "extra": extra}
+    return _parse_marker(marker).evaluate(environment)
+
+
+@cache
+def python_admitted(requires_python: str, target: Target) -> bool:
+    """Whether a ``Requires-Python`` admits the target.
+
+    A target that names a minor only is admitted if any of its patches is: ``>=3.11.4`` is no reason
+    to refuse Python 3.11. The host's own patch is checked when the environment is made.
+    """
+    from envforge.model.requirement import parse_specifier
+
+    if not requires_python:
+        return True
+    try:
+        specifier = parse_specifier(requires_python)
+    except Exception:  # released files with a broken Requires-Python exist; pip ignores it too
+        return True
+    if target.python.count(".") == 2:
+        return specifier.contains(target.python, prereleases=True)
+    return any(specifier.contains(f"{target.python}.{patch}", prereleases=True) for patch in (0, 5, 20, 99))
+
+
+@cache
+def wheel_tag_ranks(target: Target) -> Mapping[str, int]:
+    """Every wheel tag the target can use, as ``cp312-cp312-manylinux_2_28_x86_64`` → rank, 0 best."""
+    from packaging import tags
+
+    major, minor = (int(part) for part in target.python_minor.split("."))
+    platforms = list(_platform_tags(target))
+    ranks: dict[str, int] = {}
+    interpreter = f"cp{major}{minor}"
+    for tag in tags.cpython_tags((major, minor), [interpreter], platforms):
+        ranks.setdefault(str(tag), len(ranks))
+    for tag in tags.compatible_tags((major, minor), interpreter, platforms):
+        ranks.setdefault(str(tag), len(ranks))
+    return ranks
+
+
+def _platform_tags(target: Target) -> Iterator[str]:
+    """The platform tags of a target, best first."""
+    from packaging import tags
+
+    platform = PLATFORMS[target.platform]
+    if platform.sys_platform == "linux":
+        yield from _manylinux_tags(target.system.glibc, platform.wheel_arch)
+        yield f"linux_{platform.wheel_arch}"
+    elif platform.sys_platform == "darwin":
+        yield from tags.mac_platforms(target.system.macos, platform.wheel_arch)
+    else:
+        yield platform.wheel_arch
+
+
+def _manylinux_tags(glibc: tuple[int, int], arch: str) -> Iterator[str]:
+    """``manylinux_2_N`` downwards with the legacy names beside their equals (PEP 600)."""
+    legacy = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
+    oldest = 5 if arch == "x86_64" else 17
+    major, newest = glibc
+    for minor in range(newest, oldest - 1, -1):
+        yield f"manylinux_{major}_{minor}_{arch}"
+        if minor in legacy:
+            yield f"{legacy[minor]}_{arch}"

@@ -121,7 +121,7 @@ class BuildError(EnvforgeError):
     code = "build"
 
 
-class EnvironmentFault(EnvforgeError):
+class GenerationError(EnvforgeError):
     """A generation cannot be made, is damaged, or is not envforge's."""
 
     code = "environment"

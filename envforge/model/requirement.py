@@ -118,5 +118,5 @@ def parse_version(text: str) -> Version:
 
 @cache
 def specifier_admits(specifier: str, version: str) -> bool:
-    """Whether ``version`` meets ``specifier``, pre-releases included (who may have them is asked elsewhere)."""
+    """Whether ``version`` meets ``specifier``; who may have pre-releases is asked elsewhere."""
     return not specifier or parse_specifier(specifier).contains(parse_version(version), prereleases=True)

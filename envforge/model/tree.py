@@ -63,5 +63,5 @@ class TreeListing(Protocol):
     """Looks into trees where a plan has to go below the top level (shared folders only)."""
 
     def entries(self, tree_id: str, folder: str) -> Iterable[tuple[str, bool]]:
-        """(name, is_folder) of what stands directly in ``lib/<folder>`` of a tree; empty if it is not there."""
+        """(name, is_folder) of what stands directly in ``lib/<folder>`` of a tree; empty if not there."""
         ...

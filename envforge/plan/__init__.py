@@ -1,0 +1,1 @@
+"""Plans: pure values that say what is to be done, before anything is."""

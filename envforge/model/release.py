@@ -6,7 +6,7 @@ PEP 592 (yanked), PEP 700 (size, upload time), core metadata 2.x.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -74,6 +74,21 @@ def wheel_build_number(filename: str) -> tuple[int, str]:
         return (-1, "")
     digits = len(parts[2]) - len(parts[2].lstrip("0123456789"))
     return (int(parts[2][:digits] or -1), parts[2][digits:])
+
+
+def best_wheel(files: Iterable[IndexFile], ranks: Mapping[str, int]) -> IndexFile | None:
+    """The wheel a target would take: best tag, then highest build number; None if none fits."""
+    best: tuple[int, tuple[int, str], IndexFile] | None = None
+    for file in files:
+        if not file.is_wheel:
+            continue
+        rank = wheel_rank(file.filename, ranks)
+        if rank is None or (best is not None and rank > best[0]):
+            continue
+        build = wheel_build_number(file.filename)
+        if best is None or rank < best[0] or build > best[1]:
+            best = (rank, build, file)
+    return best[2] if best else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,196 @@
+"""Which releases of a project a target may use, best first, and why the others may not.
+
+The order: what is preferred (locked, or chosen for an earlier target), then newest first; a release
+that would have to be built although its project publishes wheels comes after every release with a
+wheel; pre-releases (PEP 440) and yanked releases (PEP 592) only where they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from envforge.model.release import IndexFile, PackageSource, ProjectPage, best_wheel, wheel_tags
+from envforge.model.requirement import Requirement, parse_specifier, parse_version, specifier_admits
+from envforge.model.target import Target, python_admitted, wheel_tag_ranks
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A release under consideration, with the extras that everybody together asks of it."""
+
+    name: str
+    version: str
+    extras: frozenset[str]
+    file: IndexFile
+
+
+class Unfit(StrEnum):
+    """Why a release cannot be used for a target."""
+
+    PYTHON = "needs another Python"
+    WHEEL = "has no wheel for the platform"
+    YANKED = "was yanked"
+    PRERELEASE = "is a pre-release"
+
+
+@dataclass(frozen=True, slots=True)
+class _Usable:
+    """The file of a release that a target would take; ``is_last_resort``: a build despite wheels."""
+
+    file: IndexFile
+    is_last_resort: bool
+
+
+@dataclass(slots=True)
+class CandidateFinder:
+    """Finds candidates for one target.
+
+    Args:
+        source: where facts come from.
+        target: what is resolved for.
+        preferred: name → version to try first.
+    """
+
+    source: PackageSource
+    target: Target
+    preferred: Mapping[str, str] = field(default_factory=dict)
+    _usable: dict[tuple[str, str], _Usable | Unfit] = field(default_factory=dict)
+
+    def best(self, name: str, specifiers: Collection[str], extras: frozenset[str]) -> Candidate | None:
+        """The first of :meth:`matches`."""
+        return next(self.matches(name, specifiers, extras), None)
+
+    def matches(
+        self,
+        name: str,
+        specifiers: Collection[str],
+        extras: frozenset[str],
+        excluded: Collection[str] = (),
+    ) -> Iterator[Candidate]:
+        """Candidates that meet all specifiers, best first, each version at most once.
+
+        Raises:
+            UnknownPackageError: no index has the project.
+        """
+        page = self.source.page(name)
+        last_resorts: list[Candidate] = []
+        offered = set(excluded)
+        for version in self._ordered_versions(page, name, specifiers):
+            if version in offered:
+                continue
+            offered.add(version)
+            usable = self._find_usable(page, version, specifiers)
+            if isinstance(usable, Unfit):
+                continue
+            candidate = Candidate(name, version, extras, usable.file)
+            if usable.is_last_resort:
+                last_resorts.append(candidate)
+            else:
+                yield candidate
+        yield from last_resorts
+
+    def unfit_versions(self, name: str, specifiers: Collection[str]) -> Iterator[tuple[str, Unfit]]:
+        """Versions that meet the specifiers and still cannot be used, newest first, with the reason."""
+        page = self.source.page(name)
+        for version in page.versions:
+            if all(specifier_admits(specifier, version) for specifier in specifiers):
+                usable = self._find_usable(page, version, specifiers)
+                if isinstance(usable, Unfit):
+                    yield version, usable
+
+    def is_held_back_by_python(self, candidate: Candidate) -> bool:
+        """Whether a newer release of the project has wheels for this platform, but for other Pythons only."""
+        page = self.source.page(candidate.name)
+        for version in page.versions:
+            if version == candidate.version:
+                return not candidate.file.is_wheel and self._has_platform_wheel(page.files(version))
+            if parse_version(version).is_prerelease:
+                continue
+            if isinstance(self._usable.get((candidate.name, version)), Unfit) and self._has_platform_wheel(
+                page.files(version)
+            ):
+                return True
+        return False
+
+    def _has_platform_wheel(self, files: Sequence[IndexFile]) -> bool:
+        platforms = {tag.rsplit("-", 1)[1] for tag in wheel_tag_ranks(self.target)} - {"any"}
+        return any(
+            tag.rsplit("-", 1)[1] in platforms
+            for file in files
+            if file.is_wheel and file.yanked is None
+            for tag in wheel_tags(file.filename)
+        )
+
+    def _ordered_versions(
+        self, page: ProjectPage, name: str, specifiers: Collection[str]
+    ) -> Iterator[str]:
+        """Versions that meet the specifiers: preferred, final ones, then pre-releases if there is no other."""
+        preferred = self.preferred.get(name)
+        if (
+            preferred is not None
+            and all(specifier_admits(specifier, preferred) for specifier in specifiers)
+            and preferred in page.versions
+        ):
+            yield preferred
+        prereleases: list[str] = []
+        found_final = False
+        wants_prereleases = any(_names_prerelease(specifier) for specifier in specifiers)
+        for version in page.versions:
+            if not all(specifier_admits(specifier, version) for specifier in specifiers):
+                continue
+            if wants_prereleases or not _is_prerelease(version):
+                found_final = True
+                yield version
+            else:
+                prereleases.append(version)
+        if not found_final:
+            yield from prereleases
+
+    def _find_usable(
+        self, page: ProjectPage, version: str, specifiers: Collection[str]
+    ) -> _Usable | Unfit:
+        key = (page.name, version)
+        if key not in self._usable:
+            self._usable[key] = _choose_file(page.files(version), self.target)
+        usable = self._usable[key]
+        if isinstance(usable, _Usable) and usable.file.yanked is not None:
+            is_named = any(specifier in (f"=={version}", f"==={version}") for specifier in specifiers)
+            if not is_named and self.preferred.get(page.name) != version:
+                return Unfit.YANKED
+        return usable
+
+
+def _choose_file(files: Sequence[IndexFile], target: Target) -> _Usable | Unfit:
+    """The file of a release that a target takes, or why it takes none."""
+    admitted = [file for file in files if python_admitted(file.requires_python, target)]
+    if not admitted:
+        return Unfit.PYTHON
+    present = [file for file in admitted if file.yanked is None] or admitted
+    wheel = best_wheel(present, wheel_tag_ranks(target))
+    if wheel is not None:
+        return _Usable(wheel, is_last_resort=False)
+    sdists = [file for file in present if not file.is_wheel]
+    if not sdists:
+        return Unfit.WHEEL
+    # .tar.gz is what PEP 625 asks for; the name decides between equals so that locks are the same.
+    sdist = min(sdists, key=lambda file: (not file.filename.endswith(".tar.gz"), file.filename))
+    return _Usable(sdist, is_last_resort=len(sdists) < len(present))
+
+
+def requirement_extras(requirements: Collection[Requirement]) -> frozenset[str]:
+    """All extras that some requirements ask for together."""
+    return frozenset(extra for requirement in requirements for extra in requirement.extras)
+
+
+_PRERELEASE_LETTERS = frozenset("abcdev")
+
+
+def _is_prerelease(version: str) -> bool:
+    # Canonical text: only a, b, rc and dev make a pre-release; most versions have no letter at all.
+    return not _PRERELEASE_LETTERS.isdisjoint(version) and parse_version(version).is_prerelease
+
+
+def _names_prerelease(specifier: str) -> bool:
+    return not _PRERELEASE_LETTERS.isdisjoint(specifier) and bool(parse_specifier(specifier).prereleases)

@@ -1,0 +1,43 @@
+"""The answer of a resolution, for one target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from envforge.model.release import CoreMetadata, IndexFile
+from envforge.model.target import Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """The release that was chosen of one project.
+
+    Args:
+        name: normalized.
+        version: canonical.
+        extras: everything that anybody asks of it, united.
+        file: what the target installs.
+        metadata: of that release.
+    """
+
+    name: str
+    version: str
+    extras: frozenset[str]
+    file: IndexFile
+    metadata: CoreMetadata
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetResolution:
+    """What one target gets.
+
+    Args:
+        target: what was resolved for.
+        pins: name → pin.
+        groups: group → names of all packages that it reaches.
+    """
+
+    target: Target
+    pins: Mapping[str, Pin]
+    groups: Mapping[str, frozenset[str]]

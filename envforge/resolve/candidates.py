@@ -32,7 +32,6 @@ class Unfit(StrEnum):
     PYTHON = "needs another Python"
     WHEEL = "has no wheel for the platform"
     YANKED = "was yanked"
-    PRERELEASE = "is a pre-release"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +100,15 @@ class CandidateFinder:
                     yield version, usable
 
     def is_held_back_by_python(self, candidate: Candidate) -> bool:
-        """Whether a newer release of the project has wheels for this platform, but for other Pythons only."""
+        """Whether a newer release of the project serves this platform, but only other Pythons."""
         page = self.source.page(candidate.name)
         for version in page.versions:
             if version == candidate.version:
                 return not candidate.file.is_wheel and self._has_platform_wheel(page.files(version))
-            if parse_version(version).is_prerelease:
-                continue
-            if isinstance(self._usable.get((candidate.name, version)), Unfit) and self._has_platform_wheel(
-                page.files(version)
+            if (
+                not _is_prerelease(version)
+                and isinstance(self._find_usable(page, version, ()), Unfit)
+                and self._has_platform_wheel(page.files(version))
             ):
                 return True
         return False
@@ -123,10 +122,8 @@ class CandidateFinder:
             for tag in wheel_tags(file.filename)
         )
 
-    def _ordered_versions(
-        self, page: ProjectPage, name: str, specifiers: Collection[str]
-    ) -> Iterator[str]:
-        """Versions that meet the specifiers: preferred, final ones, then pre-releases if there is no other."""
+    def _ordered_versions(self, page: ProjectPage, name: str, specifiers: Collection[str]) -> Iterator[str]:
+        """Versions that meet the specifiers: preferred, final, else (where no final one does) pre-releases."""
         preferred = self.preferred.get(name)
         if (
             preferred is not None
@@ -148,9 +145,7 @@ class CandidateFinder:
         if not found_final:
             yield from prereleases
 
-    def _find_usable(
-        self, page: ProjectPage, version: str, specifiers: Collection[str]
-    ) -> _Usable | Unfit:
+    def _find_usable(self, page: ProjectPage, version: str, specifiers: Collection[str]) -> _Usable | Unfit:
         key = (page.name, version)
         if key not in self._usable:
             self._usable[key] = _choose_file(page.files(version), self.target)

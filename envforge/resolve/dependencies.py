@@ -61,9 +61,7 @@ def active_requirements(
     """
     wanted = ("", *sorted(extras))
     for requirement in metadata.requires:
-        if not requirement.marker or any(
-            marker_holds(requirement.marker, target, extra) for extra in wanted
-        ):
+        if not requirement.marker or any(marker_holds(requirement.marker, target, extra) for extra in wanted):
             yield requirement
 
 

@@ -91,6 +91,12 @@ class ResolutionError(EnvforgeError):
     code = "no-solution"
 
 
+class HostError(EnvforgeError):
+    """This machine, or a place on it, cannot be used as it is (musl, no home folder, a bad setting)."""
+
+    code = "host"
+
+
 class InterpreterError(EnvforgeError):
     """No Python on this host fits, or one does not work."""
 

@@ -1,0 +1,379 @@
+"""The store of one tier: trees under their ids, published whole or not at all.
+
+Layout under the tier's root (version 1)::
+
+    store                 the layout's version
+    trees/<id>/           lib/ scripts/ data/ headers/, read-only
+    trees/<id>.files      every file of the tree, for those who need to look at all of them
+    trees/<id>.json       the tree's summary; written last, so it says that the tree is complete
+    bundles/<id>/         coupled trees as physical siblings, made by :mod:`envforge.store.bundle`
+    tmp/                  what is being made
+    guards/               who is making it, see :mod:`envforge.store.guard`
+
+Files of a tree are read-only, and so are its folders, so that ``pip uninstall`` through a link cannot
+delete them. Each folder with modules has a writable ``__pycache__``, made beforehand, for Python.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from envforge.errors import StoreError
+from envforge.model.tree import EntryPoint, Tree
+from envforge.store.failures import store_failures
+from envforge.store.owner import is_dead, parse_owner, this_process
+
+FORMAT = 1
+PARTS = ("lib", "scripts", "data", "headers")
+BYTECODE = "__pycache__"
+_STALE_S = 24 * 3600
+_HALF_PUBLISHED_S = 0.5
+"""How long a tree may stand without its summary before it counts as a killed process's."""
+
+
+class StoredFile(NamedTuple):
+    """A file of a tree. ``path`` starts with the part: ``lib/torch/__init__.py``. ``sha256`` is hex."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+    executable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A file that is not as it was stored: ``missing``, ``changed``, ``unexpected`` or ``unreadable``."""
+
+    tree_id: str
+    path: str
+    problem: str
+
+
+def tree_id(sha256: str) -> str:
+    """The id of a tree: 20 letters, so that a relative link to it stays under 60 bytes.
+
+    100 bits of the digest; whoever looks a tree up compares the whole digest.
+    """
+    from base64 import b32encode
+
+    return b32encode(bytes.fromhex(sha256)[:15])[:20].decode().lower()
+
+
+def file_mode(executable: bool) -> int:
+    """The mode to create a file of a tree with (the umask takes its share)."""
+    return 0o555 if executable else 0o444
+
+
+class Store:
+    """Trees in one folder. Making the object reads one small file and writes nothing.
+
+    Args:
+        root: the tier's folder; it need not exist.
+
+    Raises:
+        StoreError: the folder belongs to a newer envforge, or cannot be read.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.trees = root / "trees"
+        self.bundles = root / "bundles"
+        self.tmp = root / "tmp"
+        self.guards = root / "guards"
+        self._prepared = _check_format(root)
+
+    # Looking
+
+    def find_tree(self, sha256: str) -> Tree | None:
+        """The complete tree of an archive, None if it is not here. One small read."""
+        try:
+            with open(f"{self.trees}/{tree_id(sha256)}.json", "rb") as sidecar:
+                tree = _parse_tree(json.loads(sidecar.read()))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (ValueError, KeyError, TypeError):
+            return None  # cut off by a power failure: as good as not there, and fetched again
+        except OSError as error:
+            with store_failures(self.trees, "read the store"):
+                raise error
+        return tree if tree.sha256 == sha256 else None
+
+    def tree_path(self, tree_id: str) -> Path:
+        """The folder of a tree."""
+        return self.trees / tree_id
+
+    def entries(self, tree_id: str, folder: str) -> list[tuple[str, bool]]:
+        """(name, is_folder) of what is in ``lib/<folder>`` of a tree, by name; bytecode is left out."""
+        try:
+            with os.scandir(f"{self.trees}/{tree_id}/lib/{folder}") as listing:
+                return sorted((entry.name, entry.is_dir()) for entry in listing if entry.name != BYTECODE)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def tree_files(self, tree_id: str) -> list[StoredFile]:
+        """Every file of a tree, by path.
+
+        Raises:
+            StoreError: the list is missing or damaged.
+        """
+        place = self.trees / f"{tree_id}.files"
+        try:
+            return [StoredFile(*row) for row in json.loads(place.read_bytes())]
+        except (OSError, ValueError, TypeError) as error:
+            raise StoreError(
+                f"the list of files of tree {tree_id} cannot be read",
+                context=[f"path: {place}", str(error)],
+                hints=["run `envforge verify --repair`"],
+            ) from error
+
+    def verify_tree(self, tree: Tree) -> list[Damage]:
+        """Compare every file with what was stored, by content. Bytecode is not looked at."""
+        expected = {file.path: file for file in self.tree_files(tree.id)}
+        root = self.tree_path(tree.id)
+        found = set(_walk_files(root))
+        damages = [Damage(tree.id, path, "unexpected") for path in found - expected.keys()]
+        for path, file in expected.items():
+            if BYTECODE in path.split("/"):
+                continue
+            problem = _problem(root / path, file) if path in found else "missing"
+            if problem:
+                damages.append(Damage(tree.id, path, problem))
+        return sorted(damages, key=lambda damage: damage.path)
+
+    # Writing
+
+    @contextmanager
+    def staging(self) -> Iterator[Path]:
+        """A new empty folder of this process on the store's file system, gone when the block ends."""
+        place = self.tmp / f"{this_process()}.{os.urandom(6).hex()}"
+        with store_failures(self.root, "write to the store"):
+            self._prepare()
+            try:
+                place.mkdir()
+            except FileNotFoundError:  # scratch is purged while we run
+                self._prepared = False
+                self._prepare()
+                place.mkdir()
+        try:
+            yield place
+        finally:
+            remove_sealed(place)
+
+    def publish_tree(self, staged: Path, tree: Tree, files: Sequence[StoredFile]) -> Tree:
+        """Make a staged folder a tree of the store, whole or not at all.
+
+        Args:
+            staged: a folder inside :meth:`staging` that holds the parts; it is gone afterwards.
+            tree: its summary; ``tree.id`` is :func:`tree_id` of ``tree.sha256``.
+            files: everything in it.
+
+        Returns:
+            The tree that is in the store: another process may have been first, then theirs stays.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        with store_failures(self.trees, f"store {tree.name} {tree.version}"):
+            mode = _seal_folders(staged, files)
+            present = self._move_in(staged, tree)
+            if present is not None:
+                return present
+            os.chmod(self.tree_path(tree.id), mode & 0o555)
+            self._write_whole(f"{tree.id}.files", json.dumps(files, separators=(",", ":")))
+            self._write_whole(f"{tree.id}.json", json.dumps(_tree_fields(tree), separators=(",", ":")))
+        return tree
+
+    def remove_tree(self, tree_id: str) -> None:
+        """Take a tree out: first it stops being complete, then it goes. No error if it is not there."""
+        place = self.tree_path(tree_id)
+        with store_failures(place, f"remove tree {tree_id}"), self.staging() as trash:
+            for name in (f"{tree_id}.json", f"{tree_id}.files"):
+                with suppress(FileNotFoundError):
+                    (self.trees / name).unlink()
+            with suppress(FileNotFoundError):
+                # the mode of the folder itself decides whether its `..` may change
+                place.chmod(0o700)
+                place.rename(trash / "tree")
+
+    def sweep(self) -> int:
+        """Remove what dead processes left in ``tmp``; returns how many folders went.
+
+        On this host a process is dead when it is gone; of other hosts, folders older than a day go.
+        """
+        removed = 0
+        with store_failures(self.tmp, "clean the store's tmp folder"):
+            for place in sorted(self.tmp.iterdir()) if self.tmp.is_dir() else ():
+                if _is_abandoned(place):
+                    remove_sealed(place)
+                    removed += 1
+        return removed
+
+    def _prepare(self) -> None:
+        """Make the store's folders, once per process."""
+        if self._prepared:
+            return
+        for folder in (self.trees, self.bundles, self.tmp, self.guards):
+            folder.mkdir(parents=True, exist_ok=True)
+        marker = self.tmp / f"store.{os.urandom(6).hex()}"
+        marker.write_text(json.dumps({"format": FORMAT}) + "\n")
+        marker.replace(self.root / "store")
+        self._prepared = True
+
+    def _write_whole(self, name: str, text: str) -> None:
+        """Write ``trees/<name>`` so that readers see all of it or nothing."""
+        aside = self.tmp / f"{this_process()}.{os.urandom(6).hex()}.file"
+        try:
+            aside.write_text(text, encoding="utf-8")
+            aside.replace(self.trees / name)
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
+
+    def _move_in(self, staged: Path, tree: Tree) -> Tree | None:
+        """Rename the staged folder into place; the other tree if a complete one is there already."""
+        place = self.tree_path(tree.id)
+        deadline = time.monotonic() + _HALF_PUBLISHED_S
+        while True:
+            try:
+                staged.rename(place)
+            except OSError:
+                if not place.is_dir():
+                    raise
+            else:
+                return None
+            present = self.find_tree(tree.sha256)
+            if present is not None:
+                return present
+            if time.monotonic() > deadline:
+                _move_out(place, staged.with_name(f"{staged.name}.replaced"))
+            time.sleep(0.01)
+
+
+def remove_sealed(place: Path | str) -> None:
+    """Remove a folder with all that is in it, read-only folders too; follows no links."""
+    with suppress(FileNotFoundError):
+        os.chmod(place, 0o700)
+        with os.scandir(place) as listing:
+            entries = list(listing)
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                remove_sealed(entry.path)
+            else:
+                os.unlink(entry.path)
+        os.rmdir(place)
+
+
+def _move_out(place: Path, aside: Path) -> None:
+    """Move what a killed process left without a summary out of the way, into our staging folder."""
+    with suppress(FileNotFoundError):
+        place.chmod(0o700)
+        place.rename(aside)
+        remove_sealed(aside)
+
+
+def _seal_folders(staged: Path, files: Sequence[StoredFile]) -> int:
+    """Make the folders below ``staged`` read-only, with a writable place for bytecode where modules are.
+
+    The top folder keeps its mode until it is in place: a folder that one cannot write cannot be
+    renamed. Returns its mode, which says what the umask allows.
+    """
+    mode = stat.S_IMODE(os.stat(staged).st_mode)
+    folders: set[str] = set()
+    modules: set[str] = set()
+    for file in files:
+        folder = file.path.rpartition("/")[0]
+        if file.path.endswith(".py") and folder != "lib":
+            modules.add(folder)
+        while folder and folder not in folders:
+            folders.add(folder)
+            folder = folder.rpartition("/")[0]
+    for folder in modules:
+        with suppress(FileExistsError):
+            os.mkdir(f"{staged}/{folder}/{BYTECODE}")
+    for folder in folders:
+        if not folder.endswith(f"/{BYTECODE}"):
+            os.chmod(f"{staged}/{folder}", mode & 0o555)
+    return mode
+
+
+def _check_format(root: Path) -> bool:
+    """Whether the store is there; StoreError if a newer envforge made it."""
+    marker = root / "store"
+    try:
+        with open(marker, "rb") as file:
+            version = json.loads(file.read())["format"]
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (ValueError, KeyError, TypeError):
+        return False  # cut off by a power failure: written again
+    except OSError as error:
+        with store_failures(marker, "read the store"):
+            raise error
+    if version != FORMAT:
+        raise StoreError(
+            f"the store has layout {version}, this envforge knows {FORMAT}",
+            context=[f"path: {root}"],
+            hints=["upgrade envforge, or choose another place with --tier DIR"],
+        )
+    return True
+
+
+def _tree_fields(tree: Tree) -> dict[str, object]:
+    points = [(point.name, point.module, point.attribute, point.gui) for point in tree.entry_points]
+    return {**asdict(tree), "entry_points": points}
+
+
+def _parse_tree(fields: dict[str, Any]) -> Tree:
+    """Read a sidecar; it has exactly the fields of a tree, others are another layout's."""
+    fields["entry_points"] = tuple(
+        EntryPoint(name=name, module=module, attribute=attribute, gui=gui)
+        for name, module, attribute, gui in fields["entry_points"]
+    )
+    for key in ("scripts", "data", "headers", "couplings"):
+        fields[key] = tuple(fields[key])
+    return Tree(**fields)
+
+
+def _walk_files(root: Path, folder: str = "") -> Iterator[str]:
+    """Paths below ``root`` of everything that is no folder, bytecode left out."""
+    with os.scandir(root / folder) as listing:
+        for entry in listing:
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            if not entry.is_dir(follow_symlinks=False):
+                yield path
+            elif entry.name != BYTECODE:
+                yield from _walk_files(root, path)
+
+
+def _problem(place: Path, file: StoredFile) -> str:
+    """What is wrong with a file that is there, ``""`` for nothing."""
+    from hashlib import file_digest
+
+    try:
+        status = place.lstat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size != file.size_bytes:
+            return "changed"
+        with open(place, "rb") as content:
+            return "" if file_digest(content, "sha256").hexdigest() == file.sha256 else "changed"
+    except OSError:
+        return "unreadable"
+
+
+def _is_abandoned(place: Path) -> bool:
+    """Whether the process that made something in ``tmp`` is gone."""
+    owner = parse_owner(".".join(place.name.split(".")[:3]))
+    dead = is_dead(owner) if owner is not None else None
+    if dead is not None:
+        return dead
+    try:
+        return time.time() - place.stat().st_mtime > _STALE_S
+    except FileNotFoundError:
+        return False

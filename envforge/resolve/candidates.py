@@ -123,7 +123,7 @@ class CandidateFinder:
         )
 
     def _ordered_versions(self, page: ProjectPage, name: str, specifiers: Collection[str]) -> Iterator[str]:
-        """Versions that meet the specifiers: preferred, final, else (where no final one does) pre-releases."""
+        """Versions that meet the specifiers: preferred, final, else (if no final one does) pre-releases."""
         preferred = self.preferred.get(name)
         if (
             preferred is not None

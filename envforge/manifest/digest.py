@@ -1,0 +1,66 @@
+"""The digest of everything in a manifest that can change its lock, and of nothing else.
+
+The lock keeps it, so that an unchanged sync knows without resolving, and without reading a single
+requirement, that the lock is still the answer to the manifest.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from envforge.manifest.manifest import Declared, Manifest
+from envforge.model.requirement import normalize_name
+
+_LEADING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def inputs_digest(manifest: Manifest) -> str:
+    """``sha256:`` and the hex digest of the canonical JSON of :func:`resolution_inputs`."""
+    import hashlib
+
+    inputs = json.dumps(
+        resolution_inputs(manifest), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    )
+    return f"sha256:{hashlib.sha256(inputs.encode()).hexdigest()}"
+
+
+def resolution_inputs(manifest: Manifest) -> dict[str, Any]:
+    """What a resolution depends on, as plain JSON values.
+
+    The order of requirements, groups and extras says nothing and is taken out. That of platforms and
+    indexes does and stays: the first platform's pins are preferred for the next, and the first index that
+    has a project is the one used for it. Indexes are without credentials.
+    """
+    settings = manifest.settings
+    own_name = normalize_name(manifest.name)
+    sent_to = {source.index for source in settings.sources.values()}
+    asked = [index for index in settings.indexes if not index.explicit]
+    explicit = [index for index in settings.indexes if index.explicit and index.name in sent_to]
+    return {
+        "requires-python": manifest.requires_python,
+        "platforms": list(settings.platforms),
+        "python": settings.python,
+        "exclude-newer": settings.exclude_newer,
+        "indexes": [[index.name, index.public_url] for index in asked],
+        "explicit-indexes": sorted([index.name, index.public_url] for index in explicit),
+        "sources": {name: source.index for name, source in settings.sources.items()},
+        "system": {"glibc": list(settings.system.glibc), "macos": list(settings.system.macos)},
+        "project": _texts(manifest.dependencies, own_name),
+        "extras": {name: _texts(texts, own_name) for name, texts in manifest.optional_dependencies.items()},
+        "groups": {name: _texts(texts, own_name) for name, texts in manifest.groups.items()},
+    }
+
+
+def _texts(declared: Iterable[Declared], own_name: str) -> list[str]:
+    return sorted({_without_own_name(entry.text, own_name) for entry in declared})
+
+
+def _without_own_name(text: str, own_name: str) -> str:
+    """``me[extra]`` as ``.[extra]``: renaming the project must not move the digest, naming another must."""
+    name = _LEADING_NAME.match(text)
+    if name and normalize_name(name[0]) == own_name:
+        return f".{text[name.end() :]}"
+    return text

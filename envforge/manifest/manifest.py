@@ -1,0 +1,251 @@
+"""The manifest as a value: what the user asks for, as pyproject.toml says it.
+
+Standards: PEP 621 (``[project]``), PEP 735 (``[dependency-groups]``), PEP 508 (requirements).
+Texts of requirements stay texts here, because reading them needs :mod:`packaging`, which costs more
+than all the rest of an unchanged sync; :func:`requirements_by_group` reads them for those who resolve.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from envforge.errors import EnvforgeError
+from envforge.manifest.faults import Fault, manifest_error, suggestion
+from envforge.model.lock import PROJECT_GROUP
+from envforge.model.requirement import Requirement, normalize_name, parse_requirement, parse_specifier
+from envforge.model.target import DEFAULT_PLATFORMS, SystemAssumptions, Target, python_admitted
+
+DEFAULT_INDEX_NAME = "pypi"
+DEFAULT_INDEX_URL = "https://pypi.org/simple"
+
+_USER_INFO = re.compile(r"(?<=://)[^/?#]*@")
+
+
+def without_credentials(url: str) -> str:
+    """A URL without user and password: ``https://me:secret@host/simple`` is ``https://host/simple``."""
+    return _USER_INFO.sub("", url, count=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A requirement's text, and where it stands.
+
+    Args:
+        text: PEP 508, as written.
+        where: dotted path, ``project.dependencies[2]``.
+    """
+
+    text: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """A place to find distributions.
+
+    Args:
+        name: what ``sources`` and credentials call it.
+        url: of its simple API, as written: it may hold credentials and ``${VARIABLES}``, so it is never
+            shown; ``public_url`` may be.
+        explicit: used only for the projects that ``sources`` sends there.
+        default: asked after all others; PyPI unless the manifest says otherwise.
+    """
+
+    name: str
+    url: str = field(repr=False)
+    explicit: bool = False
+    default: bool = False
+
+    @property
+    def public_url(self) -> str:
+        """The URL without credentials, for locks and messages."""
+        return without_credentials(self.url)
+
+
+DEFAULT_INDEX = Index(name=DEFAULT_INDEX_NAME, url=DEFAULT_INDEX_URL, default=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where one project's distributions have to come from: the name of an index."""
+
+    index: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """``[tool.envforge]``.
+
+    Args:
+        platforms: conda subdirs to lock for, in the order written.
+        python: ``3.12`` or ``3.12.4``, ``""`` for any that fits.
+        exclude_newer: files had to be uploaded before this instant (``2026-11-01T00:00:00Z``); ``""`` for none.
+        indexes: in the order to ask: declared ones, the default, then explicit ones (never asked unless
+            ``sources`` says so). The first that knows a project is the only one used for it.
+        sources: normalized project name → where it comes from.
+        system: what targets may assume.
+        unshare: normalized names of projects whose files are copied, not linked.
+        default_groups: normalized names of the groups that are synced unless the user says otherwise.
+    """
+
+    platforms: tuple[str, ...] = DEFAULT_PLATFORMS
+    python: str = ""
+    exclude_newer: str = ""
+    indexes: tuple[Index, ...] = (DEFAULT_INDEX,)
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    system: SystemAssumptions = field(default_factory=SystemAssumptions)
+    unshare: tuple[str, ...] = ()
+    default_groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What pyproject.toml asks for.
+
+    Args:
+        path: the file's name for messages.
+        name: the project's, as written.
+        version: as written, ``""`` where it is dynamic or missing.
+        requires_python: specifier, ``""`` for any.
+        dependencies: ``project.dependencies``.
+        optional_dependencies: normalized extra → requirements.
+        groups: normalized dependency group → requirements, includes expanded.
+        settings: ``[tool.envforge]``.
+        has_build_system: the project is a package and can be installed.
+        text: the file's content, to find lines in.
+    """
+
+    path: str
+    name: str
+    version: str = ""
+    requires_python: str = ""
+    dependencies: tuple[Declared, ...] = ()
+    optional_dependencies: Mapping[str, tuple[Declared, ...]] = field(default_factory=dict)
+    groups: Mapping[str, tuple[Declared, ...]] = field(default_factory=dict)
+    settings: Settings = Settings()
+    has_build_system: bool = False
+    text: str = field(default="", repr=False, compare=False)
+
+
+def requirements_by_group(manifest: Manifest) -> dict[str, tuple[Requirement, ...]]:
+    """Read every requirement of a manifest.
+
+    A requirement on the project itself is replaced by what it stands for: in an extra or in the project's
+    own dependencies by those of the extras it names, in a dependency group also by the project's
+    dependencies. A specifier on it says nothing: there is only this version.
+
+    Returns:
+        ``project``, ``extra:NAME`` and ``group:NAME`` → requirements in the order written, none twice.
+
+    Raises:
+        ManifestError: with all faults: requirements that cannot be read, extras that do not exist, a
+            ``requires-python`` that is no specifier or does not admit ``tool.envforge.python``.
+    """
+    reader = _RequirementReader(manifest)
+    found = {PROJECT_GROUP: reader.read(manifest.dependencies)}
+    for extra, declared in manifest.optional_dependencies.items():
+        found[f"extra:{extra}"] = reader.read(declared)
+    for group, declared in manifest.groups.items():
+        found[f"group:{group}"] = reader.read(declared, with_project=True)
+    faults = [*reader.faults.values(), *_python_faults(manifest)]
+    if faults:
+        raise manifest_error(manifest.path, manifest.text, faults)
+    return found
+
+
+class _RequirementReader:
+    """Reads declared requirements and expands those on the project itself."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self.own_name = normalize_name(manifest.name)
+        # by place: a group's requirements are met again in every group that includes it
+        self.faults: dict[str, Fault] = {}
+
+    def read(self, declared: tuple[Declared, ...], *, with_project: bool = False) -> tuple[Requirement, ...]:
+        return tuple(dict.fromkeys(self._expand(declared, "", with_project, frozenset())))
+
+    def _expand(
+        self, declared: tuple[Declared, ...], marker: str, with_project: bool, seen: frozenset[str]
+    ) -> Iterator[Requirement]:
+        for entry in declared:
+            requirement = self._parse(entry)
+            if requirement is None:
+                continue
+            if requirement.name != self.own_name:
+                yield _under_marker(requirement, marker)
+                continue
+            inner = _both(marker, requirement.marker)
+            if with_project:
+                yield from self._expand(self.manifest.dependencies, inner, False, seen)
+            elif not requirement.extras:
+                self._refuse_itself(entry)
+            for extra in requirement.extras:
+                if extra not in self.manifest.optional_dependencies:
+                    self._refuse_extra(entry, extra)
+                elif extra not in seen:
+                    wanted = self.manifest.optional_dependencies[extra]
+                    yield from self._expand(wanted, inner, False, seen | {extra})
+
+    def _parse(self, entry: Declared) -> Requirement | None:
+        try:
+            return parse_requirement(entry.text)
+        except EnvforgeError as error:
+            # packaging's first line is what was expected, the others the text and the caret
+            expected, *caret = error.context or ("",)
+            detail = (*caret, expected) if caret else (expected,)
+            right = "write e.g. torch>=2.4 or torch[extra]>=2.4,<3; python_version < '3.13'"
+            self.faults[entry.where] = Fault(entry.where, error.message, right, detail)
+            return None
+
+    def _refuse_extra(self, entry: Declared, extra: str) -> None:
+        right = suggestion(extra, self.manifest.optional_dependencies) or "add it to optional-dependencies"
+        problem = f"the project has no extra {extra!r}"
+        self.faults[entry.where] = Fault(entry.where, problem, right)
+
+    def _refuse_itself(self, entry: Declared) -> None:
+        self.faults[entry.where] = Fault(
+            entry.where,
+            f"the project {self.manifest.name!r} requires itself",
+            "rename the project (project.name) if the package of that name on the index is meant",
+        )
+
+
+def _both(marker: str, other: str) -> str:
+    return f"({marker}) and ({other})" if marker and other else marker or other
+
+
+def _under_marker(requirement: Requirement, marker: str) -> Requirement:
+    """The requirement, only where ``marker`` holds too; parsed again so that its text is canonical."""
+    if not marker:
+        return requirement
+    return parse_requirement(
+        str(
+            Requirement(
+                requirement.name,
+                requirement.extras,
+                requirement.specifier,
+                _both(requirement.marker, marker),
+                requirement.url,
+            )
+        )
+    )
+
+
+def _python_faults(manifest: Manifest) -> Iterator[Fault]:
+    requires, python = manifest.requires_python, manifest.settings.python
+    if not requires:
+        return
+    try:
+        parse_specifier(requires)
+    except EnvforgeError as error:
+        yield Fault("project.requires-python", error.message, "write e.g. >=3.11")
+        return
+    if python and not python_admitted(requires, Target(platform=DEFAULT_PLATFORMS[0], python=python)):
+        yield Fault(
+            "tool.envforge.python",
+            f"{python} is not admitted by project.requires-python, which is {requires!r}",
+            "change one of the two",
+        )

@@ -1,0 +1,264 @@
+"""``[tool.envforge]``: platforms, Python, indexes, sources and the rest, checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from datetime import UTC, date, datetime
+
+from envforge.manifest.faults import suggestion
+from envforge.manifest.manifest import DEFAULT_INDEX, DEFAULT_INDEX_NAME, Index, Settings, Source
+from envforge.manifest.positions import child, item
+from envforge.manifest.reading import Reader, Table, kind
+from envforge.model.requirement import is_valid_name, normalize_name
+from envforge.model.target import DEFAULT_PLATFORMS, PLATFORMS, SystemAssumptions
+
+_WHERE = "tool.envforge"
+_KEYS = (
+    "default-groups",
+    "exclude-newer",
+    "index",
+    "platforms",
+    "python",
+    "sources",
+    "system",
+    "unshare",
+)
+_NOT_YET = frozenset(
+    ["channels", "conda-dependencies", "conda-pypi-map", "constraints", "overrides", "variants", "workspace"]
+)
+_ELSEWHERE = {
+    "dependencies": "PyPI requirements stand in project.dependencies",
+    "optional-dependencies": "extras stand in [project.optional-dependencies]",
+    "dependency-groups": "groups stand in [dependency-groups], at the top level",
+    "dev-dependencies": "development requirements stand in [dependency-groups], as dev = [...]",
+    "requires-python": "it stands in [project]",
+}
+_INDEX_KEYS = ("name", "url", "explicit", "default")
+_PYTHON = re.compile(r"3\.\d{1,3}(\.\d{1,3})?")
+_AGE = re.compile(r"\d+\s*[a-zA-Z]+|P\w+")
+_SYSTEM_VERSION = re.compile(r"(\d{1,3})\.(\d{1,3})")
+# scheme, credentials, host with ${VARIABLES}, port, path; nothing after the path
+_INDEX_URL = re.compile(
+    r"(?:https?://(?:[^/?#@\s]*@)?(?:[A-Za-z0-9._-]|\$\{\w+\}|\[[0-9A-Fa-f:.]+\])+(?::(?:\d+|\$\{\w+\}))?"
+    r"|file://[^/?#@\s]*)(?:/[^?#\s]*)?"
+)
+
+
+def read_settings(reader: Reader, tool: Table, groups: Collection[str]) -> Settings:
+    """Read ``tool.envforge``; ``groups`` are the names of the dependency groups."""
+    table = reader.table(tool, "envforge", "tool")
+    for key in table:
+        if key not in _KEYS:
+            _refuse_key(reader, key)
+    indexes = _read_indexes(reader, table)
+    return Settings(
+        platforms=_read_platforms(reader, table),
+        python=_read_python(reader, table),
+        exclude_newer=_read_exclude_newer(reader, table),
+        indexes=indexes,
+        sources=_read_sources(reader, table, [index.name for index in indexes]),
+        system=_read_system(reader, table),
+        unshare=tuple(_read_project_names(reader, table, "unshare")),
+        default_groups=_read_default_groups(reader, table, groups),
+    )
+
+
+def _refuse_key(reader: Reader, key: str) -> None:
+    where = child(_WHERE, key)
+    if key in _NOT_YET:
+        reader.refuse(where, "this version of envforge does not support it yet", "remove it")
+    elif key in _ELSEWHERE:
+        reader.refuse(where, "does not belong here", _ELSEWHERE[key])
+    else:
+        reader.refuse(where, "unknown key", suggestion(key, _KEYS))
+
+
+def _read_platforms(reader: Reader, table: Table) -> tuple[str, ...]:
+    if "platforms" not in table:
+        return DEFAULT_PLATFORMS
+    found: dict[str, None] = {}
+    for platform, where in reader.texts(table, "platforms", _WHERE, '["linux-64"]'):
+        if platform not in PLATFORMS:
+            reader.refuse(where, f"unknown platform {platform!r}", suggestion(platform, PLATFORMS))
+        elif platform in found:
+            reader.refuse(where, f"{platform!r} is there twice", "remove one")
+        found[platform] = None
+    if table["platforms"] == []:
+        right = f"name at least one of {', '.join(PLATFORMS)}"
+        reader.refuse(child(_WHERE, "platforms"), "is empty: there is nothing to lock for", right)
+    return tuple(found)
+
+
+def _read_python(reader: Reader, table: Table) -> str:
+    python = reader.text(table, "python", _WHERE, "3.12")
+    if python and not _PYTHON.fullmatch(python):
+        right = (
+            'write a minor or a patch version, "3.12" or "3.12.4"; ranges stand in project.requires-python'
+        )
+        reader.refuse(child(_WHERE, "python"), f"{python!r} is no Python version", right)
+    return python
+
+
+def _read_exclude_newer(reader: Reader, table: Table) -> str:
+    """The instant as ISO text in UTC; a date is its first instant, a time without zone is UTC."""
+    value = table.get("exclude-newer", "")
+    where = child(_WHERE, "exclude-newer")
+    if isinstance(value, str) and _AGE.fullmatch(value.strip()):
+        reader.refuse(where, f"ages such as {value!r} are not supported yet", 'write a date, "2026-11-01"')
+        return ""
+    if not isinstance(value, (str, date)):
+        reader.refuse(where, f"is {kind(value)}, not a date", 'write a date, "2026-11-01"')
+        return ""
+    try:
+        return _instant(value) if "exclude-newer" in table else ""
+    except (ValueError, OverflowError):
+        reader.refuse(where, f"{value!r} is no date", 'write "2026-11-01" or "2026-11-01T12:00:00Z"')
+        return ""
+
+
+def _instant(value: str | date) -> str:
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value.strip())
+    elif not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day)
+    moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def _read_indexes(reader: Reader, table: Table) -> tuple[Index, ...]:
+    """Declared indexes, the default one, explicit ones."""
+    values = table.get("index", [])
+    if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
+        reader.refuse(
+            child(_WHERE, "index"),
+            f"is {kind(values)}, not a list of tables",
+            "write [[tool.envforge.index]]",
+        )
+        return (DEFAULT_INDEX,)
+    indexes = [_read_index(reader, value, item(child(_WHERE, "index"), i)) for i, value in enumerate(values)]
+    _refuse_clashing_indexes(reader, indexes)
+    defaults = [index for index in indexes if index.default] or [DEFAULT_INDEX]
+    usual = [index for index in indexes if not index.explicit and not index.default]
+    return (*usual, *defaults, *(index for index in indexes if index.explicit))
+
+
+def _read_index(reader: Reader, table: Table, where: str) -> Index:
+    for key in table:
+        if key not in _INDEX_KEYS:
+            reader.refuse(child(where, key), "unknown key", suggestion(key, _INDEX_KEYS))
+    for key in ("name", "url"):
+        if key not in table:
+            example = '"my-index"' if key == "name" else '"https://example.org/simple"'
+            reader.refuse(where, f"an index needs a {key}", f"add {key} = {example}")
+    name = reader.text(table, "name", where, "my-index")
+    if name and not is_valid_name(name):
+        right = "use letters, digits, '-', '_' and '.', with a letter or digit first and last"
+        reader.refuse(child(where, "name"), f"{name!r} is no name for an index", right)
+    url = reader.text(table, "url", where, "https://example.org/simple")
+    if url and not _INDEX_URL.fullmatch(url):
+        # the text is not shown: what is wrong may be a password
+        reader.refuse(
+            child(where, "url"),
+            "is not the URL of an index",
+            "write https://host/path (or http, file) without query; percent-encode special characters in "
+            "user and password",
+        )
+    explicit, default = reader.flag(table, "explicit", where), reader.flag(table, "default", where)
+    if explicit and default:
+        problem = "an index cannot be explicit (asked only for its sources) and the default too"
+        reader.refuse(where, problem, "remove one of the two")
+    return Index(name=name, url=url, explicit=explicit and not default, default=default)
+
+
+def _refuse_clashing_indexes(reader: Reader, indexes: list[Index]) -> None:
+    seen: set[str] = set()
+    default = ""
+    for position, index in enumerate(indexes):
+        where = item(child(_WHERE, "index"), position)
+        name = normalize_name(index.name)
+        if name and name in seen:
+            reader.refuse(child(where, "name"), f"there are two indexes {index.name!r}", "rename one")
+        seen.add(name)
+        if index.default and default:
+            reader.refuse(
+                child(where, "default"), f"{default!r} is the default already", "remove one of the two"
+            )
+        default = default or (index.name if index.default else "")
+    if not default and DEFAULT_INDEX_NAME in seen:
+        position = next(
+            i for i, index in enumerate(indexes) if normalize_name(index.name) == DEFAULT_INDEX_NAME
+        )
+        reader.refuse(
+            child(item(child(_WHERE, "index"), position), "name"),
+            f"{DEFAULT_INDEX_NAME!r} is the name of the default index",
+            "add default = true to replace it, or choose another name",
+        )
+
+
+def _read_sources(reader: Reader, table: Table, indexes: list[str]) -> dict[str, Source]:
+    sources = reader.table(table, "sources", _WHERE)
+    where = child(_WHERE, "sources")
+    found = {}
+    for key, name in reader.names(sources, where, "a project"):
+        place, value = child(where, key), sources[key]
+        right = f'write {key} = {{ index = "name" }}'
+        if not isinstance(value, dict):
+            reader.refuse(place, f"is {kind(value)}, not a table", right)
+        elif [*value] != ["index"] or not isinstance(value["index"], str):
+            reader.refuse(place, "this version of envforge only knows sources that name an index", right)
+        elif value["index"] not in indexes:
+            problem = f"there is no index {value['index']!r}"
+            reader.refuse(child(place, "index"), problem, suggestion(value["index"], indexes))
+        else:
+            found[name] = Source(value["index"])
+    return found
+
+
+def _read_system(reader: Reader, table: Table) -> SystemAssumptions:
+    system = reader.table(table, "system", _WHERE)
+    where = child(_WHERE, "system")
+    defaults = SystemAssumptions()
+    for key in system:
+        if key not in ("glibc", "macos"):
+            reader.refuse(child(where, key), "unknown key", suggestion(key, ("glibc", "macos")))
+    return SystemAssumptions(
+        glibc=_read_system_version(reader, system, "glibc", defaults.glibc),
+        macos=_read_system_version(reader, system, "macos", defaults.macos),
+    )
+
+
+def _read_system_version(
+    reader: Reader, system: Table, key: str, default: tuple[int, int]
+) -> tuple[int, int]:
+    where = child(_WHERE, "system")
+    example = ".".join(map(str, default))
+    text = reader.text(system, key, where, example)
+    match = _SYSTEM_VERSION.fullmatch(text)
+    if match:
+        return int(match[1]), int(match[2])
+    if text:
+        reader.refuse(child(where, key), f"{text!r} is no version", f'write e.g. {key} = "{example}"')
+    return default
+
+
+def _read_project_names(reader: Reader, table: Table, key: str) -> Iterator[str]:
+    for name, where in reader.texts(table, key, _WHERE, '["torch"]'):
+        if is_valid_name(name):
+            yield normalize_name(name)
+        else:
+            reader.refuse(
+                where, f"{name!r} is no name of a project", "write the name only, without a version"
+            )
+
+
+def _read_default_groups(reader: Reader, table: Table, groups: Collection[str]) -> tuple[str, ...]:
+    if "default-groups" not in table:
+        return ("dev",) if "dev" in groups else ()
+    found: dict[str, None] = {}
+    for text, where in reader.texts(table, "default-groups", _WHERE, '["dev"]'):
+        if normalize_name(text) not in groups:
+            right = suggestion(text, groups) or "add it to [dependency-groups]"
+            reader.refuse(where, f"there is no group {text!r}", right)
+        found[normalize_name(text)] = None
+    return tuple(found)

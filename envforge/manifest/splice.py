@@ -1,0 +1,197 @@
+"""Changes to a TOML text that leave every other byte as it is: array entries, keys, tables.
+
+tomlkit writes arrays back from its own tree; a trailing comma, the space after a bracket, the comment
+above the next table or a blank line then move (measured on its 0.15). Here an entry is cut out or put
+in where it stands. Texts are valid TOML before and after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from envforge.manifest.positions import ArraySpan, EntrySpan, Positions, scan_positions
+
+_INDENT = "    "
+_LONGEST_LINE = 88
+_MOST_ON_A_LINE = 3
+
+
+def newline_of(text: str) -> str:
+    """The line ending of a text: that of its first line."""
+    end = text.find("\n")
+    return "\r\n" if end > 0 and text[end - 1] == "\r" else "\n"
+
+
+def quote(value: str) -> str:
+    """A TOML string; a literal one if that saves escaping the double quotes of markers."""
+    import json
+
+    return f"'{value}'" if '"' in value and "'" not in value else json.dumps(value, ensure_ascii=False)
+
+
+def quote_list(values: Sequence[str]) -> str:
+    """A TOML array on one line."""
+    return f"[{', '.join(map(quote, values))}]"
+
+
+def replace_entry(text: str, array: ArraySpan, index: int, value: str) -> str:
+    """Put another string in an entry's place."""
+    entry = array.entries[index]
+    return text[: entry.start] + quote(value) + text[entry.end :]
+
+
+def insert_entry(text: str, array: ArraySpan, index: int, value: str) -> str:
+    """Put a string before entry ``index``, or last; on a line of its own where the others are."""
+    if not array.entries:
+        return _insert_only(text, array, value)
+    if index == 0:
+        return _insert_first(text, array, value)
+    return _insert_after(text, array, index - 1, value)
+
+
+def _insert_only(text: str, array: ArraySpan, value: str) -> str:
+    newline, inside = newline_of(text), text[array.start + 1 : array.end - 1]
+    if "\n" not in inside:
+        return text[: array.start + 1] + quote(value) + text[array.end - 1 :]
+    # nothing but comments inside: the entry stands below them, the bracket keeps its line
+    closing = text.rfind("\n", 0, array.end) + 1
+    indent = text[closing : array.end - 1]
+    return f"{text[:closing]}{indent}{_INDENT}{quote(value)},{newline}{text[closing:]}"
+
+
+def _insert_first(text: str, array: ArraySpan, value: str) -> str:
+    start = array.entries[0].start
+    indent = _indent_before(text, start)
+    between = " " if indent is None else newline_of(text) + indent
+    return f"{text[:start]}{quote(value)},{between}{text[start:]}"
+
+
+def _insert_after(text: str, array: ArraySpan, index: int, value: str) -> str:
+    before = array.entries[index]
+    indent = _array_indent(text, array)
+    own_line = f"{newline_of(text)}{indent}{quote(value)}"
+    if before.comma is not None:
+        after = before.comma + 1
+        if _something_follows(text, array, after):
+            return f"{text[:after]} {quote(value)},{text[after:]}"
+        end = _line_end(text, after)
+        return f"{text[:end]}{own_line},{text[end:]}"
+    if not _something_follows(text, array, before.end):
+        end = _line_end(text, before.end)
+        return f"{text[: before.end]},{text[before.end : end]}{own_line}{text[end:]}"
+    starts_line = _indent_before(text, before.start) is not None
+    between = own_line if starts_line else f" {quote(value)}"
+    return f"{text[: before.end]},{between}{text[before.end :]}"
+
+
+def remove_entry(text: str, array: ArraySpan, index: int) -> str:
+    """Take an entry out, with its comma, the comment behind it, and its line if nothing else is on it."""
+    entry = array.entries[index]
+    if len(array.entries) == 1 and not _has_comments(text, array):
+        return f"{text[: array.start]}[]{text[array.end :]}"
+    end = entry.end if entry.comma is None else entry.comma + 1
+    # without a comma behind it, the one before it separates nothing any more
+    previous = array.entries[index - 1] if index and entry.comma is None else None
+    if _indent_before(text, entry.start) is not None and not _something_follows(text, array, end):
+        start, end = text.rfind("\n", 0, entry.start) + 1, _line_end(text, end) + len(newline_of(text))
+        return _without_comma(text, previous, start) + text[end:]
+    following = array.entries[index + 1].start if index + 1 < len(array.entries) else None
+    if following is not None and "\n" not in text[end:following]:
+        return text[: entry.start] + text[following:]
+    start = len(text[: entry.start].rstrip(" \t"))
+    if previous is not None and previous.comma is not None and not text[previous.comma + 1 : start].strip():
+        start = previous.comma
+        return text[:start] + text[end:]
+    return _without_comma(text, previous, start) + text[end:]
+
+
+def _without_comma(text: str, previous: EntrySpan | None, end: int) -> str:
+    if previous is None or previous.comma is None:
+        return text[:end]
+    return text[: previous.comma] + text[previous.comma + 1 : end]
+
+
+def spread_array(text: str, array: ArraySpan) -> str:
+    """An array on one line with more entries, or longer, than is easy to read: one entry a line."""
+    if "\n" in text[array.start : array.end] or not array.entries:
+        return text
+    line = text[text.rfind("\n", 0, array.start) + 1 : _line_end(text, array.end)]
+    if len(array.entries) <= _MOST_ON_A_LINE and len(line) <= _LONGEST_LINE:
+        return text
+    newline = newline_of(text)
+    indent = line[: len(line) - len(line.lstrip(" \t"))]
+    entries = "".join(f"{indent}{_INDENT}{text[e.start : e.end]},{newline}" for e in array.entries)
+    return f"{text[: array.start]}[{newline}{entries}{indent}]{text[array.end :]}"
+
+
+def insert_key(text: str, table: str, key: str, value: str) -> str:
+    """Add ``key = value`` as the last pair under the header ``[table]``, which must be there."""
+    positions = scan_positions(text)
+    end = positions.headers[table]
+    is_empty = text[positions.starts[table] : end].count("=") == 0
+    indent = "" if is_empty else _indent_of_line(text, end)
+    end = _line_end(text, end)
+    return f"{text[:end]}{newline_of(text)}{indent}{key} = {value}{text[end:]}"
+
+
+def insert_table(text: str, header: str, pairs: Sequence[str], *, after: str = "") -> str:
+    """Add a table: after ``[after]`` and what belongs to it, or at the end.
+
+    Args:
+        header: dotted path.
+        pairs: its lines, ``key = value``.
+        after: dotted path of a table, ``""`` for the end of the text.
+    """
+    newline = newline_of(text)
+    block = newline.join([f"[{header}]", *pairs])
+    end = _family_end(scan_positions(text), after)
+    if end is not None:
+        end = _line_end(text, end)
+        return f"{text[:end]}{newline * 2}{block}{text[end:]}"
+    if not text.strip():
+        return f"{block}{newline}"
+    body, ending = text.rstrip("\r\n"), newline if text.endswith("\n") else ""
+    return f"{body}{newline * 2}{block}{ending}"
+
+
+def _family_end(positions: Positions, table: str) -> int | None:
+    """Where the last of ``[table]`` and the tables below it ends, None if there is none."""
+    ends = [end for name, end in positions.headers.items() if name == table or name.startswith(f"{table}.")]
+    return max(ends) if table and ends else None
+
+
+def _indent_before(text: str, offset: int) -> str | None:
+    """The white space before the first thing on its line, None if it is not the first."""
+    before = text[text.rfind("\n", 0, offset) + 1 : offset]
+    return None if before.strip() else before
+
+
+def _indent_of_line(text: str, offset: int) -> str:
+    """The indent of the line that a pair ending at ``offset`` begins on, as far as one line tells."""
+    line = text[text.rfind("\n", 0, offset) + 1 : offset]
+    return "" if line.lstrip()[:1] in ("]", "}") else line[: len(line) - len(line.lstrip(" \t"))]
+
+
+def _array_indent(text: str, array: ArraySpan) -> str:
+    """The indent of the entries that begin a line."""
+    indents = (_indent_before(text, entry.start) for entry in array.entries)
+    return next((indent for indent in indents if indent is not None), _INDENT)
+
+
+def _line_end(text: str, offset: int) -> int:
+    """Where the line of ``offset`` ends, before its line ending."""
+    end = text.find("\n", offset)
+    if end < 0:
+        return len(text)
+    return end - 1 if text[end - 1] == "\r" else end
+
+
+def _something_follows(text: str, array: ArraySpan, offset: int) -> bool:
+    """Whether an entry or the closing bracket stands behind ``offset`` on the same line."""
+    rest = text[offset : min(_line_end(text, offset), array.end)].strip()
+    return bool(rest) and not rest.startswith("#")
+
+
+def _has_comments(text: str, array: ArraySpan) -> bool:
+    outside = array.entries[0]
+    return "#" in text[array.start : outside.start] or "#" in text[outside.end : array.end]

@@ -1,0 +1,1 @@
+"""Benchmarks: envforge beside uv, in one run, as ratios."""

@@ -1,0 +1,146 @@
+"""The places where envforge keeps things when nobody says otherwise.
+
+The cache root is ``ENVFORGE_CACHE_DIR`` or the user's cache folder as :mod:`platformdirs` gives it
+(XDG base directories on Linux). ``ENVFORGE_TIER`` names the folder for store and environments. Nothing
+is created here and nothing is probed: which storage is fast is not this module's question.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from envforge.errors import HostError, StoreError
+
+_APPLICATION = "envforge"
+# Shebang lines end at 127 or 255 bytes on Linux, and an environment's path stands in each.
+_NAME_LENGTH = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where things are kept; all absolute.
+
+    Args:
+        cache: root of what can be fetched or computed again (index pages, metadata, facts on hosts).
+        tier: root of store and environments.
+        archives: downloaded files.
+    """
+
+    cache: Path
+    tier: Path
+    archives: Path
+
+
+def find_places(environ: Mapping[str, str], *, cache_dir: str = "", tier: str = "") -> Places:
+    """The places to use.
+
+    Args:
+        environ: the process environment.
+        cache_dir: what the user asked for on the command line, wins over ``ENVFORGE_CACHE_DIR``.
+        tier: likewise, wins over ``ENVFORGE_TIER``. Relative paths count from the current folder.
+
+    Raises:
+        HostError: a place cannot be made absolute, or there is no home folder.
+    """
+    cache = find_cache_root(environ, cache_dir)
+    chosen_tier = tier or environ.get("ENVFORGE_TIER", "")
+    return Places(
+        cache=cache,
+        tier=_absolute(chosen_tier, "ENVFORGE_TIER") if chosen_tier else cache / "tier",
+        archives=cache / "archives",
+    )
+
+
+def find_cache_root(environ: Mapping[str, str], cache_dir: str = "") -> Path:
+    """The cache root: ``cache_dir``, ``ENVFORGE_CACHE_DIR``, or the user's cache folder."""
+    chosen = cache_dir or environ.get("ENVFORGE_CACHE_DIR", "")
+    if chosen:
+        return _absolute(chosen, "ENVFORGE_CACHE_DIR")
+    return _user_folder(environ, "XDG_CACHE_HOME", ".cache", "cache")
+
+
+def find_data_root(environ: Mapping[str, str]) -> Path:
+    """The folder for what is worth keeping (installed Pythons): ``ENVFORGE_DATA_DIR`` or the user's."""
+    chosen = environ.get("ENVFORGE_DATA_DIR", "")
+    if chosen:
+        return _absolute(chosen, "ENVFORGE_DATA_DIR")
+    return _user_folder(environ, "XDG_DATA_HOME", ".local/share", "data")
+
+
+def project_environments_folder(tier: Path, project: Path) -> Path:
+    """Where the generations of a project live: ``<tier>/envs/<folder name>-<digest of its real path>``."""
+    from hashlib import sha256
+
+    real = project.resolve()
+    # Scripts carry the path in their first line, where the kernel takes a blank for the end of it.
+    name = "".join(
+        char if char.isascii() and (char.isalnum() or char in "._-") else "_" for char in real.name
+    )
+    digest = sha256(os.fsencode(os.path.normcase(real))).hexdigest()[:12]
+    return tier / "envs" / f"{name[:_NAME_LENGTH] or 'root'}-{digest}"
+
+
+def make_folder(folder: Path, setting: str = "ENVFORGE_CACHE_DIR") -> None:
+    """Create a folder with its parents, or see that it can be written to.
+
+    Args:
+        folder: absolute.
+        setting: the variable that moves it elsewhere, for the hint.
+
+    Raises:
+        StoreError: it cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or str(error)
+    else:
+        if os.access(folder, os.W_OK | os.X_OK):
+            return
+        reason = "no permission to write"
+    raise StoreError(
+        f"cannot write to {folder}",
+        context=[reason],
+        hints=[f"set {setting} to a folder that you can write to"],
+    )
+
+
+def _user_folder(environ: Mapping[str, str], variable: str, below_home: str, kind: str) -> Path:
+    """What platformdirs would say, without importing it (20 ms) where that is a matter of two variables."""
+    if sys.platform == "linux":
+        xdg, home = environ.get(variable, ""), environ.get("HOME", "")
+        if xdg.startswith("/"):
+            return Path(xdg, _APPLICATION)
+        if home.startswith("/"):
+            return Path(home, below_home, _APPLICATION)
+    import platformdirs
+
+    try:
+        find = platformdirs.user_cache_path if kind == "cache" else platformdirs.user_data_path
+        return find(_APPLICATION, appauthor=False)
+    except (RuntimeError, OSError) as error:
+        raise HostError(
+            f"there is no place for envforge's {kind}",
+            context=[str(error)],
+            hints=[f"set HOME, or ENVFORGE_{kind.upper()}_DIR to an absolute path"],
+        ) from None
+
+
+def _absolute(text: str, setting: str) -> Path:
+    expanded = os.path.expanduser(text)  # noqa: PTH111 - Path raises where this leaves the ~
+    if expanded.startswith("~"):
+        raise HostError(
+            f"{setting} names the home folder of a user who is not known here: {text}",
+            hints=["write an absolute path"],
+        )
+    try:
+        return Path(os.path.abspath(expanded))  # noqa: PTH100 - without following symlinks
+    except FileNotFoundError:
+        raise HostError(
+            f"{setting} is relative ({text}) and the current folder no longer exists",
+            hints=["write an absolute path"],
+        ) from None

@@ -13,9 +13,11 @@ from copy import deepcopy
 from typing import Any
 
 from envforge.errors import EnvforgeError, ManifestError
-from envforge.manifest.faults import nearest, suggestion
+from envforge.manifest.dotted import child
+from envforge.manifest.faults import manifest_error, nearest, suggestion
 from envforge.manifest.parse import parse_manifest, read_toml
-from envforge.manifest.positions import child, scan_positions
+from envforge.manifest.positions import scan_positions
+from envforge.manifest.reading import Reader
 from envforge.manifest.splice import (
     insert_entry,
     insert_key,
@@ -66,24 +68,35 @@ def create_manifest(
     _check_values(name, platforms)
     text = existing_text or ""
     data = read_toml(text, path)
+    dynamic = _check_tables(data, text, path)
     if "project" not in data and "poetry" in data.get("tool", {}):
         parse_manifest(text, path)  # raises, and says what to do
-    project = {"name": quote(name), "requires-python": quote(requires_python), "dependencies": "[]"}
-    settings = {"platforms": quote_list(platforms), "python": quote(python)}
-    if not requires_python:
-        del project["requires-python"]
-    if not python:
-        del settings["python"]
+    project = {"name": quote(name), "version": quote(_FIRST_VERSION)}
     if "project" in data:
-        project = {
-            key: value for key, value in project.items() if key not in data["project"].get("dynamic", [])
-        }
-    else:
-        project = {"name": project.pop("name"), "version": quote(_FIRST_VERSION), **project}
+        del project["version"]  # whoever left it out does without
+    if requires_python:
+        project["requires-python"] = quote(requires_python)
+    project["dependencies"] = "[]"
+    project = {key: value for key, value in project.items() if key not in dynamic}
+    settings = {"platforms": quote_list(platforms)}
+    if python:
+        settings["python"] = quote(python)
     text = _extend_table(text, data, ("project",), project)
     text = _extend_table(text, data, ("tool", "envforge"), settings)
     _check_nothing_lost(data, text, path)
     return text
+
+
+def set_project_name(text: str, name: str, path: str = "pyproject.toml") -> str:
+    """The manifest under another name: for a project that starts from somebody else's.
+
+    Raises:
+        ManifestError: the manifest has faults, or the name is no name.
+    """
+    parse_manifest(text, path)
+    _check_values(name, ())
+    start, end = scan_positions(text).values["project.name"]
+    return text[:start] + quote(name) + text[end:]
 
 
 def add_requirements(
@@ -106,9 +119,10 @@ def add_requirements(
     """
     parse_manifest(text, path)
     wanted = [(requirement.strip(), parse_requirement(requirement.strip())) for requirement in requirements]
+    _refuse_two_at_once([requirement for _, requirement in wanted])
     data = read_toml(text, path)
     keys = _keys_of_list(data, group, extra)
-    edited = _ensure_list(text, data, keys, path)
+    edited = _ensure_list(text, data, keys)
     for raw, requirement in wanted:
         edited = _put(edited, keys, raw, requirement, path)
     _check_only_changed(data, edited, keys, path)
@@ -158,6 +172,28 @@ def _check_values(name: str, platforms: Sequence[str]) -> None:
             raise ManifestError(f"unknown platform {platform!r}", hints=[suggestion(platform, PLATFORMS)])
 
 
+def _refuse_two_at_once(requirements: Sequence[Requirement]) -> None:
+    first: dict[tuple[str, str], Requirement] = {}
+    for requirement in requirements:
+        other = first.setdefault((requirement.name, requirement.marker), requirement)
+        if other != requirement:
+            raise ManifestError(
+                f"{requirement.name} is asked for twice: {other} and {requirement}",
+                hints=["make them one requirement"],
+            )
+
+
+def _check_tables(data: dict[str, Any], text: str, path: str) -> set[str]:
+    """Refuse what stands where a table has to be; gives ``project.dynamic``."""
+    reader = Reader()
+    project = reader.table(data, "project", "")
+    reader.table(reader.table(data, "tool", ""), "envforge", "tool")
+    dynamic = {key for key, _ in reader.texts(project, "dynamic", "project", '["version"]')}
+    if reader.faults:
+        raise manifest_error(path, text, reader.faults)
+    return dynamic
+
+
 def _extend_table(text: str, data: dict[str, Any], keys: Keys, pairs: dict[str, str]) -> str:
     """Add the pairs (key → TOML) that a table lacks, and the table if it is not there."""
     table = _value_at(data, keys)
@@ -169,7 +205,7 @@ def _extend_table(text: str, data: dict[str, Any], keys: Keys, pairs: dict[str, 
     return text
 
 
-def _ensure_list(text: str, data: dict[str, Any], keys: Keys, path: str) -> str:
+def _ensure_list(text: str, data: dict[str, Any], keys: Keys) -> str:
     """The text with an empty list at ``keys`` if there is none."""
     if _value_at(data, keys) is not None:
         return text
@@ -193,7 +229,8 @@ def _set_key_with_tomlkit(text: str, keys: Keys, value: str) -> str:
     import tomlkit
 
     newline, ending = newline_of(text), "" if text.endswith("\n") else "\n"
-    document = tomlkit.parse(text.replace("\r\n", "\n") + ending)
+    # tomlkit writes new lines with \n, whatever the others end with
+    document = tomlkit.parse(text.replace(newline, "\n") + ending)
     table: Any = document
     for key in keys[:-1]:
         table = table[key]

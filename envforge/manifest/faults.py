@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from envforge.errors import ManifestError
-from envforge.manifest.positions import scan_positions
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +37,8 @@ def manifest_error(path: str, text: str, faults: Sequence[Fault]) -> ManifestErr
         text: its content, valid TOML.
         faults: at least one.
     """
+    from envforge.manifest.positions import scan_positions  # only a fault needs lines
+
     positions = scan_positions(text)
     placed = sorted(((positions.line(fault.where), fault) for fault in faults), key=lambda pair: pair[0])
     if len(placed) == 1:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from envforge.manifest.dotted import child, item
 from envforge.manifest.faults import suggestion
 from envforge.manifest.manifest import Declared
-from envforge.manifest.positions import child, item
 from envforge.manifest.reading import Reader, Table, kind
 from envforge.model.requirement import normalize_name
 

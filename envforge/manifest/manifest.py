@@ -81,7 +81,7 @@ class Settings:
     Args:
         platforms: conda subdirs to lock for, in the order written.
         python: ``3.12`` or ``3.12.4``, ``""`` for any that fits.
-        exclude_newer: files had to be uploaded before this instant (``2026-11-01T00:00:00Z``); ``""`` for none.
+        exclude_newer: files had to be uploaded before it (``2026-11-01T00:00:00Z``), ``""`` for any time.
         indexes: in the order to ask: declared ones, the default, then explicit ones (never asked unless
             ``sources`` says so). The first that knows a project is the only one used for it.
         sources: normalized project name → where it comes from.

@@ -12,10 +12,10 @@ import re
 import tomllib
 
 from envforge.errors import ManifestError
+from envforge.manifest.dotted import child
 from envforge.manifest.faults import manifest_error, nearest
 from envforge.manifest.groups import read_groups
 from envforge.manifest.manifest import Declared, Manifest
-from envforge.manifest.positions import child
 from envforge.manifest.reading import Reader, Table
 from envforge.manifest.settings import read_settings
 from envforge.model.requirement import is_valid_name
@@ -30,8 +30,8 @@ _THEIR_PROJECT_KEYS = frozenset(
     }
 )
 _NEEDED_STATIC = ("dependencies", "optional-dependencies", "requires-python")
-_TOML_PLACE = re.compile(r" \((?:at line (\d+), column (\d+)|at end of document)\)$")
-_USER_INFO_IN_LINE = re.compile(r"(?<=://)[^/\s\"']*(?=@)")
+_TOML_PLACE = r" \((?:at line (\d+), column (\d+)|at end of document)\)$"
+_USER_INFO_IN_LINE = r"(?<=://)[^/\s\"']*(?=@)"
 
 
 def parse_manifest(text: str, path: str = "pyproject.toml") -> Manifest:
@@ -88,14 +88,14 @@ def read_toml(text: str, path: str) -> Table:
 
 def _toml_error(text: str, path: str, reason: str) -> ManifestError:
     lines = text.splitlines() or [""]
-    place = _TOML_PLACE.search(reason)
-    reason = _TOML_PLACE.sub("", reason)
+    place = re.search(_TOML_PLACE, reason)
+    reason = re.sub(_TOML_PLACE, "", reason)
     if place and place[1]:
         row, column = int(place[1]), int(place[2])
     else:
         row, column = len(lines), len(lines[-1]) + 1
     # a password in a broken index URL must not be shown, and the caret must stay where it is
-    shown = _USER_INFO_IN_LINE.sub(lambda found: "*" * len(found[0]), lines[min(row, len(lines)) - 1])
+    shown = re.sub(_USER_INFO_IN_LINE, lambda found: "*" * len(found[0]), lines[min(row, len(lines)) - 1])
     hints = []
     if text.startswith("\ufeff"):
         hints.append("save the file without a byte order mark")

@@ -8,10 +8,11 @@ Standard: TOML 1.0.
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from dataclasses import dataclass, field
+
+from envforge.manifest.dotted import child, item
 
 _BLANK = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
 _EQUALS = re.compile(r"[ \t]*=[ \t]*")
@@ -20,19 +21,7 @@ _SCALAR = re.compile(
     r'''"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?'{3,5}|"(?:[^"\\]|\\.)*"|'[^']*'|[^,\]}#\r\n]*[^,\]}#\r\n \t]''',
     re.DOTALL,
 )
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _LAST_PART = re.compile(r'(?:\[\d+\]|\.?[A-Za-z0-9_-]+|\.?"(?:[^"\\]|\\.)*")$')
-
-
-def child(where: str, key: str) -> str:
-    """The dotted path of a key in a table: ``project`` and ``name`` are ``project.name``."""
-    part = key if _BARE_KEY.fullmatch(key) else json.dumps(key, ensure_ascii=False)
-    return f"{where}.{part}" if where else part
-
-
-def item(where: str, index: int) -> str:
-    """The dotted path of an array's entry: ``project.dependencies[2]``."""
-    return f"{where}[{index}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +42,14 @@ class ArraySpan:
     entries: tuple[EntrySpan, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class HeaderSpan:
+    """A ``[table]``: start of its last pair, None if it has none, and the end of that pair or the header."""
+
+    last_pair: int | None
+    end: int
+
+
 @dataclass(slots=True)
 class Positions:
     """What a scan found.
@@ -60,14 +57,16 @@ class Positions:
     Args:
         text: what was scanned.
         starts: dotted path → offset of the key, the table header or the array entry.
+        values: dotted path → (start, end) of the value of a key or entry.
         arrays: dotted path → span of the array.
-        headers: dotted path of a ``[table]`` → end of its last pair, or of the header if it has none.
+        headers: dotted path of a ``[table]`` → where its own pairs end.
     """
 
     text: str
     starts: dict[str, int] = field(default_factory=dict)
+    values: dict[str, tuple[int, int]] = field(default_factory=dict)
     arrays: dict[str, ArraySpan] = field(default_factory=dict)
-    headers: dict[str, int] = field(default_factory=dict)
+    headers: dict[str, HeaderSpan] = field(default_factory=dict)
 
     def line(self, where: str) -> int:
         """Line (from 1) of a dotted path, or of the nearest table above it; 1 where there is none."""
@@ -91,11 +90,13 @@ class _Scanner:
     def scan(self) -> Positions:
         table = ""
         while self._skip_blank():
-            if self.text[self.at] == "[":
+            start = self.at
+            if self.text[start] == "[":
                 table = self._header()
+                self.found.headers[table] = HeaderSpan(None, self.at)
             else:
                 self._pair(table)
-            self.found.headers[table] = self.at
+                self.found.headers[table] = HeaderSpan(start, self.at)
         return self.found
 
     def _skip_blank(self) -> bool:
@@ -146,12 +147,14 @@ class _Scanner:
         self._value(where)
 
     def _value(self, where: str) -> None:
+        start = self.at
         if self.text[self.at] == "[":
             self._array(where)
         elif self.text[self.at] == "{":
             self._inline_table(where)
         else:
             self._match(_SCALAR)
+        self.found.values[where] = (start, self.at)
 
     def _array(self, where: str) -> None:
         opening = self.at

@@ -6,9 +6,9 @@ import re
 from collections.abc import Collection, Iterator
 from datetime import UTC, date, datetime
 
+from envforge.manifest.dotted import child, item
 from envforge.manifest.faults import suggestion
 from envforge.manifest.manifest import DEFAULT_INDEX, DEFAULT_INDEX_NAME, Index, Settings, Source
-from envforge.manifest.positions import child, item
 from envforge.manifest.reading import Reader, Table, kind
 from envforge.model.requirement import is_valid_name, normalize_name
 from envforge.model.target import DEFAULT_PLATFORMS, PLATFORMS, SystemAssumptions
@@ -35,11 +35,12 @@ _ELSEWHERE = {
     "requires-python": "it stands in [project]",
 }
 _INDEX_KEYS = ("name", "url", "explicit", "default")
-_PYTHON = re.compile(r"3\.\d{1,3}(\.\d{1,3})?")
-_AGE = re.compile(r"\d+\s*[a-zA-Z]+|P\w+")
-_SYSTEM_VERSION = re.compile(r"(\d{1,3})\.(\d{1,3})")
+# texts, not compiled: most manifests use few of these, and each costs up to 2 ms at start-up
+_PYTHON = r"3\.\d{1,3}(\.\d{1,3})?"
+_AGE = r"\d+\s*[a-zA-Z]+|P\w+"
+_SYSTEM_VERSION = r"(\d{1,3})\.(\d{1,3})"
 # scheme, credentials, host with ${VARIABLES}, port, path; nothing after the path
-_INDEX_URL = re.compile(
+_INDEX_URL = (
     r"(?:https?://(?:[^/?#@\s]*@)?(?:[A-Za-z0-9._-]|\$\{\w+\}|\[[0-9A-Fa-f:.]+\])+(?::(?:\d+|\$\{\w+\}))?"
     r"|file://[^/?#@\s]*)(?:/[^?#\s]*)?"
 )
@@ -92,7 +93,7 @@ def _read_platforms(reader: Reader, table: Table) -> tuple[str, ...]:
 
 def _read_python(reader: Reader, table: Table) -> str:
     python = reader.text(table, "python", _WHERE, "3.12")
-    if python and not _PYTHON.fullmatch(python):
+    if python and not re.fullmatch(_PYTHON, python):
         right = (
             'write a minor or a patch version, "3.12" or "3.12.4"; ranges stand in project.requires-python'
         )
@@ -104,7 +105,7 @@ def _read_exclude_newer(reader: Reader, table: Table) -> str:
     """The instant as ISO text in UTC; a date is its first instant, a time without zone is UTC."""
     value = table.get("exclude-newer", "")
     where = child(_WHERE, "exclude-newer")
-    if isinstance(value, str) and _AGE.fullmatch(value.strip()):
+    if isinstance(value, str) and re.fullmatch(_AGE, value.strip()):
         reader.refuse(where, f"ages such as {value!r} are not supported yet", 'write a date, "2026-11-01"')
         return ""
     if not isinstance(value, (str, date)):
@@ -156,7 +157,7 @@ def _read_index(reader: Reader, table: Table, where: str) -> Index:
         right = "use letters, digits, '-', '_' and '.', with a letter or digit first and last"
         reader.refuse(child(where, "name"), f"{name!r} is no name for an index", right)
     url = reader.text(table, "url", where, "https://example.org/simple")
-    if url and not _INDEX_URL.fullmatch(url):
+    if url and not re.fullmatch(_INDEX_URL, url):
         # the text is not shown: what is wrong may be a password
         reader.refuse(
             child(where, "url"),
@@ -202,7 +203,7 @@ def _read_sources(reader: Reader, table: Table, indexes: list[str]) -> dict[str,
     found = {}
     for key, name in reader.names(sources, where, "a project"):
         place, value = child(where, key), sources[key]
-        right = f'write {key} = {{ index = "name" }}'
+        right = f'write {child("", key)} = {{ index = "name" }}'
         if not isinstance(value, dict):
             reader.refuse(place, f"is {kind(value)}, not a table", right)
         elif [*value] != ["index"] or not isinstance(value["index"], str):
@@ -234,7 +235,7 @@ def _read_system_version(
     where = child(_WHERE, "system")
     example = ".".join(map(str, default))
     text = reader.text(system, key, where, example)
-    match = _SYSTEM_VERSION.fullmatch(text)
+    match = re.fullmatch(_SYSTEM_VERSION, text)
     if match:
         return int(match[1]), int(match[2])
     if text:

@@ -93,7 +93,7 @@ def remove_entry(text: str, array: ArraySpan, index: int) -> str:
     # without a comma behind it, the one before it separates nothing any more
     previous = array.entries[index - 1] if index and entry.comma is None else None
     if _indent_before(text, entry.start) is not None and not _something_follows(text, array, end):
-        start, end = text.rfind("\n", 0, entry.start) + 1, _line_end(text, end) + len(newline_of(text))
+        start, end = text.rfind("\n", 0, entry.start) + 1, text.find("\n", end) + 1
         return _without_comma(text, previous, start) + text[end:]
     following = array.entries[index + 1].start if index + 1 < len(array.entries) else None
     if following is not None and "\n" not in text[end:following]:
@@ -126,11 +126,9 @@ def spread_array(text: str, array: ArraySpan) -> str:
 
 def insert_key(text: str, table: str, key: str, value: str) -> str:
     """Add ``key = value`` as the last pair under the header ``[table]``, which must be there."""
-    positions = scan_positions(text)
-    end = positions.headers[table]
-    is_empty = text[positions.starts[table] : end].count("=") == 0
-    indent = "" if is_empty else _indent_of_line(text, end)
-    end = _line_end(text, end)
+    header = scan_positions(text).headers[table]
+    indent = "" if header.last_pair is None else _indent_before(text, header.last_pair) or ""
+    end = _line_end(text, header.end)
     return f"{text[:end]}{newline_of(text)}{indent}{key} = {value}{text[end:]}"
 
 
@@ -156,7 +154,9 @@ def insert_table(text: str, header: str, pairs: Sequence[str], *, after: str = "
 
 def _family_end(positions: Positions, table: str) -> int | None:
     """Where the last of ``[table]`` and the tables below it ends, None if there is none."""
-    ends = [end for name, end in positions.headers.items() if name == table or name.startswith(f"{table}.")]
+    ends = [
+        span.end for name, span in positions.headers.items() if name == table or name.startswith(f"{table}.")
+    ]
     return max(ends) if table and ends else None
 
 
@@ -164,12 +164,6 @@ def _indent_before(text: str, offset: int) -> str | None:
     """The white space before the first thing on its line, None if it is not the first."""
     before = text[text.rfind("\n", 0, offset) + 1 : offset]
     return None if before.strip() else before
-
-
-def _indent_of_line(text: str, offset: int) -> str:
-    """The indent of the line that a pair ending at ``offset`` begins on, as far as one line tells."""
-    line = text[text.rfind("\n", 0, offset) + 1 : offset]
-    return "" if line.lstrip()[:1] in ("]", "}") else line[: len(line) - len(line.lstrip(" \t"))]
 
 
 def _array_indent(text: str, array: ArraySpan) -> str:

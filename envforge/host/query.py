@@ -11,6 +11,7 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,8 @@ class InterpreterCache:
             aside.write_text(json.dumps(content), encoding="utf-8")
             aside.replace(self._file)
         except OSError:
-            aside.unlink(missing_ok=True)
+            with suppress(OSError):
+                aside.unlink()
         else:
             self._changed = False
 
@@ -94,11 +96,11 @@ class InterpreterCache:
         try:
             content = json.loads(self._file.read_bytes())
             if content["format"] == _FORMAT:
-                for entry in content["interpreters"].values():
-                    _report_from_json(entry["report"])  # a damaged entry must not surface later
-                self._entries, self._admitted = content["interpreters"], content["admitted"]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            pass
+                # A damaged entry must not surface later.
+                self._entries = {real: _checked(entry) for real, entry in content["interpreters"].items()}
+                self._admitted = {str(key): bool(value) for key, value in content["admitted"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+            self._entries = {}
 
 
 def cache_file_for_host(cache: Path) -> Path:
@@ -141,6 +143,16 @@ def _stamp(path: str) -> list[int] | None:
     except OSError:
         return None
     return [status.st_mtime_ns, status.st_size, status.st_ino, *(glibc_version() or (0, 0))]
+
+
+def _checked(entry: dict[str, Any]) -> dict[str, Any]:
+    _report_from_json(entry["report"])
+    return {
+        "stamp": entry["stamp"],
+        "base_stamp": entry["base_stamp"],
+        "asked_at": float(entry["asked_at"]),
+        "report": entry["report"],
+    }
 
 
 def _report_from_json(content: Mapping[str, Any]) -> Report:

@@ -1,0 +1,1 @@
+"""From a locked file to a tree in the store: download, check, unpack."""

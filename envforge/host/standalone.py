@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import httpx
 
 _ATTEMPTS = 3
+_BACKOFF_S = 0.8
 _STALE_AFTER_S = 24 * 3600.0
 _FIRST_START_TIMEOUT_S = 60.0
 _OPERATING_SYSTEMS = {"linux": "linux", "darwin": "macos", "win32": "windows"}
@@ -137,40 +138,50 @@ def install_standalone(
 
 def _builds(wanted: str, platform: str) -> Iterator[StandaloneBuild]:
     """The builds of a version for a platform that carry a checksum, newest first."""
-    from pbs_installer import get_download_link
-
     known = PLATFORMS[platform]
     system = _OPERATING_SYSTEMS[known.sys_platform]
     architecture = _ARCHITECTURES.get(known.platform_machine.lower(), "")
     for request in _requests(wanted or "3", architecture, system):
-        try:
-            version, (url, sha256) = get_download_link(request, architecture, system)
-        except ValueError:  # its way to say: no such build
-            continue
+        listed = _listed(request, architecture, system)
         # The others are build trees, several times as large and laid out differently.
-        if sha256 and "install_only" in url:
-            text = f"{version.major}.{version.minor}.{version.micro}"
-            yield StandaloneBuild(version=text, platform=platform, url=url, sha256=sha256)
+        if listed and listed[2] and "install_only" in listed[1]:
+            (major, minor, micro), url, sha256 = listed
+            yield StandaloneBuild(
+                version=f"{major}.{minor}.{micro}", platform=platform, url=url, sha256=sha256
+            )
 
 
 def _requests(wanted: str, architecture: str, system: str) -> Iterator[str]:
     """Every full version from the newest of ``wanted`` down; it lists the newest only."""
-    from pbs_installer import get_download_link
-
     parts = wanted.split(".")
     if not all(part.isascii() and part.isdecimal() for part in parts) or len(parts) > 3:
         raise InterpreterError(f"{wanted!r} names no Python", hints=["write e.g. 3.12 or 3.12.4"])
-    try:
-        newest, _ = get_download_link(wanted, architecture, system)
-    except ValueError:
+    listed = _listed(wanted, architecture, system)
+    if listed is None:
         return
+    (_, newest_minor, newest_micro), _, _ = listed
     if len(parts) == 3:
         yield wanted
     elif len(parts) == 2:
-        yield from (f"{wanted}.{micro}" for micro in range(newest.micro, -1, -1))
+        yield from (f"{wanted}.{micro}" for micro in range(newest_micro, -1, -1))
     else:
-        for minor in range(newest.minor, -1, -1):
+        for minor in range(newest_minor, -1, -1):
             yield from _requests(f"{wanted}.{minor}", architecture, system)
+
+
+def _listed(request: str, architecture: str, system: str) -> tuple[tuple[int, int, int], str, str] | None:
+    """What pbs-installer lists for a version: its numbers, URL and sha256 (``""`` for none)."""
+    import warnings
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # importlib.resources, on import
+            from pbs_installer import get_download_link
+
+            version, (url, sha256) = get_download_link(request, architecture, system)
+    except ValueError:  # its way to say: no such build
+        return None
+    return (version.major, version.minor, version.micro), url, sha256 or ""
 
 
 def _install_aside(
@@ -218,7 +229,7 @@ def _download(build: StandaloneBuild, archive: Path, reporter: Reporter) -> None
                         "PBS_INSTALLER_BASE_URL names a mirror of the builds",
                     ],
                 ) from error
-            time.sleep(0.2 * 4**attempt)
+            time.sleep(_BACKOFF_S * 4 ** (attempt - 1))
 
 
 def _download_once(build: StandaloneBuild, archive: Path, reporter: Reporter) -> None:

@@ -96,6 +96,11 @@ class Warned(Event):
     hint: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandingOver(Event):
+    """This process is about to become another program: who draws on the terminal has to be done first."""
+
+
 class Reporter(Protocol):
     """Listens. Called from several threads at once; must be quick and must not raise."""
 

@@ -19,7 +19,8 @@ from envforge.fetch.zip_archive import ZipArchive, refused
 from envforge.model.tree import Tree
 from envforge.store.couplings import find_couplings
 from envforge.store.failures import store_failures
-from envforge.store.store import PARTS, StoredFile, file_mode, tree_id
+from envforge.store.sealing import file_mode
+from envforge.store.store import PARTS, StoredFile, tree_id
 
 _INSTALLER = b"envforge\n"
 _TO_ROOT = "../../.."

@@ -61,9 +61,8 @@ def _search_path(place: str) -> list[str]:
             for segment in ELFFile(file).iter_segments(type="PT_DYNAMIC"):
                 assert isinstance(segment, DynamicSegment)
                 for tag in segment.iter_tags():
-                    if tag.entry.d_tag in ("DT_RUNPATH", "DT_RPATH"):
-                        value = tag.runpath if tag.entry.d_tag == "DT_RUNPATH" else tag.rpath
-                        entries += value.split(":")
+                    kind = {"DT_RUNPATH": "runpath", "DT_RPATH": "rpath"}.get(tag.entry.d_tag)
+                    entries += getattr(tag, kind).split(":") if kind else ()
             return entries
         except (ELFError, ConstructError, ValueError, AttributeError, UnicodeDecodeError):
             return []  # damaged on purpose, as test data are: the loader cannot use it either

@@ -20,20 +20,22 @@ import json
 import os
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from envforge.errors import StoreError
+from envforge.events import Reporter
 from envforge.model.tree import EntryPoint, Tree
 from envforge.store.failures import store_failures
 from envforge.store.owner import is_dead, parse_owner, this_process
+from envforge.store.sealing import BYTECODE, remove_sealed, seal_folders
 
 FORMAT = 1
 PARTS = ("lib", "scripts", "data", "headers")
-BYTECODE = "__pycache__"
+_T = TypeVar("_T")
 _STALE_S = 24 * 3600
 _HALF_PUBLISHED_S = 0.5
 """How long a tree may stand without its summary before it counts as a killed process's."""
@@ -65,11 +67,6 @@ def tree_id(sha256: str) -> str:
     from base64 import b32encode
 
     return b32encode(bytes.fromhex(sha256)[:15])[:20].decode().lower()
-
-
-def file_mode(executable: bool) -> int:
-    """The mode to create a file of a tree with (the umask takes its share)."""
-    return 0o555 if executable else 0o444
 
 
 class Store:
@@ -109,6 +106,20 @@ class Store:
     def tree_path(self, tree_id: str) -> Path:
         """The folder of a tree."""
         return self.trees / tree_id
+
+    def has_bundle(self, bundle_id: str) -> bool:
+        """Whether a bundle is here and complete."""
+        return os.path.exists(f"{self.bundles}/{bundle_id}.json")
+
+    def ensure_bundle(self, trees: Sequence[Tree], reporter: Reporter) -> str:
+        """The id of the bundle of these trees, which is made if it is not here.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        from envforge.store.bundle import ensure_bundle
+
+        return ensure_bundle(self, trees, reporter)
 
     def entries(self, tree_id: str, folder: str) -> list[tuple[str, bool]]:
         """(name, is_folder) of what is in ``lib/<folder>`` of a tree, by name; bytecode is left out."""
@@ -182,14 +193,27 @@ class Store:
             StoreError: the store cannot be written.
         """
         with store_failures(self.trees, f"store {tree.name} {tree.version}"):
-            mode = _seal_folders(staged, files)
-            present = self._move_in(staged, tree)
+            mode = seal_folders(staged, [file.path for file in files])
+            place = self.tree_path(tree.id)
+            present = _move_in(staged, place, lambda: self.find_tree(tree.sha256))
             if present is not None:
                 return present
-            os.chmod(self.tree_path(tree.id), mode & 0o555)
-            self._write_whole(f"{tree.id}.files", json.dumps(files, separators=(",", ":")))
-            self._write_whole(f"{tree.id}.json", json.dumps(_tree_fields(tree), separators=(",", ":")))
+            place.chmod(mode & 0o555)
+            self._write_whole(self.trees / f"{tree.id}.files", files)
+            self._write_whole(self.trees / f"{tree.id}.json", _tree_fields(tree))
         return tree
+
+    def publish_bundle(
+        self, staged: Path, bundle_id: str, tree_ids: Sequence[str], paths: Sequence[str]
+    ) -> None:
+        """Make a staged folder a bundle of the store; like :meth:`publish_tree`."""
+        with store_failures(self.bundles, f"store bundle {bundle_id}"):
+            mode = seal_folders(staged, paths)
+            place = self.bundles / bundle_id
+            if _move_in(staged, place, lambda: self.has_bundle(bundle_id) or None):
+                return
+            place.chmod(mode & 0o555)
+            self._write_whole(self.bundles / f"{bundle_id}.json", {"trees": list(tree_ids)})
 
     def remove_tree(self, tree_id: str) -> None:
         """Take a tree out: first it stops being complete, then it goes. No error if it is not there."""
@@ -227,48 +251,34 @@ class Store:
         marker.replace(self.root / "store")
         self._prepared = True
 
-    def _write_whole(self, name: str, text: str) -> None:
-        """Write ``trees/<name>`` so that readers see all of it or nothing."""
+    def _write_whole(self, place: Path, fields: object) -> None:
+        """Write a JSON file so that readers see all of it or nothing."""
         aside = self.tmp / f"{this_process()}.{os.urandom(6).hex()}.file"
         try:
-            aside.write_text(text, encoding="utf-8")
-            aside.replace(self.trees / name)
+            aside.write_text(json.dumps(fields, separators=(",", ":")), encoding="utf-8")
+            aside.replace(place)
         except BaseException:
             aside.unlink(missing_ok=True)
             raise
 
-    def _move_in(self, staged: Path, tree: Tree) -> Tree | None:
-        """Rename the staged folder into place; the other tree if a complete one is there already."""
-        place = self.tree_path(tree.id)
-        deadline = time.monotonic() + _HALF_PUBLISHED_S
-        while True:
-            try:
-                staged.rename(place)
-            except OSError:
-                if not place.is_dir():
-                    raise
-            else:
-                return None
-            present = self.find_tree(tree.sha256)
-            if present is not None:
-                return present
-            if time.monotonic() > deadline:
-                _move_out(place, staged.with_name(f"{staged.name}.replaced"))
-            time.sleep(0.01)
 
-
-def remove_sealed(place: Path | str) -> None:
-    """Remove a folder with all that is in it, read-only folders too; follows no links."""
-    with suppress(FileNotFoundError):
-        os.chmod(place, 0o700)
-        with os.scandir(place) as listing:
-            entries = list(listing)
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                remove_sealed(entry.path)
-            else:
-                os.unlink(entry.path)
-        os.rmdir(place)
+def _move_in(staged: Path, place: Path, find: Callable[[], _T | None]) -> _T | None:
+    """Rename a staged folder into place; what ``find`` finds if a complete one is there already."""
+    deadline = time.monotonic() + _HALF_PUBLISHED_S
+    while True:
+        try:
+            staged.rename(place)
+        except OSError:
+            if not place.is_dir():
+                raise
+        else:
+            return None
+        present = find()
+        if present is not None:
+            return present
+        if time.monotonic() > deadline:
+            _move_out(place, staged.with_name(f"{staged.name}.replaced"))
+        time.sleep(0.01)
 
 
 def _move_out(place: Path, aside: Path) -> None:
@@ -277,31 +287,6 @@ def _move_out(place: Path, aside: Path) -> None:
         place.chmod(0o700)
         place.rename(aside)
         remove_sealed(aside)
-
-
-def _seal_folders(staged: Path, files: Sequence[StoredFile]) -> int:
-    """Make the folders below ``staged`` read-only, with a writable place for bytecode where modules are.
-
-    The top folder keeps its mode until it is in place: a folder that one cannot write cannot be
-    renamed. Returns its mode, which says what the umask allows.
-    """
-    mode = stat.S_IMODE(os.stat(staged).st_mode)
-    folders: set[str] = set()
-    modules: set[str] = set()
-    for file in files:
-        folder = file.path.rpartition("/")[0]
-        if file.path.endswith(".py") and folder != "lib":
-            modules.add(folder)
-        while folder and folder not in folders:
-            folders.add(folder)
-            folder = folder.rpartition("/")[0]
-    for folder in modules:
-        with suppress(FileExistsError):
-            os.mkdir(f"{staged}/{folder}/{BYTECODE}")
-    for folder in folders:
-        if not folder.endswith(f"/{BYTECODE}"):
-            os.chmod(f"{staged}/{folder}", mode & 0o555)
-    return mode
 
 
 def _check_format(root: Path) -> bool:

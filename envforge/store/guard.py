@@ -1,0 +1,226 @@
+"""Guards: work is done once, others wait, and a dead owner is taken over.
+
+A guard is a file that its owner made with ``O_EXCL``, which is atomic also where ``flock`` is missing
+or lies (NFS, Lustre, overlays). It holds the owner (host, process, start time) and a token, and the
+owner touches it every few seconds. An owner on this host is dead when its process is gone; one on
+another host when the guard has not been touched for a minute by the file system's own clock.
+
+Taking over is done under a guard of its own, named by the dead owner's token: whoever holds that one
+replaces the dead guard by rename. So two takers cannot both win, and one that dies on the way is taken
+over in the same manner.
+
+A guard saves work, it is not what keeps the store whole: an owner that was stopped for a minute may
+find itself taken over, and both then publish the same tree, of which one stays.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from envforge.events import Reporter, SilentReporter, WaitingForOwner
+from envforge.store.failures import store_failures
+from envforge.store.owner import Owner, is_dead, parse_owner, this_process
+
+HEARTBEAT_S = 10.0
+STALE_S = 60.0
+_UNWRITTEN_S = 5.0
+"""How long a guard may be empty: its owner writes it at once, unless it was killed just then."""
+_SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.005, 0.5
+
+
+class _Held(NamedTuple):
+    """What a guard's file says: its owner (None while it is being written), and its last heartbeat."""
+
+    token: str
+    owner: Owner | None
+    touched: float
+
+
+class Guard:
+    """A name that one holder at a time can have, among all threads, processes and nodes.
+
+    Args:
+        path: the guard's file; its folder is made when needed.
+        heartbeat_s: how often the holder touches it.
+        stale_s: how long a silent holder on another host is believed.
+    """
+
+    def __init__(self, path: Path, *, heartbeat_s: float = HEARTBEAT_S, stale_s: float = STALE_S) -> None:
+        self.path = path
+        self._heartbeat_s = heartbeat_s
+        self._stale_s = stale_s
+
+    @contextmanager
+    def hold(self, reporter: Reporter, what: str, check: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Hold the guard for the block; waits for its owner as long as that one lives.
+
+        Args:
+            reporter: is told once whom this process waits for.
+            what: the work, ``"torch 2.15.0"``.
+            check: called while waiting; raises to stop.
+
+        Raises:
+            StoreError: the guard's file cannot be written.
+        """
+        with store_failures(self.path, f"guard {what}"):
+            token = self._wait(reporter, what, check)
+        with self._beating(token):
+            yield
+
+    @contextmanager
+    def try_hold(self) -> Iterator[bool]:
+        """Hold the guard for the block if it is free or its owner is dead; the value says so."""
+        with store_failures(self.path, "take a guard"):
+            token = self._take() or ""
+        if not token:
+            yield False
+            return
+        with self._beating(token):
+            yield True
+
+    def _wait(self, reporter: Reporter, what: str, check: Callable[[], None]) -> str:
+        """Take the guard as soon as it can be had; returns its token."""
+        pause_s, told = _SHORTEST_WAIT_S, ""
+        while True:
+            check()
+            token = self._take()
+            if token:
+                return token
+            held = self._read()
+            if held and held.owner and held.token != told:
+                told = held.token
+                reporter.report(WaitingForOwner(what=what, owner=held.owner.label))
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 1.5, _LONGEST_WAIT_S)
+
+    def _take(self) -> str | None:
+        """Take the guard if it is free or its owner is dead; returns the token, else None."""
+        token = os.urandom(8).hex()
+        if self._create(token):
+            return token
+        held = self._read()
+        if held is None or not self._is_dead(held):
+            return None
+        with self._takeover(held.token).try_hold() as mine:
+            # the file is looked at again: another taker may have been here and gone
+            now = self._read() if mine else None
+            if now is None or now.token != held.token or not self._is_dead(now):
+                return None
+            aside = self.path.with_name(f"{self.path.name}.{token}.new")
+            aside.write_text(_content(token))
+            aside.replace(self.path)
+            return token
+
+    def _create(self, token: str) -> bool:
+        """Make the guard's file; False if it is there."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        try:
+            handle = os.open(self.path, flags, 0o666)
+        except FileExistsError:
+            return False
+        except FileNotFoundError:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return False
+        try:
+            os.write(handle, _content(token).encode())
+        except OSError:
+            self.path.unlink(missing_ok=True)  # an empty guard would hold up the others
+            raise
+        finally:
+            os.close(handle)
+        return True
+
+    def _read(self) -> _Held | None:
+        """What the file says, None if it is gone. Opened, because NFS serves old times to ``stat``."""
+        try:
+            with open(self.path, "rb") as file:
+                text = file.read().decode(errors="replace")
+                touched = os.fstat(file.fileno()).st_mtime
+        except FileNotFoundError:
+            return None
+        token, _, owner = text.partition(" ")
+        return _Held(token, parse_owner(owner.strip()), touched)
+
+    def _clock(self) -> float:
+        """The file system's own time: the clocks of two nodes may be minutes apart."""
+        probe = self.path.with_name(f"{this_process()}.{threading.get_ident()}.clock")
+        try:
+            with open(probe, "wb") as file:
+                os.utime(probe)
+                return os.fstat(file.fileno()).st_mtime
+        finally:
+            probe.unlink(missing_ok=True)
+
+    def _is_dead(self, held: _Held) -> bool:
+        dead = is_dead(held.owner) if held.owner else None
+        if dead is not None:
+            return dead
+        return self._clock() - held.touched > (self._stale_s if held.owner else _UNWRITTEN_S)
+
+    def _takeover(self, token: str) -> Guard:
+        """The guard under which this one is taken from a dead owner."""
+        path = self.path.with_name(f"{self.path.name}.{token or 'unwritten'}")
+        return Guard(path, heartbeat_s=self._heartbeat_s, stale_s=self._stale_s)
+
+    @contextmanager
+    def _beating(self, token: str) -> Iterator[None]:
+        """Touch the file until the block ends, then remove it."""
+        done = threading.Event()
+        last_beat = [time.time()]
+
+        def beat() -> None:
+            while not done.wait(self._heartbeat_s):
+                # taken over, or the disk is gone: the work goes on and is published or not
+                with suppress(OSError):
+                    if self._token() == token:
+                        os.utime(self.path)
+                        last_beat[0] = time.time()
+
+        thread = threading.Thread(target=beat, name=f"heartbeat {self.path.name}", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+            self._release(token, time.time() - last_beat[0])
+
+    def _release(self, token: str, silent_s: float) -> None:
+        """Remove the file if it is still ours."""
+        with suppress(OSError):
+            if silent_s < self._stale_s / 2:
+                if self._token() == token:
+                    self.path.unlink()
+                return
+            # somebody may think us dead at this moment, so the file is removed as a taker would
+            with self._takeover(token).hold(SilentReporter(), "release"):
+                if self._token() == token:
+                    self.path.unlink()
+
+    def _token(self) -> str:
+        return self.path.read_text().partition(" ")[0]
+
+
+def _content(token: str) -> str:
+    return f"{token} {this_process()}\n"
+
+
+def sweep_guards(folder: Path) -> int:
+    """Remove the guards of dead owners; returns how many went. The living are left alone."""
+    removed = 0
+    if not folder.is_dir():
+        return 0
+    for place in sorted(folder.iterdir()):
+        if place.suffix in (".new", ".clock"):
+            if time.time() - place.stat().st_mtime > 24 * 3600:
+                place.unlink(missing_ok=True)
+        elif place.exists():
+            with Guard(place).try_hold() as mine:
+                removed += mine
+    return removed

@@ -46,8 +46,11 @@ def seal_folders(staged: Path, paths: Iterable[str]) -> int:
 
 
 def remove_sealed(place: Path | str) -> None:
-    """Remove a folder with all that is in it, read-only folders too; follows no links."""
+    """Remove a file, or a folder with all that is in it, read-only folders too; follows no links."""
     with suppress(FileNotFoundError):
+        if os.path.islink(place) or not os.path.isdir(place):
+            os.unlink(place)
+            return
         os.chmod(place, 0o700)
         with os.scandir(place) as listing:
             entries = list(listing)

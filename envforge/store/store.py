@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from envforge.errors import StoreError
 from envforge.events import Reporter
@@ -32,6 +32,9 @@ from envforge.model.tree import EntryPoint, Tree
 from envforge.store.failures import store_failures
 from envforge.store.owner import is_dead, parse_owner, this_process
 from envforge.store.sealing import BYTECODE, remove_sealed, seal_folders
+
+if TYPE_CHECKING:
+    from envforge.store.guard import Guard
 
 FORMAT = 1
 PARTS = ("lib", "scripts", "data", "headers")
@@ -227,18 +230,38 @@ class Store:
                 place.chmod(0o700)
                 place.rename(trash / "tree")
 
-    def sweep(self) -> int:
-        """Remove what dead processes left in ``tmp``; returns how many folders went.
+    def guard(self, name: str) -> Guard:
+        """The guard for making something; for a tree it has the tree's id for its name."""
+        from envforge.store.guard import Guard
 
-        On this host a process is dead when it is gone; of other hosts, folders older than a day go.
+        return Guard(self.guards / name)
+
+    def sweep(self) -> int:
+        """Remove what dead processes left behind; returns how much that was.
+
+        In ``tmp``, on this host a process is dead when it is gone; of other hosts, what is older than a
+        day goes. Trees that were never finished go if nobody is at them, and guards of the dead.
         """
+        from envforge.store.guard import sweep_guards
+
         removed = 0
-        with store_failures(self.tmp, "clean the store's tmp folder"):
+        with store_failures(self.root, "clean the store"):
             for place in sorted(self.tmp.iterdir()) if self.tmp.is_dir() else ():
                 if _is_abandoned(place):
                     remove_sealed(place)
                     removed += 1
-        return removed
+            for place in sorted(self.trees.iterdir()) if self.trees.is_dir() else ():
+                if not place.suffix and not place.with_suffix(".json").exists():
+                    removed += self._sweep_tree(place.name)
+        return removed + sweep_guards(self.guards)
+
+    def _sweep_tree(self, tree_id: str) -> bool:
+        """Remove a tree without summary unless somebody is making it."""
+        with self.guard(tree_id).try_hold() as mine:
+            if mine and not (self.trees / f"{tree_id}.json").exists():
+                self.remove_tree(tree_id)
+                return True
+        return False
 
     def _prepare(self) -> None:
         """Make the store's folders, once per process."""

@@ -6,15 +6,23 @@ again, the new text says what the old one said, but for what was asked.
 
 from __future__ import annotations
 
-import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
 from envforge.errors import EnvforgeError, ManifestError
-from envforge.manifest.dotted import child
-from envforge.manifest.faults import manifest_error, nearest, suggestion
+from envforge.manifest.faults import manifest_error, suggestion
+from envforge.manifest.lists import (
+    Keys,
+    dotted,
+    keys_of_list,
+    list_at,
+    name_of,
+    no_such_list,
+    not_required,
+    value_at,
+)
 from envforge.manifest.parse import parse_manifest, read_toml
 from envforge.manifest.positions import scan_positions
 from envforge.manifest.reading import Reader
@@ -32,12 +40,7 @@ from envforge.manifest.splice import (
 from envforge.model.requirement import Requirement, is_valid_name, normalize_name, parse_requirement
 from envforge.model.target import PLATFORMS
 
-_GROUPS = "dependency-groups"
-_EXTRAS = "optional-dependencies"
-_LEADING_NAME = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)")
 _FIRST_VERSION = "0.1.0"
-
-Keys = tuple[str, ...]
 
 
 def create_manifest(
@@ -121,8 +124,9 @@ def add_requirements(
     wanted = [(requirement.strip(), parse_requirement(requirement.strip())) for requirement in requirements]
     _refuse_two_at_once([requirement for _, requirement in wanted])
     data = read_toml(text, path)
-    keys = _keys_of_list(data, group, extra)
+    keys = keys_of_list(data, group, extra)
     edited = _ensure_list(text, data, keys)
+    _check_only_changed(data, edited, keys, path)
     for raw, requirement in wanted:
         edited = _put(edited, keys, raw, requirement, path)
     _check_only_changed(data, edited, keys, path)
@@ -145,18 +149,18 @@ def remove_requirements(
     """
     parse_manifest(text, path)
     data = read_toml(text, path)
-    keys = _keys_of_list(data, group, extra)
-    entries = _list_at(data, keys)
+    keys = keys_of_list(data, group, extra)
+    entries = list_at(data, keys)
     if entries is None and (group or extra):
-        raise _no_such_list(data, keys, path)
+        raise no_such_list(data, keys, path)
     wanted = {normalize_name(name.strip()): name.strip() for name in names}
-    missing = [name for key, name in wanted.items() if key not in map(_name_of, entries or [])]
+    missing = [name for key, name in wanted.items() if key not in map(name_of, entries or [])]
     if missing:
-        raise _not_required(data, keys, missing, path)
+        raise not_required(data, keys, missing, path)
     edited = text
     for index in reversed(range(len(entries or []))):
-        if _name_of((entries or [])[index]) in wanted:
-            edited = remove_entry(edited, scan_positions(edited).arrays[_dotted(keys)], index)
+        if name_of((entries or [])[index]) in wanted:
+            edited = remove_entry(edited, scan_positions(edited).arrays[dotted(keys)], index)
     _check_only_changed(data, edited, keys, path)
     return edited
 
@@ -196,9 +200,9 @@ def _check_tables(data: dict[str, Any], text: str, path: str) -> set[str]:
 
 def _extend_table(text: str, data: dict[str, Any], keys: Keys, pairs: dict[str, str]) -> str:
     """Add the pairs (key → TOML) that a table lacks, and the table if it is not there."""
-    table = _value_at(data, keys)
+    table = value_at(data, keys)
     if table is None:
-        return insert_table(text, _dotted(keys), [f"{key} = {value}" for key, value in pairs.items()])
+        return insert_table(text, dotted(keys), [f"{key} = {value}" for key, value in pairs.items()])
     for key, value in pairs.items():
         if key not in table:
             text = _set_key(text, (*keys, key), value)
@@ -207,21 +211,23 @@ def _extend_table(text: str, data: dict[str, Any], keys: Keys, pairs: dict[str, 
 
 def _ensure_list(text: str, data: dict[str, Any], keys: Keys) -> str:
     """The text with an empty list at ``keys`` if there is none."""
-    if _value_at(data, keys) is not None:
+    if value_at(data, keys) is not None:
         return text
     *table, key = keys
-    if _value_at(data, tuple(table)) is not None:
+    if value_at(data, tuple(table)) is not None:
         return _set_key(text, keys, "[]")
     after = "project" if table[0] == "project" else ""
-    return insert_table(text, _dotted(tuple(table)), [f"{_dotted((key,))} = []"], after=after)
+    return insert_table(text, dotted(tuple(table)), [f"{dotted((key,))} = []"], after=after)
 
 
 def _set_key(text: str, keys: Keys, value: str) -> str:
     """Add a key to a table that is there."""
-    table = _dotted(keys[:-1])
+    table, pair = dotted(keys[:-1]), (dotted(keys[-1:]), value)
     if table in scan_positions(text).headers:
-        return insert_key(text, table, _dotted(keys[-1:]), value)
-    return _set_key_with_tomlkit(text, keys, value)
+        return insert_key(text, table, *pair)
+    # a table that is only there because of [table.below] may have its own header, anywhere
+    with_header = insert_table(text, table, [" = ".join(pair)], after=table)
+    return with_header if _is_toml(with_header) else _set_key_with_tomlkit(text, keys, value)
 
 
 def _set_key_with_tomlkit(text: str, keys: Keys, value: str) -> str:
@@ -240,13 +246,13 @@ def _set_key_with_tomlkit(text: str, keys: Keys, value: str) -> str:
 
 def _put(text: str, keys: Keys, raw: str, requirement: Requirement, path: str) -> str:
     """Replace the entry for the same project and marker, or insert a new one."""
-    array = scan_positions(text).arrays[_dotted(keys)]
-    entries = _list_at(tomllib.loads(text), keys) or []
+    array = scan_positions(text).arrays[dotted(keys)]
+    entries = list_at(tomllib.loads(text), keys) or []
     same = [index for index, entry in enumerate(entries) if _is_same(entry, requirement)]
     if len(same) > 1:
         raise ManifestError(
-            f"{path}: {_dotted(keys)} requires {requirement.name} more than once",
-            context=[f"{_dotted(keys)}[{index}]: {entries[index]}" for index in same],
+            f"{path}: {dotted(keys)} requires {requirement.name} more than once",
+            context=[f"{dotted(keys)}[{index}]: {entries[index]}" for index in same],
             hints=["make them one requirement first"],
         )
     if same and parse_requirement(entries[same[0]]) == requirement:
@@ -255,11 +261,11 @@ def _put(text: str, keys: Keys, raw: str, requirement: Requirement, path: str) -
         text = replace_entry(text, array, same[0], raw)
     else:
         text = insert_entry(text, array, _place_for(entries, requirement.name), raw)
-    return spread_array(text, scan_positions(text).arrays[_dotted(keys)])
+    return spread_array(text, scan_positions(text).arrays[dotted(keys)])
 
 
 def _is_same(entry: object, requirement: Requirement) -> bool:
-    if _name_of(entry) != requirement.name:
+    if name_of(entry) != requirement.name:
         return False
     try:
         return parse_requirement(str(entry)).marker == requirement.marker
@@ -269,101 +275,10 @@ def _is_same(entry: object, requirement: Requirement) -> bool:
 
 def _place_for(entries: Sequence[object], name: str) -> int:
     """Where a name belongs: in its place among sorted requirements, else at the end."""
-    names = [(_name_of(entry), index) for index, entry in enumerate(entries) if isinstance(entry, str)]
+    names = [(name_of(entry), index) for index, entry in enumerate(entries) if isinstance(entry, str)]
     if len(names) < 2 or names != sorted(names, key=lambda pair: pair[0]):
         return len(entries)
     return next((index for other, index in names if other > name), names[-1][1] + 1)
-
-
-def _name_of(entry: object) -> str:
-    """The normalized name that a requirement's text begins with, ``""`` for what is no requirement."""
-    match = _LEADING_NAME.match(entry) if isinstance(entry, str) else None
-    return normalize_name(match[1]) if match else ""
-
-
-def _keys_of_list(data: dict[str, Any], group: str | None, extra: str | None) -> Keys:
-    """The keys of the list, as the file spells them if it is there."""
-    if group is not None and extra is not None:
-        raise ValueError("a requirement stands in a group or in an extra, not in both")
-    if group is None and extra is None:
-        return ("project", "dependencies")
-    name = group if group is not None else extra or ""
-    table: Keys = (_GROUPS,) if group is not None else ("project", _EXTRAS)
-    if not is_valid_name(name):
-        what = "a group" if group is not None else "an extra"
-        hint = "use letters, digits, '-', '_' and '.', with a letter or digit first and last"
-        raise ManifestError(f"{name!r} is no name for {what}", hints=[hint])
-    spelled = [key for key in _value_at(data, table) or () if normalize_name(key) == normalize_name(name)]
-    return (*table, *(spelled or [name]))
-
-
-def _lists(data: dict[str, Any]) -> Iterator[tuple[Keys, list[Any]]]:
-    """Every list of requirements in the manifest."""
-    tables: tuple[Keys, ...] = (("project", _EXTRAS), (_GROUPS,))
-    candidates = [("project", "dependencies")]
-    for table in tables:
-        candidates += [(*table, key) for key in _value_at(data, table) or ()]
-    for keys in candidates:
-        entries = _list_at(data, keys)
-        if entries is not None:
-            yield keys, entries
-
-
-def _value_at(data: dict[str, Any], keys: Keys) -> Any:
-    value: Any = data
-    for key in keys:
-        if not isinstance(value, dict) or key not in value:
-            return None
-        value = value[key]
-    return value
-
-
-def _list_at(data: dict[str, Any], keys: Keys) -> list[Any] | None:
-    value = _value_at(data, keys)
-    return value if isinstance(value, list) else None
-
-
-def _dotted(keys: Keys) -> str:
-    where = ""
-    for key in keys:
-        where = child(where, key)
-    return where
-
-
-def _no_such_list(data: dict[str, Any], keys: Keys, path: str) -> ManifestError:
-    what = "dependency group" if keys[0] == _GROUPS else "extra"
-    known = list(_value_at(data, keys[:-1]) or ())
-    hint = suggestion(keys[-1], known)
-    return ManifestError(f"{path} has no {what} {keys[-1]!r}", hints=[hint] if hint else [])
-
-
-def _not_required(data: dict[str, Any], keys: Keys, missing: Sequence[str], path: str) -> ManifestError:
-    """Says for every name that is not in the list where it stands, or what it may have been meant to be."""
-    lists = list(_lists(data))
-    hints = []
-    for name in missing:
-        elsewhere = [other for other, entries in lists if normalize_name(name) in map(_name_of, entries)]
-        hints += [_hint_elsewhere(name, other) for other in elsewhere]
-        here = {_name_of(entry) for entry in _list_at(data, keys) or []} - {""}
-        if not elsewhere and (close := nearest(normalize_name(name), here)):
-            hints.append(f"did you mean {close}?")
-        elif not elsewhere:
-            hints += _hints_close_elsewhere(name, lists)
-    return ManifestError(f"{path}: {_dotted(keys)} does not require {', '.join(missing)}", hints=hints)
-
-
-def _hints_close_elsewhere(name: str, lists: Sequence[tuple[Keys, list[Any]]]) -> list[str]:
-    for keys, entries in lists:
-        if close := nearest(normalize_name(name), {_name_of(entry) for entry in entries} - {""}):
-            return [_hint_elsewhere(close, keys)]
-    return []
-
-
-def _hint_elsewhere(name: str, keys: Keys) -> str:
-    option = {_GROUPS: f"with --group {keys[-1]}", "project": f"with --extra {keys[-1]}"}[keys[0]]
-    if keys == ("project", "dependencies"):
-        option = "without --group or --extra"
-    return f"{name} stands in {_dotted(keys)}: remove it {option}"
 
 
 def _check_only_changed(data: dict[str, Any], edited: str, keys: Keys, path: str) -> None:
@@ -373,7 +288,7 @@ def _check_only_changed(data: dict[str, Any], edited: str, keys: Keys, path: str
     table = expected
     for key in keys[:-1]:
         table = table.setdefault(key, {})
-    entries = _list_at(after, keys)
+    entries = list_at(after, keys)
     if entries is not None:
         table[keys[-1]] = entries
     if after != expected:
@@ -390,6 +305,14 @@ def _contains(larger: Any, smaller: Any) -> bool:
     if isinstance(larger, dict) and isinstance(smaller, dict):
         return all(key in larger and _contains(larger[key], value) for key, value in smaller.items())
     return bool(larger == smaller)
+
+
+def _is_toml(text: str) -> bool:
+    try:
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return False
+    return True
 
 
 def _parse_edited(edited: str, path: str) -> dict[str, Any]:

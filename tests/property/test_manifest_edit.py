@@ -60,6 +60,7 @@ def comments(text: str) -> list[str]:
     return [line.partition(" # ")[2].strip() for line in text.splitlines() if " # " in line]
 
 
+@settings(deadline=None)
 @given(manifests(), st.sampled_from(["new", "Aaa", 'zzz>=2; os_name == "nt"']))
 def test_adding_keeps_every_other_entry_and_every_comment(manifest: tuple[str, list[str]], new: str) -> None:
     text, entries = manifest
@@ -70,6 +71,7 @@ def test_adding_keeps_every_other_entry_and_every_comment(manifest: tuple[str, l
     assert comments(edited) == comments(text)
 
 
+@settings(deadline=None)
 @given(manifests())
 def test_sorted_stays_sorted(manifest: tuple[str, list[str]]) -> None:
     text, entries = manifest
@@ -81,12 +83,14 @@ def test_sorted_stays_sorted(manifest: tuple[str, list[str]]) -> None:
         assert edited[-1] == "mmm"
 
 
+@settings(deadline=None)
 @given(manifests(), names, specifiers)
 def test_adding_twice_is_adding_once(manifest: tuple[str, list[str]], name: str, specifier: str) -> None:
     once = add_requirements(manifest[0], [name + specifier])
     assert add_requirements(once, [name + specifier]) == once
 
 
+@settings(deadline=None)
 @given(manifests(), st.data())
 def test_removing_takes_that_entry_only(manifest: tuple[str, list[str]], data: st.DataObject) -> None:
     text, entries = manifest
@@ -123,6 +127,7 @@ def tidy_arrays(draw: st.DrawFn) -> str:
     return f"[{above}{''.join(rows)}\n]"
 
 
+@settings(deadline=None)
 @given(tidy_arrays(), endings, st.sampled_from(["", "\n"]), st.sampled_from(["new", "aaa>=1", "zzz"]))
 def test_add_then_remove_gives_the_same_text(array: str, newline: str, end: str, new: str) -> None:
     text = f'[project]\nname = "p"\ndependencies = {array}{end}'.replace("\n", newline)
@@ -131,7 +136,7 @@ def test_add_then_remove_gives_the_same_text(array: str, newline: str, end: str,
     assert remove_requirements(edited, [new.partition(">")[0]]) == text
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(
     st.sampled_from(CORPUS),
     endings,
@@ -157,6 +162,7 @@ def test_real_manifests_come_through_any_edit(
 project_names = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,8}[A-Za-z0-9])?", fullmatch=True)
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(
         ["", "# mine\n", "[tool.ruff]\nx = 1", "[build-system]\nrequires = []\n", "[tool.envforge]\n"]
@@ -192,6 +198,7 @@ trees = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(trees)
 def test_the_scan_finds_everything_that_a_writer_may_write(tree: dict[str, object]) -> None:
     import tomlkit

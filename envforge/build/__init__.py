@@ -1,0 +1,1 @@
+"""Sources into wheels: sdists unpacked, build backends run in the isolated environment they are given."""

@@ -1,0 +1,115 @@
+"""Whether an editable wheel that was built earlier is still the right one.
+
+An editable wheel says where the source is, what it is called and what it requires: it changes with the
+project's metadata and with its set of importable names, not with their code. Not noticed are a version
+that a backend computes (from git, from a file of its own) and sources of compiled extensions.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+_FORMAT = 1
+_READ_WHOLE = ("setup.py", "setup.cfg", "MANIFEST.in")
+# Tables of tools that have no part in a build; what is not known to be one may have.
+_NO_BUILD_TOOLS = {
+    *("envforge", "uv", "pixi", "rye", "conda-lock", "tox", "nox", "poe", "taskipy", "pytest", "coverage"),
+    *("ruff", "black", "isort", "flake8", "pylint", "mypy", "pyright", "basedpyright", "ty", "pyrefly"),
+    *("bandit", "codespell", "typos", "interrogate", "docformatter", "pydocstyle", "vulture", "deptry"),
+    *("towncrier", "commitizen", "bumpversion", "semantic_release", "cibuildwheel", "check-manifest"),
+}
+
+
+def editable_fingerprint(source: Path) -> str:
+    """A digest, hex, of what determines the editable wheel of a source folder.
+
+    Args:
+        source: folder with pyproject.toml or setup.py. Files that are missing or broken count as they
+            are; reading them for a build tells what is wrong.
+    """
+    from hashlib import sha256
+
+    digest = sha256()
+    for label, content in _determinants(source):
+        for part in (label.encode(), content):
+            digest.update(len(part).to_bytes(8, "big"))
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def _determinants(source: Path) -> Iterator[tuple[str, bytes]]:
+    yield "format", str(_FORMAT).encode()
+    yield "place", str(source.resolve()).encode(errors="surrogateescape")
+    content = _read(source / "pyproject.toml")
+    document = _parse(content)
+    yield "pyproject.toml", content if document is None else _relevant(document)
+    for name in (*_READ_WHOLE, *_files_named(document or {})):
+        yield name, _read(source / name)
+    for folder in ("", "src"):
+        yield f"names in {folder}", "\n".join(_importable_names(source / folder)).encode(errors="replace")
+    for name in _backend_files(source, document or {}):
+        yield name, _read(source / name)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return b"there" + file.read_bytes()
+    except OSError:
+        return b""
+
+
+def _parse(content: bytes) -> dict[str, Any] | None:
+    import tomllib
+
+    try:
+        return tomllib.loads(content.removeprefix(b"there").decode("utf-8"))
+    except ValueError:
+        return None
+
+
+def _relevant(document: dict[str, Any]) -> bytes:
+    tools = document.get("tool")
+    tools = tools if isinstance(tools, dict) else {}
+    content = {
+        "build-system": document.get("build-system"),
+        "project": document.get("project"),
+        "tool": {name: table for name, table in tools.items() if name not in _NO_BUILD_TOOLS},
+    }
+    return json.dumps(content, sort_keys=True, default=str).encode()
+
+
+def _files_named(document: dict[str, Any]) -> Iterator[str]:
+    """The readme, which is part of the metadata."""
+    project = document.get("project")
+    readme = project.get("readme") if isinstance(project, dict) else None
+    name = readme.get("file") if isinstance(readme, dict) else readme
+    if isinstance(name, str) and name:
+        yield name
+
+
+def _importable_names(folder: Path) -> list[str]:
+    """Packages and modules directly in a folder: backends write out their names, or find them by them."""
+    try:
+        entries = [entry for entry in folder.iterdir() if not entry.name.startswith((".", "__"))]
+    except OSError:
+        return []
+    names = [
+        entry.name
+        for entry in entries
+        if entry.suffix == ".py"
+        or (entry.is_dir() and (folder.name == "src" or (entry / "__init__.py").exists()))
+    ]
+    return sorted(names)
+
+
+def _backend_files(source: Path, document: dict[str, Any]) -> list[str]:
+    """The modules of a backend that the source brings along."""
+    system = document.get("build-system")
+    folders = system.get("backend-path") if isinstance(system, dict) else None
+    if not isinstance(folders, list):
+        return []
+    found = [file for folder in folders if isinstance(folder, str) for file in (source / folder).glob("*.py")]
+    return sorted({file.relative_to(source).as_posix() for file in found if file.is_relative_to(source)})

@@ -93,16 +93,19 @@ def _files_named(document: dict[str, Any]) -> Iterator[str]:
 def _importable_names(folder: Path) -> list[str]:
     """Packages and modules directly in a folder: backends write out their names, or find them by them."""
     try:
-        entries = [entry for entry in folder.iterdir() if not entry.name.startswith((".", "__"))]
+        entries = sorted(folder.iterdir())
     except OSError:
         return []
-    names = [
-        entry.name
-        for entry in entries
-        if entry.suffix == ".py"
-        or (entry.is_dir() and (folder.name == "src" or (entry / "__init__.py").exists()))
-    ]
-    return sorted(names)
+    # Builds leave folders of their own beside the packages (app.egg-info), whose names are no identifiers.
+    named = [entry for entry in entries if entry.stem.isidentifier() and not entry.name.startswith("__")]
+    every_folder = folder.name == "src"
+    return [entry.name for entry in named if _is_importable(entry, every_folder)]
+
+
+def _is_importable(entry: Path, every_folder: bool) -> bool:
+    if entry.suffix:
+        return entry.suffix == ".py"
+    return entry.is_dir() and (every_folder or (entry / "__init__.py").exists())
 
 
 def _backend_files(source: Path, document: dict[str, Any]) -> list[str]:

@@ -1,0 +1,39 @@
+"""The answer to ``envforge sync`` where nothing has changed, before anything heavy is imported."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+_PLAIN = {"-q", "--quiet", "--frozen", "--offline"}
+"""Options that change nothing where there is nothing to do."""
+
+
+def answer_unchanged_sync(words: list[str]) -> bool:
+    """Answer a command line if it is a plain ``sync`` in a project that is up to date.
+
+    Args:
+        words: the command line without the program's name.
+
+    Returns:
+        Whether it was answered.
+    """
+    if not words or words[0] != "sync" or not _PLAIN.issuperset(words[1:]):
+        return False
+    from envforge.workflows.stamp import is_up_to_date
+
+    if not is_up_to_date(_project_root(), os.environ):
+        return False
+    if "-q" not in words and "--quiet" not in words:
+        sys.stderr.write("Environment is up to date\n")
+    return True
+
+
+def _project_root() -> str:
+    folder = os.getcwd()
+    while not os.path.exists(f"{folder}/pyproject.toml"):
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            break
+        folder = parent
+    return folder

@@ -136,6 +136,10 @@ def test_links_that_stay_inside(tmp_path: Path, make_tar: Callable[..., Path]) -
             [symlink("pkg-1.0/src/a", ".."), symlink("pkg-1.0/src/b", "a/../../..")],
             "out of the top folder",
         ),
+        (
+            [symlink("pkg-1.0/p/q/a", "../.."), symlink("pkg-1.0/p/q/b", "a/../..")],
+            "out of the top folder",
+        ),
         ([hardlink("pkg-1.0/copy", "/etc/passwd")], "not in here"),
         ([hardlink("pkg-1.0/copy", "../other")], "not in here"),
         ([hardlink("pkg-1.0/copy", "pkg-1.0/later")], "not in here"),

@@ -1,0 +1,45 @@
+"""The command line: arguments, one thin file per command, reporters, rendering of errors.
+
+This file is imported by every start of ``envforge``, and imports nothing: what a command needs is
+imported when it is known which command it is.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command line; the entry point of the ``envforge`` script.
+
+    Args:
+        argv: without the program's name, None for the process's own.
+
+    Returns:
+        The exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 141 nobody reads the output.
+    """
+    words = sys.argv[1:] if argv is None else argv
+    try:
+        if words[:1] == ["sync"] and _is_answered(words):
+            return 0
+        from envforge.cli.program import run_command_line
+
+        return run_command_line(words)
+    except KeyboardInterrupt:
+        import signal
+
+        # A second Ctrl-C, while threads are being joined, ends the process at once and without a word.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if sys.stderr is not None:  # closed by the one who started us
+            sys.stderr.write("interrupted\n")
+        return 130
+
+
+def _is_answered(words: list[str]) -> bool:
+    """The fast path: a sync with nothing to do is answered before argparse is imported."""
+    from envforge.cli.unchanged import answer_unchanged_sync
+
+    try:
+        return answer_unchanged_sync(words)
+    except OSError:  # the way of all other commands tells what is wrong
+        return False

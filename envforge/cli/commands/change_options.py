@@ -1,0 +1,72 @@
+"""What ``add`` and ``remove`` share: where in the manifest, whether to sync, and what is shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from envforge.cli.commands.sync_options import add_link_mode
+from envforge.cli.options import Parser
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from envforge.cli.output import Output
+    from envforge.workflows.change import ChangeReport
+    from envforge.workflows.sync import SyncOptions
+
+
+def add_place(parser: Parser) -> None:
+    """Declare where in the manifest, and whether to sync afterwards."""
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("--group", metavar="NAME", help="in this dependency group")
+    place.add_argument("--extra", metavar="NAME", help="in this extra of the project")
+    place.add_argument("--dev", action="store_true", help="in the dependency group dev")
+    parser.add_argument("--no-sync", action="store_true", help="lock, but leave .venv alone")
+    add_link_mode(parser)
+
+
+def read_group(arguments: Namespace) -> str | None:
+    """The dependency group, None for the project itself or an extra."""
+    return "dev" if arguments.dev else arguments.group
+
+
+def read_sync(
+    arguments: Namespace, *, groups: tuple[str, ...] = (), extras: tuple[str, ...] = ()
+) -> SyncOptions | None:
+    """How to sync afterwards, None not to."""
+    if arguments.no_sync:
+        return None
+    from envforge.plan.link_plan import LinkMode
+    from envforge.workflows.sync import SyncOptions
+
+    return SyncOptions(groups=groups, extras=extras, link_mode=LinkMode(arguments.link_mode))
+
+
+def show_change(output: Output, report: ChangeReport, *, verb: str, key: str, duration_s: float) -> None:
+    """What was changed: manifest, lock, environment.
+
+    Args:
+        output: where to.
+        report: of the workflow.
+        verb: ``Added … to`` or ``Removed … from``, with ``{}`` for the requirements.
+        key: name of the requirements in the document.
+        duration_s: what it took.
+    """
+    from envforge.cli.changes import lock_diff_document, say_lock_diff, say_sync, sync_document
+
+    if output.json:
+        output.document(
+            {
+                key: list(report.recorded),
+                "where": report.where,
+                "lock": lock_diff_document(report.diff),
+                "sync": sync_document(report.sync) if report.sync else None,
+            }
+        )
+        return
+    recorded = output.paint(", ".join(report.recorded), "bold")
+    output.say(f"{verb.format(recorded)} {report.where}")
+    if report.sync is None:
+        say_lock_diff(output, report.diff)
+    else:
+        say_sync(output, report.sync, duration_s)

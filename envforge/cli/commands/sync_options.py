@@ -1,0 +1,61 @@
+"""Options of every command that syncs: which groups and extras, and how files get into ``.venv``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from envforge.cli.options import Parser
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from envforge.workflows.session import Session
+    from envforge.workflows.sync import SyncOptions
+
+
+def add_selection(parser: Parser) -> None:
+    """Declare which groups and extras are wanted, and whether the lock may be renewed."""
+    parser.add_argument("--frozen", action="store_true", help="never lock: fail if the lock does not fit")
+    parser.add_argument(
+        "--group", metavar="NAME", action="append", default=[], help="also this dependency group (repeatable)"
+    )
+    parser.add_argument(
+        "--extra", metavar="NAME", action="append", default=[], help="also this extra (repeatable)"
+    )
+    parser.add_argument("--all-extras", action="store_true", help="also every extra of the project")
+    parser.add_argument("--no-dev", action="store_true", help="without the default groups, such as dev")
+    add_link_mode(parser)
+
+
+def add_link_mode(parser: Parser) -> None:
+    """Declare how files get into the environment."""
+    parser.add_argument(
+        "--link-mode",
+        metavar="MODE",
+        choices=("shared", "hardlink", "copy"),
+        default="shared",
+        help="shared (links into the store; default), hardlink, or copy",
+    )
+
+
+def read_selection(arguments: Namespace, session: Session) -> SyncOptions:
+    """The options as a value; ``--all-extras`` looks into the manifest.
+
+    Raises:
+        ManifestError: ``--all-extras`` and the manifest cannot be read.
+    """
+    from envforge.plan.link_plan import LinkMode
+    from envforge.workflows.sync import SyncOptions
+
+    extras = list(arguments.extra)
+    if arguments.all_extras:
+        from envforge.workflows.project import read_project
+
+        extras += read_project(session.root).manifest.optional_dependencies
+    return SyncOptions(
+        frozen=arguments.frozen,
+        groups=tuple(arguments.group),
+        extras=tuple(dict.fromkeys(extras)),
+        no_dev=arguments.no_dev,
+        link_mode=LinkMode(arguments.link_mode),
+    )

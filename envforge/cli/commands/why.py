@@ -1,0 +1,43 @@
+"""``envforge why``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from envforge.cli.surroundings import open_session
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from envforge.cli.options import Parser
+    from envforge.cli.output import Output
+
+
+def add_arguments(parser: Parser) -> None:
+    """Declare options and arguments."""
+    parser.usage = "%(prog)s [options] NAME"
+    parser.add_argument("name", metavar="NAME", help="a package in the lock")
+    parser.add_argument("--platform", metavar="PLATFORM", help="such as linux-64 (default: this machine's)")
+
+
+def execute(arguments: Namespace, output: Output) -> int:
+    """Show the chains that lead to a package."""
+    from envforge.workflows.tree import why
+
+    with open_session(arguments, output) as session:
+        report = why(session, arguments.name, platform=arguments.platform)
+    if output.json:
+        output.document(
+            {
+                "name": report.name,
+                "version": report.version,
+                "target": report.target,
+                "chains": [list(chain) for chain in report.chains],
+            }
+        )
+        return 0
+    arrow = " → " if output.can_draw() else " -> "
+    lines = [f"{output.paint(report.name, 'bold', data=True)} {report.version} ({report.target})"]
+    lines += [f"  {arrow.join(chain)}" for chain in report.chains]
+    output.data("\n".join(lines) + "\n")
+    return 0

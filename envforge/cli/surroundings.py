@@ -1,0 +1,66 @@
+"""What a workflow is given, made out of the process: folders, environment, network settings, clock."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envforge.errors import HostError, UsageError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from envforge.cli.output import Output
+    from envforge.workflows.session import Session
+
+
+@contextmanager
+def open_session(arguments: Namespace, output: Output, *, root: Path | None = None) -> Iterator[Session]:
+    """The surroundings of a command; when it ends, nothing moves on the terminal any more.
+
+    Args:
+        arguments: with the global options.
+        output: for the reporter.
+        root: the project's folder, None to look for it from ``--project`` or the current folder.
+
+    Raises:
+        ManifestError: no project here.
+        HostError, UsageError: a folder is missing.
+    """
+    import time
+
+    from envforge.cli.reporters import open_reporter
+    from envforge.host.paths import find_places
+    from envforge.net.settings import NetworkSettings
+    from envforge.workflows.project import find_project_root
+    from envforge.workflows.session import Session
+
+    environ = dict(os.environ)
+    with open_reporter(output) as reporter:
+        yield Session(
+            root=root or find_project_root(start_folder(arguments)),
+            places=find_places(environ, tier=arguments.tier),
+            network=NetworkSettings(offline=arguments.offline, refresh=arguments.refresh),
+            environ=environ,
+            now_s=time.time(),
+            reporter=reporter,
+        )
+
+
+def start_folder(arguments: Namespace) -> Path:
+    """``--project`` or the current folder, absolute.
+
+    Raises:
+        UsageError: ``--project`` is no folder.
+        HostError: the current folder no longer exists.
+    """
+    try:
+        folder = Path(os.path.abspath(os.path.expanduser(arguments.project or ".")))  # noqa: PTH100, PTH111
+    except FileNotFoundError:
+        raise HostError("the current folder no longer exists", hints=["change to another one: cd"]) from None
+    if arguments.project and not folder.is_dir():
+        raise UsageError(f"--project: {folder} is no folder", hints=["name the folder of the project"])
+    return folder

@@ -1,0 +1,1 @@
+"""The network: settings, credentials, requests with retries, and a cache of answers."""

@@ -1,0 +1,102 @@
+"""From the resolutions of all targets to one lock, told package by package."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from envforge.errors import LockError
+from envforge.model.lock import Lock, LockedFile, LockedIndex, LockedPackage, LockedTarget
+from envforge.model.resolution import Pin, TargetResolution
+from envforge.model.target import marker_holds
+
+
+def build_lock(
+    *,
+    inputs: str,
+    exclude_newer: str,
+    indexes: Sequence[LockedIndex],
+    resolutions: Sequence[TargetResolution],
+) -> Lock:
+    """Join resolutions into a lock.
+
+    Args:
+        inputs: digest of the manifest's resolution inputs.
+        exclude_newer: limit that was in force, ``""`` for none.
+        indexes: those that files came from.
+        resolutions: one per target, in the manifest's order.
+
+    Raises:
+        LockError: a chosen file has no sha256.
+    """
+    versions: dict[str, set[str]] = defaultdict(set)
+    for resolution in resolutions:
+        for pin in resolution.pins.values():
+            versions[pin.name].add(pin.version)
+    uses: dict[str, list[tuple[TargetResolution, Pin]]] = defaultdict(list)
+    for resolution in resolutions:
+        for pin in resolution.pins.values():
+            uses[_package_id(pin, versions)].append((resolution, pin))
+    return Lock(
+        inputs=inputs,
+        exclude_newer=exclude_newer,
+        indexes=tuple(indexes),
+        targets=tuple(_locked_target(resolution, versions) for resolution in resolutions),
+        packages={package_id: _package(package_id, uses[package_id]) for package_id in sorted(uses)},
+    )
+
+
+def _package_id(pin: Pin, versions: Mapping[str, set[str]]) -> str:
+    """The name alone where it is enough: a new version then changes one entry of the lock, not all lists."""
+    return pin.name if len(versions[pin.name]) == 1 else f"{pin.name}@{pin.version}"
+
+
+def _locked_target(resolution: TargetResolution, versions: Mapping[str, set[str]]) -> LockedTarget:
+    return LockedTarget(
+        target=resolution.target,
+        groups={
+            group: tuple(sorted(_package_id(resolution.pins[name], versions) for name in names))
+            for group, names in sorted(resolution.groups.items())
+        },
+    )
+
+
+def _package(package_id: str, uses: Sequence[tuple[TargetResolution, Pin]]) -> LockedPackage:
+    _, first = uses[0]
+    return LockedPackage(
+        id=package_id,
+        name=first.name,
+        version=first.version,
+        index=first.file.index,
+        requires=tuple(sorted(set(_requires(uses)))),
+        requires_python=first.metadata.requires_python or first.file.requires_python,
+        files=_files(uses),
+    )
+
+
+def _requires(uses: Sequence[tuple[TargetResolution, Pin]]) -> Iterable[str]:
+    """The requirements that hold for at least one target, with the extras that it asks for."""
+    for resolution, pin in uses:
+        wanted = ("", *sorted(pin.extras))
+        for requirement in pin.metadata.requires:
+            if any(marker_holds(requirement.marker, resolution.target, extra) for extra in wanted):
+                yield str(requirement)
+
+
+def _files(uses: Sequence[tuple[TargetResolution, Pin]]) -> tuple[LockedFile, ...]:
+    targets: dict[str, list[str]] = defaultdict(list)
+    files = {}
+    for resolution, pin in uses:
+        if not pin.file.sha256:
+            raise LockError(f"{pin.file.filename} has no sha256", context=[f"index: {pin.file.index}"])
+        files[pin.file.filename] = pin.file
+        targets[pin.file.filename].append(resolution.target.platform)
+    return tuple(
+        LockedFile(
+            url=files[name].url,
+            sha256=files[name].sha256,
+            size_bytes=files[name].size_bytes,
+            targets=tuple(sorted(targets[name])),
+        )
+        for name in sorted(files)
+    )

@@ -46,6 +46,7 @@ class FetchRequest:
         sha256: hex.
         size_bytes: None where the lock does not know it.
         index: name of its index, for credentials; ``""`` for none.
+        index_url: that index's URL, with credentials where the manifest has them.
     """
 
     name: str
@@ -54,6 +55,7 @@ class FetchRequest:
     sha256: str
     size_bytes: int | None = None
     index: str = ""
+    index_url: str = ""
 
     @property
     def filename(self) -> str:
@@ -270,6 +272,7 @@ class _Crew:
                 size_bytes=request.size_bytes,
                 filename=request.filename,
                 index_name=request.index,
+                index_url=request.index_url,
                 pools=pools,
                 settings=self._settings,
                 reporter=self._reporter,

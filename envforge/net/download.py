@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from hashlib import sha256 as new_sha256
 from pathlib import Path
 from random import uniform
@@ -29,6 +30,10 @@ _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _LONGEST_RETRY_AFTER_S = 0.25, 8.0, 60.0
 
 
+_Ask = Callable[[Mapping[str, str]], "BaseHTTPResponse"]
+"""Sends a GET for the file with these headers."""
+
+
 class _BrokenTransferError(Exception):
     """A transfer that may go better next time."""
 
@@ -44,7 +49,8 @@ def download(
     sha256: str,
     size_bytes: int | None,
     filename: str,
-    index_name: str,
+    index_name: str = "",
+    index_url: str = "",
     pools: ConnectionPools,
     settings: NetworkSettings,
     reporter: Reporter,
@@ -61,6 +67,7 @@ def download(
         size_bytes: its length, None if it is not known.
         filename: what to call it in events and errors.
         index_name: index it comes from, for credentials; ``""`` for none.
+        index_url: that index's URL.
         pools: the connections to use.
         settings: time limits and retries.
         reporter: is told how far it got.
@@ -76,7 +83,8 @@ def download(
         raise OfflineError(f"{filename} is not here, and the network is forbidden", context=[redact(url)])
     with _Transfer(url, destination, sha256, size_bytes, filename, reporter) as transfer:
         reporter.report(DownloadStarted(filename=filename, size_bytes=size_bytes))
-        transfer.fetch(pools, settings, index_name, check)
+        ask = partial(pools.get, url, index_name=index_name, index_url=index_url)
+        transfer.fetch(ask, settings.retries, check)
     reporter.report(DownloadFinished(filename=filename))
 
 
@@ -112,42 +120,38 @@ class _Transfer:
         if self._handle >= 0:
             os.close(self._handle)
 
-    def fetch(
-        self, pools: ConnectionPools, settings: NetworkSettings, index_name: str, check: Callable[[], None]
-    ) -> None:
+    def fetch(self, ask: _Ask, retries: int, check: Callable[[], None]) -> None:
         """Receive, verify, rename."""
         self._adopt_part(check)
-        self._receive_all(pools, settings, index_name, check)
+        self._receive_all(ask, retries, check)
         if self.resumed and not self._is_right():
             # the beginning may be of an older file; a second try from nothing settles it
             self._restart()
-            self._receive_all(pools, settings, index_name, check)
+            self._receive_all(ask, retries, check)
         if not self._is_right():
             self._refuse()
         os.close(self._handle)
         self._handle = -1
         self.part.replace(self.destination)
 
-    def _receive_all(
-        self, pools: ConnectionPools, settings: NetworkSettings, index_name: str, check: Callable[[], None]
-    ) -> None:
+    def _receive_all(self, ask: _Ask, retries: int, check: Callable[[], None]) -> None:
         """Receive until nothing is missing, as often as the settings allow without progress."""
         failures = 0
         while self.size_bytes is None or self.received < self.size_bytes:
             before = self.received
             try:
-                self._receive(pools, index_name, check)
+                self._receive(ask, check)
                 return
             except _BrokenTransferError as broken:
                 failures = 1 if self.received >= before + PIECE_BYTES else failures + 1
-                if failures > settings.retries:
+                if failures > retries:
                     raise self._failure(str(broken)) from broken.__cause__
                 self.resumed = self.resumed or self.received > 0
                 _pause(failures, broken.retry_after_s, check)
 
-    def _receive(self, pools: ConnectionPools, index_name: str, check: Callable[[], None]) -> None:
+    def _receive(self, ask: _Ask, check: Callable[[], None]) -> None:
         """One request, from where we are to the end of the file."""
-        response = self._request(pools, index_name)
+        response = self._request(ask)
         try:
             total = self._check_answer(response)
             for piece in self._pieces(response) if response.status != 416 else ():
@@ -159,7 +163,7 @@ class _Transfer:
         if total is not None and self.received < total:
             raise _BrokenTransferError(f"the connection ended after {self.received} of {total} bytes")
 
-    def _request(self, pools: ConnectionPools, index_name: str) -> BaseHTTPResponse:
+    def _request(self, ask: _Ask) -> BaseHTTPResponse:
         """Ask for the file, or for what is missing of it."""
         from urllib3.exceptions import HTTPError
 
@@ -169,7 +173,7 @@ class _Transfer:
             if self.validator:
                 headers["If-Range"] = self.validator
         try:
-            return pools.get(self.url, index_name, headers)
+            return ask(headers)
         except (HTTPError, OSError) as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 hint = "name the file with your certificate authorities in SSL_CERT_FILE"

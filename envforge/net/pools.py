@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import threading
-from base64 import b64encode
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import envforge
-from envforge.net.auth import find_credentials, split_credentials
+from envforge.net.auth import Credentials, ask_keyring, find_credentials, origin, split_credentials
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -31,6 +31,7 @@ class ConnectionPools:
     def __init__(self, settings: NetworkSettings) -> None:
         self._settings = settings
         self._managers: dict[str, PoolManager] = {}
+        self._granted: dict[tuple[str, str, int], Credentials] = {}
         self._lock = threading.Lock()
 
     def __enter__(self) -> ConnectionPools:
@@ -40,33 +41,51 @@ class ConnectionPools:
         for manager in self._managers.values():
             manager.clear()
 
-    def get(self, url: str, index_name: str, headers: dict[str, str]) -> BaseHTTPResponse:
+    def get(
+        self, url: str, headers: Mapping[str, str], index_name: str = "", index_url: str = ""
+    ) -> BaseHTTPResponse:
         """Send a GET; the body is still to be read.
 
-        Credentials come from the URL, else from where :func:`find_credentials` looks; on a redirect to
-        another host they are dropped.
+        Args:
+            url: with or without credentials, which are not sent on when another host redirects.
+            headers: beside the usual ones.
+            index_name: index that the file belongs to, for :func:`find_credentials`.
+            index_url: that index's URL.
 
         Raises:
             urllib3.exceptions.HTTPError: no answer came.
         """
+        bare, own = split_credentials(url)
+        found = self._granted.get(origin(url)) or find_credentials(url, index_name, index_url)
+        response = self._send(bare, headers, found)
+        if response.status == 401:
+            asked = ask_keyring(bare, own.username if own else "")
+            if asked is not None and asked != found:
+                response.close()
+                self._granted[origin(url)] = asked
+                response = self._send(bare, headers, asked)
+        return response
+
+    def _send(
+        self, url: str, headers: Mapping[str, str], credentials: Credentials | None
+    ) -> BaseHTTPResponse:
+        """One request; only redirects are followed, a broken transfer is the caller's to resume."""
         from urllib3.util import Retry, Timeout
 
-        bare, _ = split_credentials(url)
         fields = {
             "User-Agent": f"envforge/{envforge.__version__}",
             "Accept": "*/*",
             "Accept-Encoding": "identity",
-            **_authorization(url, index_name),
             **headers,
         }
-        # only redirects: a broken transfer is resumed by the caller, who knows how far it got
-        retries = Retry(total=None, connect=0, read=0, status=0, other=0, redirect=_MOST_REDIRECTS)
-        return self._manager(bare).request(
+        if credentials is not None:
+            fields["Authorization"] = credentials.authorization
+        return self._manager(url).request(
             "GET",
-            bare,
+            url,
             headers=fields,
             preload_content=False,
-            retries=retries,
+            retries=Retry(total=None, connect=0, read=0, status=0, other=0, redirect=_MOST_REDIRECTS),
             timeout=Timeout(connect=self._settings.timeout_s, read=self._settings.timeout_s),
         )
 
@@ -93,18 +112,9 @@ class ConnectionPools:
             return self._managers[proxy]
 
 
-def _authorization(url: str, index_name: str) -> dict[str, str]:
-    credentials = find_credentials(url, index_name)
-    return _basic("Authorization", *credentials) if credentials else {}
-
-
 def _proxy_headers(proxy: str) -> dict[str, str]:
-    _, credentials = split_credentials(proxy)
-    return _basic("Proxy-Authorization", *credentials) if credentials else {}
-
-
-def _basic(field: str, user: str, password: str) -> dict[str, str]:
-    return {field: f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"}
+    credentials = split_credentials(proxy)[1]
+    return {"Proxy-Authorization": credentials.authorization} if credentials else {}
 
 
 def _proxy_for(url: str) -> str:

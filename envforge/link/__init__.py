@@ -1,0 +1,1 @@
+"""Links: a link plan carried out on a file system, and the scripts of an environment."""

@@ -10,18 +10,35 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from envforge.cli.output import Output
+    from envforge.lock.diff import LockDiff
     from envforge.workflows.sync import PackageChange, SyncReport
 
 _MOST_LINES = 20
+_SIGN_STYLES = {"+": "green", "-": "red", "~": "yellow"}
 
 
-def say_changes(output: Output, changes: Sequence[PackageChange]) -> None:
-    """A line for each changed package; a long list is cut unless details are asked for."""
-    shown = changes if output.verbose or len(changes) <= _MOST_LINES else changes[:_MOST_LINES]
-    for change in shown:
-        output.say(_change_line(output, change))
-    if len(shown) < len(changes):
-        output.say(output.paint(f"… and {len(changes) - len(shown)} more (-v shows all)", "dim"))
+def say_changes(output: Output, changes: Iterable[PackageChange]) -> None:
+    """A line for each changed package."""
+    _say_lines(output, [_change_line(change) for change in changes])
+
+
+def say_lock_diff(output: Output, diff: LockDiff) -> None:
+    """A line for each package and each target that changed in the lock."""
+    from envforge.lock.diff import format_diff
+
+    _say_lines(output, list(format_diff(diff)))
+
+
+def lock_diff_document(diff: LockDiff) -> dict[str, object]:
+    """For ``--json``: versions are lists, because targets may need different ones."""
+    return {
+        "packages": [
+            {"name": package.name, "old": list(package.old), "new": list(package.new)}
+            for package in diff.packages
+        ],
+        "targets_added": list(diff.targets_added),
+        "targets_removed": list(diff.targets_removed),
+    }
 
 
 def changes_text(changes: Iterable[PackageChange]) -> str:
@@ -70,9 +87,18 @@ def sync_document(report: SyncReport) -> dict[str, object]:
     }
 
 
-def _change_line(output: Output, change: PackageChange) -> str:
+def _change_line(change: PackageChange) -> str:
     if not change.old:
-        return f"{output.paint('+', 'green')} {change.name} {change.new}"
+        return f"+ {change.name} {change.new}"
     if not change.new:
-        return f"{output.paint('-', 'red')} {change.name} {change.old}"
-    return f"{output.paint('~', 'yellow')} {change.name} {change.old} → {change.new}"
+        return f"- {change.name} {change.old}"
+    return f"~ {change.name} {change.old} → {change.new}"
+
+
+def _say_lines(output: Output, lines: Sequence[str]) -> None:
+    """Say them with coloured signs; a long list is cut unless details are asked for."""
+    shown = lines if output.verbose or len(lines) <= _MOST_LINES else lines[:_MOST_LINES]
+    for line in shown:
+        output.say(output.paint(line[0], _SIGN_STYLES[line[0]]) + line[1:])
+    if len(shown) < len(lines):
+        output.say(output.paint(f"… and {len(lines) - len(shown)} more (-v shows all)", "dim"))

@@ -74,8 +74,6 @@ def add_global_options(parser: Parser, *, reports: bool = True) -> None:
     group.add_argument("-h", "--help", action="help", help="show this help")
     if reports:
         group.add_argument("--json", action="store_true", help="print one JSON document to stdout")
-    else:
-        group.add_argument("--json", action="store_true", help=argparse.SUPPRESS)
     loudness = group.add_mutually_exclusive_group()
     loudness.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
     loudness.add_argument("-v", "--verbose", action="store_true", help="say more")

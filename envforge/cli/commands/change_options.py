@@ -59,7 +59,7 @@ def show_change(output: Output, report: ChangeReport, *, verb: str, key: str, du
             {
                 key: list(report.recorded),
                 "where": report.where,
-                "lock": lock_diff_document(report.diff),
+                "diff": lock_diff_document(report.diff),
                 "sync": sync_document(report.sync) if report.sync else None,
             }
         )

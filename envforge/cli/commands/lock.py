@@ -90,7 +90,7 @@ def _show(output: Output, report: LockReport, duration_s: float) -> None:
                 "platforms": [target.target.platform for target in lock.targets],
                 "python": lock.targets[0].target.python if lock.targets else None,
                 "package_count": len(lock.packages),
-                **lock_diff_document(report.diff),
+                "diff": lock_diff_document(report.diff),
             }
         )
         return

@@ -27,7 +27,7 @@ def add_arguments(parser: Parser) -> None:
         "--group",
         metavar="NAME",
         action="append",
-        help="only this group: project, a dependency group, or extra:NAME (repeatable)",
+        help="only what this dependency group needs (repeatable)",
     )
     parser.add_argument("--depth", metavar="N", type=positive_number, help="show N levels")
     parser.add_argument("--invert", metavar="NAME", help="show what requires this package, upwards")

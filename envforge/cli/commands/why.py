@@ -8,6 +8,7 @@ from envforge.cli.surroundings import open_session
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Iterator, Sequence
 
     from envforge.cli.options import Parser
     from envforge.cli.output import Output
@@ -38,6 +39,13 @@ def execute(arguments: Namespace, output: Output) -> int:
         return 0
     arrow = " → " if output.can_draw() else " -> "
     lines = [f"{output.paint(report.name, 'bold', data=True)} {report.version} ({report.target})"]
-    lines += [f"  {arrow.join(chain)}" for chain in report.chains]
+    lines += [f"  {arrow.join(_steps(chain))}" for chain in report.chains]
     output.data("\n".join(lines) + "\n")
     return 0
+
+
+def _steps(chain: Sequence[str]) -> Iterator[str]:
+    """``your project``, then each package with the requirement that brought it in."""
+    yield chain[0]
+    for requirement, package in zip(chain[1::2], chain[2::2], strict=True):
+        yield f"{package} ({requirement})"

@@ -19,7 +19,7 @@ from envforge.lock.diff import LockDiff, PackageDiff
 
 
 @pytest.fixture
-def output() -> Output:
+def output(capsys: pytest.CaptureFixture[str]) -> Output:
     return Output({})
 
 

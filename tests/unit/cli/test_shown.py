@@ -18,11 +18,6 @@ from envforge.errors import UsageError
 from envforge.lock.diff import LockDiff, PackageDiff
 
 
-@pytest.fixture
-def output(capsys: pytest.CaptureFixture[str]) -> Output:
-    return Output({})
-
-
 def sync_report(*changes: tuple[str, str, str], **more: object):
     from envforge.workflows.sync import PackageChange, SyncReport
 
@@ -34,7 +29,8 @@ def sync_report(*changes: tuple[str, str, str], **more: object):
 CHANGES = [("a", "", "1"), ("b", "1", ""), ("c", "1", "2"), ("d", "", "3")]
 
 
-def test_a_sync(capsys, output):
+def test_a_sync(capsys):
+    output = Output({})
     say_sync(output, sync_report(*CHANGES), 0.213)
     assert capsys.readouterr().err.splitlines() == [
         "Synced 175 packages in 0.21 s (2 added, 1 removed, 1 changed)",
@@ -45,24 +41,28 @@ def test_a_sync(capsys, output):
     ]
 
 
-def test_a_dry_run(capsys, output):
+def test_a_dry_run(capsys):
+    output = Output({})
     say_sync(output, sync_report(("a", "", "1"), dry_run=True), 0.2)
     assert capsys.readouterr().err == "Would sync 175 packages (1 added)\n+ a 1\n"
 
 
-def test_nothing_to_sync(capsys, output):
+def test_nothing_to_sync(capsys):
+    output = Output({})
     say_sync(output, sync_report(changed=False), 0.2)
     assert capsys.readouterr().err == "Environment is up to date\n"
 
 
-def test_another_generation_with_the_same_packages(capsys, output):
+def test_another_generation_with_the_same_packages(capsys):
     """Such as after a change of the link mode, or of the interpreter."""
+    output = Output({})
     say_sync(output, sync_report(), 1.26)
     assert capsys.readouterr().err == "Synced 175 packages in 1.3 s\n"
 
 
 @pytest.mark.parametrize(("verbose", "lines"), [(False, 1 + 20 + 1), (True, 1 + 60)])
-def test_a_long_list_is_cut_unless_asked_for(capsys, output, verbose, lines):
+def test_a_long_list_is_cut_unless_asked_for(capsys, verbose, lines):
+    output = Output({})
     output.verbose = verbose
     say_sync(output, sync_report(*[(f"p{number}", "", "1") for number in range(60)]), 0.2)
     shown = capsys.readouterr().err.splitlines()
@@ -70,7 +70,8 @@ def test_a_long_list_is_cut_unless_asked_for(capsys, output, verbose, lines):
     assert (shown[-1] == "… and 40 more (-v shows all)") != verbose
 
 
-def test_a_list_of_twenty_is_not_cut(capsys, output):
+def test_a_list_of_twenty_is_not_cut(capsys):
+    output = Output({})
     say_sync(output, sync_report(*[(f"p{number}", "", "1") for number in range(20)]), 0.2)
     assert len(capsys.readouterr().err.splitlines()) == 21
 
@@ -109,7 +110,8 @@ DIFF = LockDiff(
 )
 
 
-def test_the_difference_of_locks(capsys, output):
+def test_the_difference_of_locks(capsys):
+    output = Output({})
     say_lock_diff(output, DIFF)
     assert capsys.readouterr().err.splitlines() == [
         "~ numpy 1.26.4 → 1.26.4, 2.5.0",
@@ -130,7 +132,8 @@ def change_report(*, synced: bool):
     )
 
 
-def test_an_addition(capsys, output):
+def test_an_addition(capsys):
+    output = Output({})
     show_change(output, change_report(synced=True), verb="Added {} to", key="added", duration_s=3)
     assert capsys.readouterr().err.splitlines() == [
         "Added torch>=2.9, numpy to project.dependencies",
@@ -139,7 +142,8 @@ def test_an_addition(capsys, output):
     ]
 
 
-def test_an_addition_without_sync_shows_the_lock(capsys, output):
+def test_an_addition_without_sync_shows_the_lock(capsys):
+    output = Output({})
     show_change(output, change_report(synced=False), verb="Added {} to", key="added", duration_s=3)
     assert capsys.readouterr().err.splitlines()[1:] == [
         "~ numpy 1.26.4 → 1.26.4, 2.5.0",
@@ -150,7 +154,8 @@ def test_an_addition_without_sync_shows_the_lock(capsys, output):
 
 
 @pytest.mark.parametrize("synced", [True, False])
-def test_an_addition_as_json(capsys, output, synced):
+def test_an_addition_as_json(capsys, synced):
+    output = Output({})
     output.json = True
     show_change(output, change_report(synced=synced), verb="Added {} to", key="added", duration_s=3)
     document = json.loads(capsys.readouterr().out)
@@ -192,7 +197,8 @@ def tree_report():
     )
 
 
-def test_a_tree(output):
+def test_a_tree():
+    output = Output({})
     assert [*tree_lines(tree_report(), output)] == [
         "pandas 2.3.0 [pandas]",
         "├── numpy 2.5.0 [numpy>=1.26]",

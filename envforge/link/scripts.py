@@ -11,6 +11,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,7 @@ def write_scripts(
     *,
     python: str,
     platform: str,
-) -> None:
+) -> dict[str, str]:
     """Write the scripts of a plan.
 
     Args:
@@ -66,6 +67,10 @@ def write_scripts(
         python: absolute path of the interpreter that they run, in its final place.
         platform: conda subdir, for the launcher.
 
+    Returns:
+        Path in the environment → sha256 of each script that was written; programs that went in as they
+        are in the store are not named.
+
     Raises:
         ArchiveError: a script's name or entry point cannot be meant.
         GenerationError: the interpreter's path cannot stand in a script.
@@ -74,14 +79,17 @@ def write_scripts(
     for script in scripts:
         check_script_name(script.name, layout.windows)
     copier = FileCopier()
+    written: dict[str, str] = {}
     with link_failures(prefix, "write the scripts of the environment"):
         for script in scripts:
-            place = f"{prefix}/{layout.scripts}/{script_file_name(script, layout)}"
-            content = script_content(script, tier_root, python, platform)
+            path = f"{layout.scripts}/{script_file_name(script, layout)}"
+            content = _script_content(script, tier_root, python, platform)
             if content is not None:
-                _write_executable(place, content)
+                _write_executable(f"{prefix}/{path}", content)
+                written[path] = sha256(content).hexdigest()
             else:
-                _bring_in(f"{tier_root}/{script.source}", place, script.mode, copier)
+                _bring_in(f"{tier_root}/{script.source}", f"{prefix}/{path}", script.mode, copier)
+    return written
 
 
 def script_file_name(script: Script, layout: EnvironmentLayout) -> str:
@@ -89,7 +97,7 @@ def script_file_name(script: Script, layout: EnvironmentLayout) -> str:
     return f"{script.name}.exe" if script.entry_point and layout.windows else script.name
 
 
-def script_content(script: Script, tier_root: Path, python: str, platform: str) -> bytes | None:
+def _script_content(script: Script, tier_root: Path, python: str, platform: str) -> bytes | None:
     """What a script's file holds; None for a program that goes in as it is.
 
     Raises:

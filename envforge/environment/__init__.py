@@ -1,0 +1,1 @@
+"""Environments: generations that are made whole and never changed, and the ``.venv`` that points to one."""

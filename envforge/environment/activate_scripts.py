@@ -1,0 +1,211 @@
+"""The text of ``activate`` for sh, bash and zsh, for fish, for csh and tcsh, and for cmd.
+
+They keep the names of the standard library's (``_OLD_VIRTUAL_PATH``, ``deactivate nondestructive``),
+because shells' prompts and other tools' scripts know them. The library's own templates are not used: up
+to 3.12.7 and 3.13.0 they do not quote the path (CVE-2024-9287). PowerShell's has no path in it and is
+taken from the interpreter.
+"""
+
+from __future__ import annotations
+
+import shlex
+
+from envforge.model.layout import EnvironmentLayout
+
+
+def activation_files(venv: str, prompt: str, layout: EnvironmentLayout) -> dict[str, bytes]:
+    """File name in the scripts folder → content.
+
+    Args:
+        venv: what VIRTUAL_ENV is set to.
+        prompt: shown before the shell's own; everything but letters, digits and ``._+-@`` becomes ``-``.
+        layout: of the environment.
+    """
+    plain = "".join(char if char.isalnum() or char in "._+-@ " else "-" for char in prompt)
+    if layout.windows:
+        return {
+            "activate": _text(_SH, venv=_WINDOWS_PATH.format(shlex.quote(venv)), prompt=plain, bin="Scripts"),
+            "activate.bat": _text(_BAT, venv=venv.replace("%", "%%"), prompt=plain).replace(b"\n", b"\r\n"),
+            "deactivate.bat": _BAT_DEACTIVATE.replace("\n", "\r\n").encode(),
+        }
+    return {
+        "activate": _text(_SH, venv=shlex.quote(venv), prompt=plain, bin=layout.scripts),
+        "activate.fish": _text(_FISH, venv=_fish_quoted(venv), prompt=plain, bin=layout.scripts),
+        "activate.csh": _text(_CSH, venv=_csh_quoted(venv), prompt=plain, bin=layout.scripts),
+    }
+
+
+def _text(template: str, **values: str) -> bytes:
+    # in this order: the other values hold no @, and what stands in the path is not looked at again
+    text = template.replace("@BIN@", values.get("bin", "")).replace("@PROMPT@", values["prompt"])
+    return text.replace("@VENV@", values["venv"]).encode("utf-8", "surrogateescape")
+
+
+def _fish_quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def _csh_quoted(text: str) -> str:
+    """Quoted for csh, where ``!`` means history inside quotes too."""
+    escaped = text.replace("'", "'\\''").replace("!", "\\!")
+    return f"'{escaped}'"
+
+
+_WINDOWS_PATH = '$(cygpath {0} 2>/dev/null || printf "%s" {0})'
+
+_SH = """\
+# Use it with "source .venv/@BIN@/activate" in sh, bash or zsh; it cannot be run.
+
+deactivate () {
+    if [ -n "${_OLD_VIRTUAL_PATH+x}" ]; then
+        PATH="$_OLD_VIRTUAL_PATH"
+        export PATH
+        unset _OLD_VIRTUAL_PATH
+    fi
+    if [ -n "${_OLD_VIRTUAL_PYTHONHOME+x}" ]; then
+        PYTHONHOME="$_OLD_VIRTUAL_PYTHONHOME"
+        export PYTHONHOME
+        unset _OLD_VIRTUAL_PYTHONHOME
+    fi
+    if [ -n "${_OLD_VIRTUAL_PS1+x}" ]; then
+        PS1="$_OLD_VIRTUAL_PS1"
+        unset _OLD_VIRTUAL_PS1
+    fi
+    unset VIRTUAL_ENV VIRTUAL_ENV_PROMPT
+    # the shell remembers where it found programs
+    hash -r 2>/dev/null || true
+    if [ "${1-}" != "nondestructive" ]; then
+        unset -f deactivate
+    fi
+}
+
+deactivate nondestructive
+
+VIRTUAL_ENV=@VENV@
+VIRTUAL_ENV_PROMPT='@PROMPT@'
+export VIRTUAL_ENV VIRTUAL_ENV_PROMPT
+
+_OLD_VIRTUAL_PATH="$PATH"
+PATH="$VIRTUAL_ENV/@BIN@:$PATH"
+export PATH
+
+if [ -n "${PYTHONHOME+x}" ]; then
+    _OLD_VIRTUAL_PYTHONHOME="$PYTHONHOME"
+    unset PYTHONHOME
+fi
+
+if [ -z "${VIRTUAL_ENV_DISABLE_PROMPT-}" ]; then
+    _OLD_VIRTUAL_PS1="${PS1-}"
+    PS1="(@PROMPT@) ${PS1-}"
+fi
+
+hash -r 2>/dev/null || true
+"""
+
+_FISH = """\
+# Use it with "source .venv/@BIN@/activate.fish" in fish; it cannot be run.
+
+function deactivate -d 'Leave the environment and return to the normal shell'
+    if set -q _OLD_VIRTUAL_PATH
+        set -gx PATH $_OLD_VIRTUAL_PATH
+        set -e _OLD_VIRTUAL_PATH
+    end
+    if set -q _OLD_VIRTUAL_PYTHONHOME
+        set -gx PYTHONHOME $_OLD_VIRTUAL_PYTHONHOME
+        set -e _OLD_VIRTUAL_PYTHONHOME
+    end
+    if set -q _OLD_FISH_PROMPT_OVERRIDE
+        set -e _OLD_FISH_PROMPT_OVERRIDE
+        # a nested fish inherits the variable, but not the functions
+        if functions -q _old_fish_prompt
+            functions -e fish_prompt
+            functions -c _old_fish_prompt fish_prompt
+            functions -e _old_fish_prompt
+        end
+    end
+    set -e VIRTUAL_ENV
+    set -e VIRTUAL_ENV_PROMPT
+    if test "$argv[1]" != nondestructive
+        functions -e deactivate
+    end
+end
+
+deactivate nondestructive
+
+set -gx VIRTUAL_ENV @VENV@
+set -gx VIRTUAL_ENV_PROMPT '@PROMPT@'
+set -gx _OLD_VIRTUAL_PATH $PATH
+set -gx PATH "$VIRTUAL_ENV/@BIN@" $PATH
+
+if set -q PYTHONHOME
+    set -gx _OLD_VIRTUAL_PYTHONHOME $PYTHONHOME
+    set -e PYTHONHOME
+end
+
+if test -z "$VIRTUAL_ENV_DISABLE_PROMPT"; and functions -q fish_prompt
+    functions -c fish_prompt _old_fish_prompt
+    function fish_prompt
+        # the user's prompt may show the status of the last command
+        set -l old_status $status
+        printf '(%s) ' "$VIRTUAL_ENV_PROMPT"
+        builtin echo "exit $old_status" | builtin source
+        _old_fish_prompt
+    end
+    set -gx _OLD_FISH_PROMPT_OVERRIDE "$VIRTUAL_ENV"
+end
+"""
+
+_CSH = """\
+# Use it with "source .venv/@BIN@/activate.csh" in csh or tcsh; it cannot be run.
+
+alias deactivate 'if ($?_OLD_VIRTUAL_PATH) setenv PATH "$_OLD_VIRTUAL_PATH:q"; unset _OLD_VIRTUAL_PATH; \
+if ($?_OLD_VIRTUAL_PYTHONHOME) setenv PYTHONHOME "$_OLD_VIRTUAL_PYTHONHOME:q"; \
+unset _OLD_VIRTUAL_PYTHONHOME; \
+if ($?_OLD_VIRTUAL_PROMPT) set prompt = "$_OLD_VIRTUAL_PROMPT:q"; unset _OLD_VIRTUAL_PROMPT; \
+unsetenv VIRTUAL_ENV; unsetenv VIRTUAL_ENV_PROMPT; rehash; \
+if ("\\!:*" != "nondestructive") unalias deactivate'
+
+deactivate nondestructive
+
+setenv VIRTUAL_ENV @VENV@
+setenv VIRTUAL_ENV_PROMPT '@PROMPT@'
+set _OLD_VIRTUAL_PATH = "$PATH:q"
+setenv PATH "$VIRTUAL_ENV:q/@BIN@:$PATH:q"
+
+if ($?PYTHONHOME) then
+    set _OLD_VIRTUAL_PYTHONHOME = "$PYTHONHOME:q"
+    unsetenv PYTHONHOME
+endif
+
+if (! $?VIRTUAL_ENV_DISABLE_PROMPT && $?prompt) then
+    set _OLD_VIRTUAL_PROMPT = "$prompt:q"
+    set prompt = '(@PROMPT@) '"$prompt:q"
+endif
+
+rehash
+"""
+
+_BAT = """\
+@if defined _OLD_VIRTUAL_PATH call "%~dp0deactivate.bat"
+@set "VIRTUAL_ENV=@VENV@"
+@set "VIRTUAL_ENV_PROMPT=@PROMPT@"
+@set "_OLD_VIRTUAL_PATH=%PATH%"
+@set "PATH=%VIRTUAL_ENV%\\Scripts;%PATH%"
+@if defined PYTHONHOME set "_OLD_VIRTUAL_PYTHONHOME=%PYTHONHOME%"
+@set PYTHONHOME=
+@if not defined PROMPT set "PROMPT=$P$G"
+@if not defined VIRTUAL_ENV_DISABLE_PROMPT set "_OLD_VIRTUAL_PROMPT=%PROMPT%"
+@if not defined VIRTUAL_ENV_DISABLE_PROMPT set "PROMPT=(@PROMPT@) %PROMPT%"
+"""
+
+_BAT_DEACTIVATE = """\
+@if defined _OLD_VIRTUAL_PATH set "PATH=%_OLD_VIRTUAL_PATH%"
+@set _OLD_VIRTUAL_PATH=
+@if defined _OLD_VIRTUAL_PYTHONHOME set "PYTHONHOME=%_OLD_VIRTUAL_PYTHONHOME%"
+@set _OLD_VIRTUAL_PYTHONHOME=
+@if defined _OLD_VIRTUAL_PROMPT set "PROMPT=%_OLD_VIRTUAL_PROMPT%"
+@set _OLD_VIRTUAL_PROMPT=
+@set VIRTUAL_ENV=
+@set VIRTUAL_ENV_PROMPT=
+"""

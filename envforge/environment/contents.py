@@ -1,0 +1,105 @@
+"""What a generation holds beside its distributions: the interpreter's names and the files of PEP 405.
+
+Values only; :mod:`envforge.environment.generation` writes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ntpath import dirname as windows_folder
+from posixpath import dirname as posix_folder
+
+from envforge import __version__
+from envforge.environment.activate_scripts import activation_files
+from envforge.environment.spec import GenerationSpec
+from envforge.errors import GenerationError
+from envforge.model.host import Interpreter
+from envforge.model.layout import EnvironmentLayout
+
+
+@dataclass(frozen=True, slots=True)
+class PythonName:
+    """A name for the interpreter.
+
+    Args:
+        path: relative to the environment.
+        source: absolute, or relative to the folder of ``path``.
+        copied: a copy instead of a symlink.
+    """
+
+    path: str
+    source: str
+    copied: bool = False
+
+
+def plan_python(interpreter: Interpreter, layout: EnvironmentLayout) -> tuple[PythonName, ...]:
+    """The interpreter's names. Windows gets the launchers that ``python -m venv`` copies, too."""
+    if layout.windows:
+        folder = f"{interpreter.base_prefix}\\Lib\\venv\\scripts\\nt"
+        # renamed in 3.13: https://github.com/python/cpython/pull/103591
+        prefix = "venv" if interpreter.minor not in ("3.11", "3.12") else ""
+        programs = ("venvlauncher", "venvwlauncher") if prefix else ("python", "pythonw")
+        return tuple(
+            PythonName(f"Scripts/{name}.exe", f"{folder}\\{program}.exe", copied=True)
+            for name, program in zip(("python", "pythonw"), programs, strict=True)
+        )
+    names = [
+        PythonName("bin/python", interpreter.executable),
+        PythonName("bin/python3", "python"),
+        PythonName(f"bin/python{interpreter.minor}", "python"),
+    ]
+    if interpreter.platform.startswith("linux"):
+        names.append(PythonName("lib64", "lib"))
+    return tuple(names)
+
+
+def planned_files(
+    spec: GenerationSpec, *, extra_files: Mapping[str, bytes], powershell: bytes | None
+) -> dict[str, bytes]:
+    """Path relative to the environment → content.
+
+    Args:
+        spec: of the generation.
+        extra_files: path in site-packages → content.
+        powershell: the interpreter's ``Activate.ps1``; None where it has none.
+
+    Raises:
+        GenerationError: ``.venv`` stands where no PATH can name it.
+    """
+    layout = spec.layout
+    separator = ";" if layout.windows else ":"
+    if separator in spec.venv or "\n" in spec.venv:
+        raise GenerationError(
+            f"the environment {spec.venv!r} cannot be on a PATH, for the {separator!r} or line break in it",
+            hints=["rename the project's folder"],
+        )
+    scripts = activation_files(spec.venv, spec.prompt, layout)
+    if powershell is not None:
+        scripts["Activate.ps1"] = powershell
+    return {
+        "pyvenv.cfg": _pyvenv_cfg(spec).encode("utf-8", "surrogateescape"),
+        ".gitignore": b"*\n",
+        **{f"{layout.scripts}/{name}": content for name, content in scripts.items()},
+        **{f"{layout.site_packages}/{path}": content for path, content in extra_files.items()},
+    }
+
+
+def powershell_source(interpreter: Interpreter, layout: EnvironmentLayout) -> str:
+    """Where an interpreter keeps its ``Activate.ps1``, which finds its environment by itself."""
+    library = "Lib" if layout.windows else f"lib/python{interpreter.minor}"
+    return f"{interpreter.base_prefix}/{library}/venv/scripts/common/Activate.ps1"
+
+
+def _pyvenv_cfg(spec: GenerationSpec) -> str:
+    python = spec.interpreter
+    folder = windows_folder if spec.layout.windows else posix_folder
+    prompt = " ".join(spec.prompt.split())
+    return (
+        f"home = {folder(python.executable)}\n"
+        "include-system-site-packages = false\n"
+        f"version = {python.version}\n"
+        f"executable = {python.executable}\n"
+        f"prompt = {prompt}\n"
+        f"envforge = {__version__}\n"
+    )

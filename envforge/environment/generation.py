@@ -1,0 +1,250 @@
+"""Generations: environments that are built aside, complete or absent, and never changed afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from types import MappingProxyType
+
+from envforge import __version__
+from envforge.environment.contents import PythonName, plan_python, planned_files, powershell_source
+from envforge.environment.spec import FORMAT, GenerationSpec, file_digests, parse_spec, spec_fields
+from envforge.errors import GenerationError, InterpreterError
+from envforge.events import Reporter
+from envforge.link.apply import apply_link_plan
+from envforge.link.failures import link_failures
+from envforge.link.scripts import write_scripts
+from envforge.plan.link_plan import MARKER, LinkPlan
+from envforge.store.owner import is_dead, parse_owner, this_process
+from envforge.store.sealing import remove_sealed
+
+_ASIDE = ".tmp-"
+_STALE_S = 24 * 3600
+_NONE: Mapping[str, bytes] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A complete environment.
+
+    Args:
+        path: its folder; the name is the spec's digest.
+        spec: what determined it.
+        files: path → sha256 of every file that was written into it (not linked).
+    """
+
+    path: Path
+    spec: GenerationSpec
+    files: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def digest(self) -> str:
+        return self.path.name
+
+    @property
+    def scripts(self) -> Path:
+        """``bin``."""
+        return self.path / self.spec.layout.scripts
+
+    @property
+    def python(self) -> Path:
+        return self.scripts / ("python.exe" if self.spec.layout.windows else "python")
+
+    @property
+    def site_packages(self) -> Path:
+        return self.path / self.spec.layout.site_packages
+
+
+def create_generation(
+    spec: GenerationSpec,
+    plan: LinkPlan,
+    tier_root: Path,
+    environments_dir: Path,
+    reporter: Reporter,
+    *,
+    extra_files: Mapping[str, bytes] = _NONE,
+) -> Generation:
+    """Make a generation, or find it made.
+
+    Args:
+        spec: what determines it.
+        plan: the links of its trees, for ``spec.layout``.
+        tier_root: where ``trees/`` and ``bundles/`` stand, absolute.
+        environments_dir: the project's folder of generations, absolute; made if it is not there.
+        reporter: hears when links had to become copies.
+        extra_files: path in site-packages → content, as ``spec.extra_files`` tells their digests.
+
+    Returns:
+        The generation; nothing points to it yet.
+
+    Raises:
+        InterpreterError: the interpreter is not there.
+        ArchiveError: a distribution brings a script that cannot be meant.
+        GenerationError: the place's name cannot be used in scripts.
+        StoreError: no room, no right, a tree that is not there. Nothing is left behind.
+    """
+    if file_digests(extra_files) != spec.extra_files:
+        raise ValueError("extra_files are not those of the spec")
+    final = environments_dir / spec.digest
+    found = read_generation(final)
+    if found is not None:
+        return found
+    _check_interpreter(spec)
+    _check_extra_files(spec, plan, extra_files)
+    with link_failures(environments_dir, "build the environment"):
+        environments_dir.mkdir(parents=True, exist_ok=True)
+        sweep_unfinished(environments_dir)
+        aside = environments_dir / f"{_ASIDE}{this_process()}.{os.urandom(6).hex()}"
+        try:
+            _build(spec, plan, tier_root, aside, final, reporter, extra_files)
+            return _move_in(aside, final)
+        finally:
+            remove_sealed(aside)
+
+
+def read_generation(path: Path) -> Generation | None:
+    """The complete generation in a folder; None if there is none, or not one that this envforge knows."""
+    try:
+        with open(f"{path}/{MARKER}", "rb") as marker:
+            fields = json.loads(marker.read())
+        spec = parse_spec(fields["spec"])
+        files = dict(fields["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return Generation(path, spec, files) if spec.digest == path.name else None
+
+
+def is_generation(path: Path) -> bool:
+    """Whether some envforge made this folder."""
+    return (path / MARKER).exists()
+
+
+def sweep_unfinished(environments_dir: Path) -> int:
+    """Remove what killed processes left; returns how many folders went.
+
+    Those of other hosts go when they are a day old.
+    """
+    removed = 0
+    for place in [place for place in environments_dir.iterdir() if place.name.startswith(_ASIDE)]:
+        owner = parse_owner(place.name.removeprefix(_ASIDE).rpartition(".")[0])
+        dead = is_dead(owner) if owner is not None else None
+        if dead is None:
+            with suppress(FileNotFoundError):
+                dead = time.time() - place.stat().st_mtime > _STALE_S
+        if dead:
+            remove_sealed(place)
+            removed += 1
+    return removed
+
+
+def _check_interpreter(spec: GenerationSpec) -> None:
+    executable = spec.interpreter.executable
+    if not os.access(executable, os.X_OK):
+        raise InterpreterError(
+            f"Python {spec.interpreter.version} is not there any more",
+            context=[f"path: {executable}"],
+            hints=["run the command again: another interpreter is looked for"],
+        )
+
+
+def _check_extra_files(spec: GenerationSpec, plan: LinkPlan, extra_files: Iterable[str]) -> None:
+    """Refuse files that would be written through a link, into the store."""
+    linked = {link.path for link in plan.links}
+    for path in extra_files:
+        place = f"{spec.layout.site_packages}/{path}"
+        while place:
+            if place in linked:
+                raise GenerationError(
+                    f"the project's own {path} is also brought by a package",
+                    context=[f"path: {place}"],
+                    hints=["rename the project, or remove the package from its dependencies"],
+                )
+            place = place.rpartition("/")[0]
+
+
+def _build(
+    spec: GenerationSpec,
+    plan: LinkPlan,
+    tier_root: Path,
+    aside: Path,
+    final: Path,
+    reporter: Reporter,
+    extra_files: Mapping[str, bytes],
+) -> None:
+    """Write everything, the marker last."""
+    layout = spec.layout
+    powershell = _read_powershell(spec)
+    files = planned_files(spec, extra_files=extra_files, powershell=powershell)
+    apply_link_plan(plan, tier_root, aside, final_prefix=final, reporter=reporter)
+    for name in plan_python(spec.interpreter, layout):
+        _make_name(aside, name)
+    python = str(Generation(final, spec).python)
+    written = write_scripts(
+        plan.scripts, tier_root, aside, layout, python=python, platform=spec.interpreter.platform
+    )
+    for path, content in files.items():
+        _write(aside / path, content)
+    digests = {path: sha256(content).hexdigest() for path, content in files.items()}
+    _write(aside / MARKER, _marker_text(spec, {**digests, **written}).encode("utf-8", "surrogateescape"))
+
+
+def _marker_text(spec: GenerationSpec, files: Mapping[str, str]) -> str:
+    fields = {
+        "about": "This folder was made by envforge and is never changed. Its .venv link may be removed.",
+        "format": FORMAT,
+        "envforge": __version__,
+        "spec": spec_fields(spec),
+        "files": dict(sorted(files.items())),
+    }
+    return json.dumps(fields, indent=1) + "\n"
+
+
+def _read_powershell(spec: GenerationSpec) -> bytes | None:
+    with suppress(OSError):
+        return Path(powershell_source(spec.interpreter, spec.layout)).read_bytes()
+    return None
+
+
+def _make_name(prefix: Path, name: PythonName) -> None:
+    place = prefix / name.path
+    if name.copied:
+        from envforge.link.copying import FileCopier
+
+        FileCopier().copy(name.source, str(place))
+    else:
+        place.symlink_to(name.source)
+
+
+def _write(place: Path, content: bytes) -> None:
+    """Write a new file. Its folder may be one that only extra files need."""
+    if not place.parent.is_dir():
+        place.parent.mkdir(parents=True, exist_ok=True)
+    with open(place, "xb") as file:
+        file.write(content)
+
+
+def _move_in(aside: Path, final: Path) -> Generation:
+    """Rename what was built to its name; what another process put there meanwhile stays."""
+    for _ in range(3):
+        with suppress(OSError):
+            aside.rename(final)
+        found = read_generation(final)
+        if found is not None:
+            return found
+        if not aside.exists():
+            break
+        # a folder that somebody damaged: complete ones only come by rename
+        with suppress(FileNotFoundError):
+            final.rename(f"{aside}.damaged")
+            remove_sealed(f"{aside}.damaged")
+    raise GenerationError(
+        "the environment cannot be put in its place",
+        context=[f"path: {final}"],
+        hints=["see that nothing else writes to this folder, then run the command again"],
+    )

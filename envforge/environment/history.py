@@ -1,0 +1,48 @@
+"""Which generations a project's ``.venv`` has pointed to: ``history.json`` beside them, newest last."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+FILE = "history.json"
+KEPT = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A generation, and when ``.venv`` was last pointed to it (seconds since the epoch)."""
+
+    digest: str
+    time_s: float
+
+
+def read_history(environments_dir: Path) -> list[Past]:
+    """Every generation once, newest last; empty if there is no history or it cannot be read."""
+    try:
+        rows = json.loads((environments_dir / FILE).read_bytes())
+        return [Past(str(row["generation"]), float(row["time_s"])) for row in rows]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def record_switch(environments_dir: Path, previous: str, digest: str, now_s: float) -> None:
+    """Put a generation at the end, right behind the one that it follows.
+
+    So after a rollback and a new generation, the next rollback leads to where the first one went.
+    Losing a race with another process loses one line. A history that cannot be written is no failure:
+    the environment stands.
+    """
+    past = {entry.digest: entry for entry in read_history(environments_dir)}
+    if previous and previous != digest:
+        past[previous] = past.pop(previous, Past(previous, now_s))
+    past.pop(digest, None)
+    past[digest] = Past(digest, now_s)
+    rows = [{"generation": entry.digest, "time_s": entry.time_s} for entry in past.values()]
+    aside = environments_dir / f".{FILE}.{os.getpid()}"
+    with suppress(OSError):
+        aside.write_text(json.dumps(rows[-KEPT:], indent=1) + "\n", encoding="utf-8")
+        aside.replace(environments_dir / FILE)

@@ -1,0 +1,143 @@
+"""What determines a generation, its name, and the marker file that says it is complete.
+
+The marker is ``envforge-generation.json``: written last, read by ``envforge envs`` and people.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from typing import Any
+
+from envforge.model.host import Interpreter
+from envforge.model.layout import EnvironmentLayout, environment_layout
+from envforge.model.tree import Tree
+from envforge.plan.link_plan import LinkMode
+
+FORMAT = 1
+"""Raised when a generation of the same spec is made otherwise than before: names change with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationTree:
+    """A distribution of a generation, and how its files got there."""
+
+    name: str
+    version: str
+    id: str
+    mode: LinkMode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditableProject:
+    """The project itself, installed editable: where it is, and the digest of what its build gave."""
+
+    name: str
+    version: str
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationSpec:
+    """Everything that determines a generation.
+
+    Args:
+        target: id of the lock's target.
+        groups: what of the lock is installed, sorted.
+        interpreter: the Python it stands on.
+        link_mode: how files get in.
+        trees: sorted by name.
+        venv: absolute path of the project's ``.venv`` as the user sees it: what activation sets.
+        prompt: what the shell's prompt shows.
+        editable: the project, None where it is not installed.
+        extra_files: files written into site-packages beside the trees: (path, sha256), sorted.
+    """
+
+    target: str
+    groups: tuple[str, ...]
+    interpreter: Interpreter
+    link_mode: LinkMode
+    trees: tuple[GenerationTree, ...]
+    venv: str
+    prompt: str
+    editable: EditableProject | None = None
+    extra_files: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def layout(self) -> EnvironmentLayout:
+        return environment_layout(self.interpreter.platform, self.interpreter.minor)
+
+    @property
+    def digest(self) -> str:
+        """The generation's name: 20 letters, the same for the same spec on every machine."""
+        from base64 import b32encode
+
+        text = json.dumps({"format": FORMAT, **spec_fields(self)}, sort_keys=True, separators=(",", ":"))
+        return b32encode(sha256(text.encode("utf-8", "surrogateescape")).digest()[:15])[:20].decode().lower()
+
+
+def generation_trees(
+    trees: Iterable[Tree], mode: LinkMode, unshared: Iterable[str] = ()
+) -> tuple[GenerationTree, ...]:
+    """The trees of a spec, as :func:`envforge.plan.link_plan.plan_links` is going to link them."""
+    copied = frozenset(unshared)
+    return tuple(
+        GenerationTree(tree.name, tree.version, tree.id, LinkMode.COPY if tree.name in copied else mode)
+        for tree in sorted(trees, key=lambda tree: tree.name)
+    )
+
+
+def file_digests(files: Mapping[str, bytes]) -> tuple[tuple[str, str], ...]:
+    """(path, sha256) of files, sorted: for ``GenerationSpec.extra_files``."""
+    return tuple((path, sha256(content).hexdigest()) for path, content in sorted(files.items()))
+
+
+def spec_fields(spec: GenerationSpec) -> dict[str, Any]:
+    """A spec as JSON has it."""
+    python = spec.interpreter
+    return {
+        "target": spec.target,
+        "groups": list(spec.groups),
+        "python": {
+            "executable": python.executable,
+            "version": python.version,
+            "platform": python.platform,
+            "implementation": python.implementation,
+            "base_prefix": python.base_prefix,
+        },
+        "link_mode": spec.link_mode.value,
+        "venv": spec.venv,
+        "prompt": spec.prompt,
+        "editable": asdict(spec.editable) if spec.editable else None,
+        "extra_files": dict(spec.extra_files),
+        "packages": {
+            tree.name: {"version": tree.version, "tree": tree.id, "mode": tree.mode.value}
+            for tree in spec.trees
+        },
+    }
+
+
+def parse_spec(fields: Mapping[str, Any]) -> GenerationSpec:
+    """Read what :func:`spec_fields` gave.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is something else.
+    """
+    editable = fields["editable"]
+    return GenerationSpec(
+        target=fields["target"],
+        groups=tuple(fields["groups"]),
+        interpreter=Interpreter(**fields["python"]),
+        link_mode=LinkMode(fields["link_mode"]),
+        trees=tuple(
+            GenerationTree(name, tree["version"], tree["tree"], LinkMode(tree["mode"]))
+            for name, tree in fields["packages"].items()
+        ),
+        venv=fields["venv"],
+        prompt=fields["prompt"],
+        editable=EditableProject(**editable) if editable else None,
+        extra_files=tuple(fields["extra_files"].items()),
+    )

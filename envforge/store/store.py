@@ -94,9 +94,14 @@ class Store:
 
     def find_tree(self, sha256: str) -> Tree | None:
         """The complete tree of an archive, None if it is not here. One small read."""
+        tree = self.find_tree_by_id(tree_id(sha256))
+        return tree if tree is not None and tree.sha256 == sha256 else None
+
+    def find_tree_by_id(self, tree_id: str) -> Tree | None:
+        """The complete tree of a known id, None if it is not here."""
         try:
-            with open(f"{self.trees}/{tree_id(sha256)}.json", "rb") as sidecar:
-                tree = _parse_tree(json.loads(sidecar.read()))
+            with open(f"{self.trees}/{tree_id}.json", "rb") as sidecar:
+                return _parse_tree(json.loads(sidecar.read()))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (ValueError, KeyError, TypeError):
@@ -104,7 +109,6 @@ class Store:
         except OSError as error:
             with store_failures(self.trees, "read the store"):
                 raise error
-        return tree if tree.sha256 == sha256 else None
 
     def tree_path(self, tree_id: str) -> Path:
         """The folder of a tree."""

@@ -48,7 +48,7 @@ class Universe:
     def __init__(self, packages: dict[str, dict[str, dict[str, Any]]]) -> None:
         self._packages = packages
 
-    def page(self, name: str) -> ScenarioPage:
+    def page(self, name: str) -> UniversePage:
         if name not in self._packages:
             raise UnknownPackageError(f"no index has a project named {name!r}")
         return UniversePage(name, self._packages[name])

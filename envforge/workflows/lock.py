@@ -1,0 +1,87 @@
+"""``envforge lock``: resolve the manifest for every platform and write the lock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from envforge.errors import LockError
+from envforge.lock.diff import LockDiff, diff_locks
+from envforge.lock.write import format_lock
+from envforge.model.lock import Lock
+from envforge.workflows.project import FormerLock, Project, read_former_lock, read_project, write_text
+from envforge.workflows.resolving import Upgrades, resolve_lock
+from envforge.workflows.session import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockReport:
+    """What ``lock`` did.
+
+    Args:
+        path: the lock file.
+        lock: what it says now.
+        diff: against what it said before.
+        written: whether the file changed.
+    """
+
+    path: Path
+    lock: Lock
+    diff: LockDiff
+    written: bool
+
+
+def lock_project(session: Session, upgrades: Upgrades = Upgrades()) -> LockReport:
+    """Bring the lock up to date with the manifest, moving as little as possible.
+
+    Raises:
+        ManifestError, LockError, ResolutionError, NetworkError: nothing was written.
+    """
+    project = read_project(session.root)
+    former = read_former_lock(project)
+    lock = up_to_date_lock(project, former, upgrades, session)
+    text = former.text if lock is former.lock else format_lock(lock)
+    if text != former.text:
+        write_text(project.lock_path, text)
+    return LockReport(
+        path=project.lock_path,
+        lock=lock,
+        diff=diff_locks(former.lock, lock),
+        written=text != former.text,
+    )
+
+
+def check_lock(session: Session) -> LockReport:
+    """``lock --check``: the lock as it is, if it fits the manifest.
+
+    Raises:
+        LockError: it does not, with the reasons.
+    """
+    project = read_project(session.root)
+    lock = current_lock(project, read_former_lock(project))
+    return LockReport(path=project.lock_path, lock=lock, diff=diff_locks(lock, lock), written=False)
+
+
+def up_to_date_lock(project: Project, former: FormerLock, upgrades: Upgrades, session: Session) -> Lock:
+    """The former lock if it still fits the manifest and no upgrade is asked for, else a new one."""
+    if former.lock is not None and not upgrades.asked and former.lock.inputs == project.inputs:
+        return former.lock
+    return resolve_lock(project, former, upgrades, session)
+
+
+def current_lock(project: Project, former: FormerLock) -> Lock:
+    """The lock on disk, which has to fit the manifest (``--frozen``, ``--check``).
+
+    Raises:
+        LockError: there is none, it is in conflict, or it does not fit.
+    """
+    if former.lock is None:
+        what = f"{project.lock_path.name} has git conflict markers" if former.text else "there is no lock"
+        raise LockError(what, context=[str(project.lock_path)], hints=["run: envforge lock"])
+    if former.lock.inputs != project.inputs:
+        raise LockError(
+            f"{project.lock_path.name} does not fit {project.manifest.path}",
+            context=["requirements, platforms, Python or indexes were changed since it was written"],
+            hints=["run: envforge lock"],
+        )
+    return former.lock

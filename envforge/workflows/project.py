@@ -1,0 +1,150 @@
+"""The project on disk: its manifest and its lock, read and written."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from envforge.errors import LockError, ManifestError, StoreError
+from envforge.lock.conflict import parse_conflicted
+from envforge.lock.parse import LockConflictError, parse_lock
+from envforge.manifest.digest import inputs_digest
+from envforge.manifest.manifest import Manifest
+from envforge.manifest.parse import parse_manifest
+from envforge.model.lock import Lock
+
+MANIFEST_NAME = "pyproject.toml"
+LOCK_NAME = "envforge.lock"
+VENV_NAME = ".venv"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A project as it is on disk.
+
+    Args:
+        root: its folder.
+        manifest_text: what pyproject.toml says.
+        manifest: the same, understood.
+        inputs: digest of the manifest's resolution inputs.
+    """
+
+    root: Path
+    manifest_text: str
+    manifest: Manifest
+    inputs: str
+
+    @property
+    def venv(self) -> Path:
+        return self.root / VENV_NAME
+
+    @property
+    def lock_path(self) -> Path:
+        return self.root / LOCK_NAME
+
+
+def find_project_root(start: Path) -> Path:
+    """The nearest folder at or above ``start`` that holds a pyproject.toml.
+
+    Raises:
+        ManifestError: there is none.
+    """
+    for folder in (start, *start.parents):
+        if (folder / MANIFEST_NAME).is_file():
+            return folder
+    raise ManifestError(
+        f"no {MANIFEST_NAME} in {start} or any folder above it", hints=["start a project with: envforge init"]
+    )
+
+
+def read_project(root: Path) -> Project:
+    """Read the manifest of a project.
+
+    Raises:
+        ManifestError: it is missing or wrong.
+    """
+    return project_from_text(root, read_text(root / MANIFEST_NAME))
+
+
+def project_from_text(root: Path, manifest_text: str) -> Project:
+    """A project whose manifest says ``manifest_text``, whatever is on disk."""
+    manifest = parse_manifest(manifest_text, MANIFEST_NAME)
+    return Project(root=root, manifest_text=manifest_text, manifest=manifest, inputs=inputs_digest(manifest))
+
+
+def read_text(path: Path) -> str:
+    """A UTF-8 file's text, its line ends as they are.
+
+    Raises:
+        ManifestError: the file cannot be read or is not UTF-8.
+    """
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ManifestError(
+            f"{path} is not UTF-8",
+            context=[f"byte {error.start}: {error.reason}"],
+            hints=["save it as UTF-8 without a byte order mark"],
+        ) from None
+    except OSError as error:
+        raise ManifestError(f"cannot read {path}", context=[error.strerror or str(error)]) from None
+
+
+@dataclass(frozen=True, slots=True)
+class FormerLock:
+    """What is known of earlier resolutions.
+
+    Args:
+        lock: the lock on disk, None where there is none or it is in conflict.
+        text: its exact text, "" where there is no file.
+        sides: locks whose versions are to be kept: the lock itself, or both sides of a git conflict.
+    """
+
+    lock: Lock | None
+    text: str
+    sides: tuple[Lock, ...]
+
+
+def read_former_lock(project: Project) -> FormerLock:
+    """The lock on disk, also one that git left with conflict markers.
+
+    Raises:
+        LockError: the file is broken, or written by a newer envforge.
+    """
+    try:
+        text = project.lock_path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        return FormerLock(None, "", ())
+    except (OSError, UnicodeDecodeError) as error:
+        raise LockError(f"cannot read {project.lock_path}", context=[str(error)]) from None
+    try:
+        lock = parse_lock(text, LOCK_NAME)
+    except LockConflictError:
+        sides = tuple(side for side in parse_conflicted(text) if side is not None)
+        return FormerLock(None, text, sides)
+    return FormerLock(lock, text, (lock,))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file in one step; readers see the old or the new text, never a mixture.
+
+    Raises:
+        StoreError: the folder cannot be written or is full; the old file is still there.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(aside, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            aside.chmod(path.stat().st_mode & 0o7777)
+        aside.replace(path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise StoreError(
+            f"cannot write {path}",
+            context=[error.strerror or str(error)],
+            hints=["check the folder's permissions and free space"],
+        ) from None

@@ -1,0 +1,118 @@
+"""What of a lock this host gets: the target, the interpreter and the packages of the wanted groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from envforge.errors import HostError, LockError, UsageError
+from envforge.host.facts import glibc_version, host_platform
+from envforge.host.interpreters import cache_file_for_host, choose_interpreter
+from envforge.model.host import Interpreter
+from envforge.model.lock import PROJECT_GROUP, Lock, LockedPackage, LockedTarget
+from envforge.model.requirement import normalize_name
+
+if TYPE_CHECKING:
+    from envforge.manifest.manifest import Manifest
+    from envforge.workflows.project import Project
+    from envforge.workflows.session import Session
+    from envforge.workflows.sync import SyncOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What an environment is made of.
+
+    Args:
+        target: the lock's answer for this host.
+        interpreter: the Python to build on.
+        groups: names as in the lock, sorted.
+        packages: what the groups reach, sorted by id.
+    """
+
+    target: LockedTarget
+    interpreter: Interpreter
+    groups: tuple[str, ...]
+    packages: tuple[LockedPackage, ...]
+
+
+def select(project: Project, lock: Lock, options: SyncOptions, session: Session) -> Selection:
+    """Choose from a lock for this host.
+
+    Raises:
+        LockError: the lock is not for this platform.
+        UsageError: a group or extra that the manifest does not have.
+        HostError: the host is older than the target assumes.
+        InterpreterError: no Python here fits.
+    """
+    target = _target_of_host(lock)
+    groups = wanted_groups(project.manifest, options)
+    interpreter = find_interpreter(target.target.python, project.manifest.requires_python, session)
+    return Selection(
+        target=target,
+        interpreter=interpreter,
+        groups=groups,
+        packages=tuple(lock.packages[package_id] for package_id in target.package_ids(groups)),
+    )
+
+
+def find_interpreter(wanted: str, requires_python: str, session: Session) -> Interpreter:
+    """The Python of this host for a target's Python; a standalone build where the extra allows it."""
+    return choose_interpreter(
+        wanted,
+        requires_python,
+        host_platform(),
+        cache_file=cache_file_for_host(session.places.cache),
+        environ=session.environ,
+    )
+
+
+def wanted_groups(manifest: Manifest, options: SyncOptions) -> tuple[str, ...]:
+    """Names, as in the lock, of the groups that a sync with these options installs.
+
+    Raises:
+        UsageError: one of them does not exist.
+    """
+    default = () if options.no_dev else manifest.settings.default_groups
+    groups = [normalize_name(name) for name in (*default, *options.groups)]
+    extras = [normalize_name(name) for name in options.extras]
+    _refuse_unknown("dependency group", groups, manifest.groups)
+    _refuse_unknown("extra", extras, manifest.optional_dependencies)
+    return tuple(
+        sorted({PROJECT_GROUP, *(f"group:{name}" for name in groups), *(f"extra:{name}" for name in extras)})
+    )
+
+
+def _refuse_unknown(what: str, names: list[str], known: object) -> None:
+    declared = list(known)  # type: ignore[call-overload]
+    for name in names:
+        if name not in declared:
+            from difflib import get_close_matches
+
+            close = get_close_matches(name, declared, 1)
+            raise UsageError(
+                f"the project has no {what} named {name!r}",
+                hints=[
+                    f"did you mean {close[0]}?" if close else f"declared: {', '.join(declared) or 'none'}"
+                ],
+            )
+
+
+def _target_of_host(lock: Lock) -> LockedTarget:
+    platform = host_platform()
+    target = lock.target_for(platform)
+    if target is None:
+        locked = ", ".join(sorted(target.target.platform for target in lock.targets))
+        raise LockError(
+            f"the lock has nothing for this platform, {platform}",
+            context=[f"it is for {locked}"],
+            hints=[f'add "{platform}" to tool.envforge.platforms and run: envforge lock'],
+        )
+    if platform.startswith("linux"):
+        assumed, here = target.target.system.glibc, glibc_version()
+        if here is not None and here < assumed:
+            raise HostError(
+                f"this host has glibc {here[0]}.{here[1]}, the lock needs {assumed[0]}.{assumed[1]} or newer",
+                hints=[f'set tool.envforge.system.glibc = "{here[0]}.{here[1]}" and run: envforge lock'],
+            )
+    return target

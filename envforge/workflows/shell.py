@@ -1,0 +1,26 @@
+"""``envforge shell``: the user's shell, in the environment."""
+
+from __future__ import annotations
+
+import os
+from typing import NoReturn
+
+from envforge.environment.activation import activated_environment
+from envforge.workflows.project import VENV_NAME
+from envforge.workflows.run import become, ready_generation
+from envforge.workflows.session import Session
+from envforge.workflows.sync import SyncOptions
+
+
+def shell(session: Session, options: SyncOptions = SyncOptions(), *, no_sync: bool = False) -> NoReturn:
+    """Start the user's shell with the environment active; leaving it leaves the environment."""
+    generation = ready_generation(session, options, no_sync=no_sync)
+    environ = activated_environment(generation, session.root / VENV_NAME, session.environ)
+    become([user_shell(environ)], environ)
+
+
+def user_shell(environ: dict[str, str]) -> str:
+    """What the user calls a shell: ``SHELL``, on Windows ``COMSPEC``."""
+    if os.name == "nt":
+        return environ.get("COMSPEC", "cmd.exe")
+    return environ.get("SHELL") or "/bin/sh"

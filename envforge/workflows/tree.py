@@ -1,0 +1,186 @@
+"""``envforge tree`` and ``envforge why``: who needs what, as the lock has it. Nothing is installed for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from envforge.errors import LockError, UsageError
+from envforge.host.facts import host_platform
+from envforge.lock.graph import Edge, Graph, dependency_graph, shortest_chains
+from envforge.manifest.manifest import requirements_by_group
+from envforge.model.lock import PROJECT_GROUP, Lock, LockedTarget
+from envforge.model.requirement import Requirement, normalize_name
+from envforge.workflows.lock import current_lock
+from envforge.workflows.project import Project, read_former_lock, read_project
+from envforge.workflows.session import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeNode:
+    """A package where it stands in the tree.
+
+    Args:
+        name: normalized.
+        version: locked.
+        requirement: what its parent asks of it (inverted: what it asks of its parent).
+        children: what it needs (inverted: who needs it).
+        repeated: its children are shown where it stands first.
+    """
+
+    name: str
+    version: str
+    requirement: str
+    children: tuple[TreeNode, ...] = ()
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeReport:
+    """The tree of one target; ``roots`` are the project's requirements, or the inverted package."""
+
+    target: str
+    roots: tuple[TreeNode, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhyReport:
+    """Why a package is there: chains of ``name version`` and requirement texts, shortest first."""
+
+    name: str
+    version: str
+    target: str
+    chains: tuple[tuple[str, ...], ...]
+
+
+def dependency_tree(
+    session: Session,
+    *,
+    platform: str | None = None,
+    groups: Sequence[str] | None = None,
+    depth: int | None = None,
+    invert: str | None = None,
+) -> TreeReport:
+    """The dependencies of the project on one platform.
+
+    Args:
+        session: the surroundings.
+        platform: conda subdir, None for this host's.
+        groups: ``project``, dependency groups, ``extra:NAME``; None for all.
+        depth: levels to show, None for all.
+        invert: a package to show with those that need it, instead.
+
+    Raises:
+        LockError: there is no lock, it does not fit the manifest, or has nothing for the platform.
+        UsageError: no such group or package.
+    """
+    project = read_project(session.root)
+    lock = current_lock(project, read_former_lock(project))
+    target = _target(lock, platform)
+    graph = dependency_graph(lock, target.id, _roots(project, groups))
+    grower = _Grower(graph, inverted=invert is not None)
+    if invert is not None:
+        name = _known_package(graph, invert, target)
+        roots = [grower.grow(Edge("", name, ""), depth)]
+    else:
+        roots = [grower.grow(edge, depth) for edge in graph.edges.get("", ())]
+    return TreeReport(target=target.target.label, roots=tuple(roots))
+
+
+def why(session: Session, name: str, *, platform: str | None = None) -> WhyReport:
+    """The ways from the project to a package.
+
+    Raises:
+        LockError: there is no lock, it does not fit the manifest, or has nothing for the platform.
+        UsageError: the package is not there.
+    """
+    project = read_project(session.root)
+    lock = current_lock(project, read_former_lock(project))
+    target = _target(lock, platform)
+    graph = dependency_graph(lock, target.id, _roots(project, None))
+    found = _known_package(graph, name, target)
+    return WhyReport(
+        name=found,
+        version=graph.packages[found].version,
+        target=target.target.label,
+        chains=tuple(_told(chain, graph) for chain in shortest_chains(graph, found)),
+    )
+
+
+class _Grower:
+    """Grows nodes from edges; a package's children are grown once."""
+
+    def __init__(self, graph: Graph, *, inverted: bool) -> None:
+        self._graph = graph
+        self._inverted = inverted
+        self._grown: set[str] = set()
+
+    def grow(self, edge: Edge, depth: int | None) -> TreeNode:
+        name = edge.source if self._inverted and edge.requirement else edge.name
+        version = self._graph.packages[name].version
+        next_edges = self._next_edges(name)
+        repeated = name in self._grown and bool(next_edges)
+        children: Iterable[TreeNode] = ()
+        if not repeated and depth != 1:
+            self._grown.add(name)
+            children = [self.grow(following, depth and depth - 1) for following in next_edges]
+        return TreeNode(
+            name=name,
+            version=version,
+            requirement=edge.requirement,
+            children=tuple(children),
+            repeated=repeated,
+        )
+
+    def _next_edges(self, name: str) -> list[Edge]:
+        if self._inverted:
+            return [edge for edge in self._graph.into(name) if edge.source]
+        return list(self._graph.edges.get(name, ()))
+
+
+def _target(lock: Lock, platform: str | None) -> LockedTarget:
+    wanted = platform or host_platform()
+    target = lock.target_for(wanted)
+    if target is None:
+        locked = ", ".join(target.id for target in lock.targets)
+        raise LockError(f"the lock has nothing for {wanted}", hints=[f"choose one: --platform {locked}"])
+    return target
+
+
+def _roots(project: Project, groups: Sequence[str] | None) -> list[Requirement]:
+    by_group = requirements_by_group(project.manifest)
+    wanted = list(by_group) if groups is None else [_group_key(name) for name in groups]
+    for name, group in zip(groups or (), wanted, strict=False):
+        if group not in by_group:
+            known = ", ".join(key.removeprefix("group:") for key in by_group)
+            raise UsageError(f"the project has no group named {name!r}", hints=[f"declared: {known}"])
+    return [requirement for group in wanted for requirement in by_group[group]]
+
+
+def _group_key(name: str) -> str:
+    """``project``, ``extra:NAME`` as it is, anything else is a dependency group."""
+    kind, colon, extra = name.partition(":")
+    if colon and kind == "extra":
+        return f"extra:{normalize_name(extra)}"
+    return name if name == PROJECT_GROUP else f"group:{normalize_name(name)}"
+
+
+def _known_package(graph: Graph, name: str, target: LockedTarget) -> str:
+    normalized = normalize_name(name)
+    if normalized in graph.packages:
+        return normalized
+    from difflib import get_close_matches
+
+    close = get_close_matches(normalized, graph.packages, 1)
+    raise UsageError(
+        f"{name!r} is not locked for {target.target.label}",
+        hints=[f"did you mean {close[0]}?" if close else "envforge tree shows what is"],
+    )
+
+
+def _told(chain: Sequence[Edge], graph: Graph) -> tuple[str, ...]:
+    """``("your project", "torch>=2", "torch 2.15.0", "sympy", "sympy 1.14.0")`` and so on."""
+    steps = ["your project"]
+    for edge in chain:
+        steps += [edge.requirement, f"{edge.name} {graph.packages[edge.name].version}"]
+    return tuple(steps)

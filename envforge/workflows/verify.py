@@ -1,0 +1,94 @@
+"""``envforge verify``: is the environment still what was installed?"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from envforge.environment.generation import Generation
+from envforge.environment.switch import current_generation
+from envforge.environment.verify import verify_generation
+from envforge.errors import GenerationError, StoreError
+from envforge.model.tree import Tree
+from envforge.store.store import Damage, Store
+from envforge.workflows.environments import plan_environment
+from envforge.workflows.project import VENV_NAME, read_project
+from envforge.workflows.session import Session
+from envforge.workflows.stamp import forget_stamp
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it was made, and what to do; ``path`` is relative to the environment."""
+
+    path: str
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyReport:
+    """What ``verify`` found: how many files it compared, and what was wrong, by path."""
+
+    generation: Path
+    checked_count: int
+    findings: tuple[Finding, ...]
+
+
+def verify(session: Session) -> VerifyReport:
+    """Compare the environment, and by content its trees in the store, with what was installed.
+
+    Raises:
+        GenerationError: the project has no environment.
+    """
+    project = read_project(session.root)
+    generation = current_generation(session.root / VENV_NAME)
+    if generation is None:
+        raise GenerationError("the project has no environment yet", hints=["run: envforge sync"])
+    # Trees are found where the environment was made, which another --tier need not be.
+    store = Store(generation.path.parent.parent.parent)
+    trees = {tree.id: tree for tree in _find_trees(generation, store)}
+    lost = [tree for tree in generation.spec.trees if tree.id not in trees]
+    findings = [
+        Finding(f"trees/{tree.id}", f"the store has lost {tree.name} {tree.version}", "run: envforge sync")
+        for tree in lost
+    ]
+    if not lost:
+        unshared = project.manifest.settings.unshare
+        plan = plan_environment(list(trees.values()), generation.spec, unshared, store, session)
+        findings += [
+            Finding(found.path, found.problem, found.remedy)
+            for found in verify_generation(
+                generation,
+                plan,
+                store.root,
+                check_tree=lambda tree_id: _check_tree(trees[tree_id], store),
+                ask_version=_ask_version,
+            )
+        ]
+    if findings:
+        forget_stamp(str(generation.path))
+    checked_count = sum(tree.file_count for tree in trees.values()) + len(generation.files)
+    return VerifyReport(generation=generation.path, checked_count=checked_count, findings=tuple(findings))
+
+
+def _find_trees(generation: Generation, store: Store) -> Iterable[Tree]:
+    for recorded in generation.spec.trees:
+        tree = store.find_tree_by_id(recorded.id)
+        if tree is not None:
+            yield tree
+
+
+def _check_tree(tree: Tree, store: Store) -> Iterable[Damage]:
+    try:
+        return store.verify_tree(tree)
+    except StoreError as error:
+        return [Damage(tree.id, f"{tree.id}.files", error.message)]
+
+
+def _ask_version(executable: str) -> str:
+    command = [executable, "-I", "-S", "-c", "import platform; print(platform.python_version())"]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+    return finished.stdout.strip()

@@ -269,22 +269,24 @@ def test_two_takers_cannot_both_win(tmp_path: Path) -> None:
         path = tmp_path / str(round_number)
         write_guard(path, "far-00000000.1.1", age_s=1000)
         barrier = threading.Barrier(8)
-        winners: list[bool] = []
+        inside: list[int] = []
+        seen: list[int] = []
 
-        def take(
-            path: Path = path, barrier: threading.Barrier = barrier, winners: list[bool] = winners
-        ) -> None:
+        def take(path: Path, barrier: threading.Barrier, inside: list[int], seen: list[int]) -> None:
             barrier.wait()
             with Guard(path).try_hold() as mine:
-                winners.append(mine)
-                time.sleep(0.02)
+                if mine:
+                    inside.append(1)
+                    time.sleep(0.02)
+                    seen.append(len(inside))
+                    inside.pop()
 
-        threads = [threading.Thread(target=take) for _ in range(8)]
+        threads = [threading.Thread(target=take, args=(path, barrier, inside, seen)) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert sum(winners) == 1
+        assert set(seen) == {1}
 
 
 def test_sweep_removes_the_guards_of_the_dead_only(tmp_path: Path) -> None:

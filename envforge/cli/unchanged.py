@@ -24,7 +24,7 @@ def answer_unchanged_sync(words: list[str]) -> bool:
 
     if not is_up_to_date(_project_root(), os.environ):
         return False
-    if "-q" not in words and "--quiet" not in words:
+    if sys.stderr is not None and "-q" not in words and "--quiet" not in words:
         sys.stderr.write("Environment is up to date\n")
     return True
 

@@ -36,12 +36,16 @@ def resolve_target(
         UnknownPackageError: a requirement of the user names a project that no index has.
         NetworkError: a fact that is needed cannot be had.
     """
-    roots = [
-        requirement
-        for requirements in groups.values()
-        for requirement in requirements
-        if marker_holds(requirement.marker, target)
-    ]
+    # Sorted: the order in which a manifest names things must not decide between equal answers.
+    roots = sorted(
+        {
+            requirement
+            for requirements in groups.values()
+            for requirement in requirements
+            if marker_holds(requirement.marker, target)
+        },
+        key=str,
+    )
     _refuse_direct_references(roots)
     finder = CandidateFinder(source, target, preferred)
     reader = DependencyReader(source, target)

@@ -11,6 +11,7 @@ from envforge.environment.activation import activated_environment
 from envforge.environment.generation import Generation
 from envforge.environment.switch import current_generation
 from envforge.errors import GenerationError, UsageError
+from envforge.events import HandingOver
 from envforge.workflows.project import VENV_NAME
 from envforge.workflows.session import Session
 from envforge.workflows.sync import SyncOptions, sync
@@ -36,7 +37,7 @@ def run(
     """
     generation = ready_generation(session, options, no_sync=no_sync)
     environ = activated_environment(generation, session.root / VENV_NAME, session.environ)
-    become(command, environ)
+    become(command, environ, session)
 
 
 def ready_generation(session: Session, options: SyncOptions, *, no_sync: bool) -> Generation:
@@ -49,7 +50,7 @@ def ready_generation(session: Session, options: SyncOptions, *, no_sync: bool) -
     return generation
 
 
-def become(command: Sequence[str], environ: dict[str, str]) -> NoReturn:
+def become(command: Sequence[str], environ: dict[str, str], session: Session) -> NoReturn:
     """Replace this process by a command (on Windows: run it and exit with its code)."""
     from shutil import which
 
@@ -59,6 +60,7 @@ def become(command: Sequence[str], environ: dict[str, str]) -> NoReturn:
             f"no program named {command[0]!r} in the environment or on PATH",
             hints=["envforge tree shows what is installed; envforge add NAME installs more"],
         )
+    session.reporter.report(HandingOver())
     sys.stdout.flush()
     sys.stderr.flush()
     if os.name == "nt":

@@ -159,12 +159,14 @@ end
 _CSH = """\
 # Use it with "source .venv/@BIN@/activate.csh" in csh or tcsh; it cannot be run.
 
-alias deactivate 'if ($?_OLD_VIRTUAL_PATH) setenv PATH "$_OLD_VIRTUAL_PATH:q"; unset _OLD_VIRTUAL_PATH; \
-if ($?_OLD_VIRTUAL_PYTHONHOME) setenv PYTHONHOME "$_OLD_VIRTUAL_PYTHONHOME:q"; \
-unset _OLD_VIRTUAL_PYTHONHOME; \
-if ($?_OLD_VIRTUAL_PROMPT) set prompt = "$_OLD_VIRTUAL_PROMPT:q"; unset _OLD_VIRTUAL_PROMPT; \
+# "if (…) …" would look at variables that are not there; "test … && …" does not
+alias deactivate 'test $?_OLD_VIRTUAL_PATH != 0 && setenv PATH "$_OLD_VIRTUAL_PATH:q" \
+&& unset _OLD_VIRTUAL_PATH; \
+test $?_OLD_VIRTUAL_PYTHONHOME != 0 && setenv PYTHONHOME "$_OLD_VIRTUAL_PYTHONHOME:q" \
+&& unset _OLD_VIRTUAL_PYTHONHOME; \
+test $?_OLD_VIRTUAL_PROMPT != 0 && set prompt = "$_OLD_VIRTUAL_PROMPT:q" && unset _OLD_VIRTUAL_PROMPT; \
 unsetenv VIRTUAL_ENV; unsetenv VIRTUAL_ENV_PROMPT; rehash; \
-if ("\\!:*" != "nondestructive") unalias deactivate'
+test "\\!:*" != "nondestructive" && unalias deactivate'
 
 deactivate nondestructive
 

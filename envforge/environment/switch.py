@@ -121,12 +121,13 @@ def _point(venv: Path, target: Path) -> None:
     """Make the link aside and rename it. The name is one for all, so that a killed process leaves one."""
     aside = venv.with_name(f"{venv.name}.envforge")
     for attempt in range(_ATTEMPTS):
-        with suppress(FileNotFoundError):
-            _unlink(aside)
         try:
+            _remove_link(aside)
             _make_link(target, aside)
-            if sys.platform == "win32" or (venv.is_dir() and not venv.is_symlink()):
-                _unlink(venv)
+            if sys.platform == "win32":
+                _remove_link(venv)
+            else:
+                _remove_empty_folder(venv)
             aside.replace(venv)
         except (FileExistsError, FileNotFoundError):  # another process took the name, or finished ours
             if attempt == _ATTEMPTS - 1:
@@ -145,9 +146,14 @@ def _make_link(target: Path, place: Path) -> None:
         make_junction(str(target), str(place))
 
 
-def _unlink(place: Path) -> None:
-    """Remove a link or an empty folder; a junction is removed like a folder."""
-    if place.is_symlink():
-        place.unlink()
+def _remove_link(place: Path) -> None:
+    """Remove a symlink or a junction (which is removed like a folder), if there is one."""
+    if sys.platform == "win32" and not place.is_symlink():
+        _remove_empty_folder(place)
     else:
+        place.unlink(missing_ok=True)
+
+
+def _remove_empty_folder(place: Path) -> None:
+    with suppress(FileNotFoundError, NotADirectoryError):
         place.rmdir()

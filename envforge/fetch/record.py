@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -53,8 +53,8 @@ def _parse_row(digest: str, size: str) -> RecordRow:
     algorithm, separator, value = digest.partition("=")
     if not separator or algorithm.lower() not in _ALGORITHMS:
         raise ValueError(f"{algorithm!r} is no digest that is allowed")
-    value = value.rstrip("=")
-    return RecordRow(algorithm.lower(), urlsafe_b64decode(value + "=" * (-len(value) % 4)), size_bytes)
+    padded = value.rstrip("=") + "=" * (-len(value.rstrip("=")) % 4)
+    return RecordRow(algorithm.lower(), b64decode(padded, altchars=b"-_", validate=True), size_bytes)
 
 
 def format_record(rows: Iterable[tuple[str, str, int]], unhashed: Iterable[str]) -> str:

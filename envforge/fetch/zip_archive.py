@@ -311,14 +311,15 @@ def _with_limits(archive: ZipArchive, entries: list[ZipEntry], directory_at: int
     """The entries in the order of their data, each with the place where it must have ended."""
     filename = archive.filename
     entries.sort(key=lambda entry: entry.offset)
-    if entries and entries[0].offset != 0:
+    if (entries[0].offset if entries else directory_at) != 0:
         raise refused(filename, "something stands before the archive")
     total = sum(entry.size_bytes for entry in entries)
     if total > max(_FREE_RATIO_BYTES, _MOST_RATIO * archive.size_bytes):
         raise refused(
             filename, f"its {archive.size_bytes} bytes would become {total} (a zip bomb inflates like this)"
         )
-    limits = [*(entry.offset for entry in entries[1:]), directory_at]
+    starts = [*(entry.offset for entry in entries), directory_at]
+    limits = starts[1:]
     for entry, limit in zip(entries, limits, strict=True):
         if entry.offset + _LOCAL.size + len(entry.raw_name) + entry.compressed_bytes > limit:
             raise refused(filename, "entries overlap", entry.name)

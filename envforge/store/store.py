@@ -97,6 +97,10 @@ class Store:
         tree = self.find_tree_by_id(tree_id(sha256))
         return tree if tree is not None and tree.sha256 == sha256 else None
 
+    def has_tree(self, sha256: str) -> bool:
+        """Whether the tree of an archive seems to be here, without reading it."""
+        return os.path.exists(f"{self.trees}/{tree_id(sha256)}.json")
+
     def find_tree_by_id(self, tree_id: str) -> Tree | None:
         """The complete tree of a known id, None if it is not here."""
         try:

@@ -1,0 +1,1 @@
+"""What indexes and distributions say about releases, read from bytes. Pure: bytes in, values out."""

@@ -1,0 +1,112 @@
+"""Versions out of file names, and their order, without :mod:`packaging` where a version is plain.
+
+An index page names a thousand files, nearly all with versions such as ``1.26.4``: reading those costs
+:mod:`packaging` microseconds each, and the order needs nothing but their numbers.
+
+Standards: PEP 440 (versions), PEP 427 and the binary distribution format (wheel names), PEP 625 (sdist
+names; older ones, with dashes in the project's name, are read too).
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any, TypeAlias
+
+from envforge.model.release import SDIST_SUFFIXES
+from envforge.model.requirement import normalize_name
+
+SortKey: TypeAlias = tuple[Any, ...]
+
+_PLAIN = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*", re.ASCII)
+_WHEEL_NAME = re.compile(r"\w[\w.]*", re.UNICODE)
+_PRE_ORDER = {"a": 0, "b": 1, "rc": 2}
+_AFTER_PRE, _BEFORE_PRE = (3, 0), (-1, 0)
+_NOT_DEV = (1, 0)
+_FINAL = (_AFTER_PRE, -1, _NOT_DEV, ())
+
+
+@cache
+def canonical_version(text: str) -> str | None:
+    """The canonical spelling (``1.0-RC1`` is ``1.0rc1``), None if it is no PEP 440 version."""
+    if _PLAIN.fullmatch(text):
+        return text
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return str(Version(text))
+    except InvalidVersion:
+        return None
+
+
+def version_sort_key(version: str) -> SortKey:
+    """A key that orders canonical versions as PEP 440 does; equal for ``1.0`` and ``1.0.0``."""
+    if _PLAIN.fullmatch(version):
+        release = [int(part) for part in version.split(".")]
+        while len(release) > 1 and not release[-1]:
+            release.pop()
+        return (0, release, *_FINAL)
+    from packaging.version import Version
+
+    parsed = Version(version)
+    release = list(parsed.release)
+    while len(release) > 1 and not release[-1]:
+        release.pop()
+    if parsed.pre is not None:
+        pre = (_PRE_ORDER[parsed.pre[0]], parsed.pre[1])
+    else:
+        pre = _BEFORE_PRE if parsed.post is None and parsed.dev is not None else _AFTER_PRE
+    post = -1 if parsed.post is None else parsed.post
+    dev = _NOT_DEV if parsed.dev is None else (0, parsed.dev)
+    return (parsed.epoch, release, pre, post, dev, _local_key(parsed.local))
+
+
+def _local_key(local: str | None) -> SortKey:
+    """Numbers come after words (PEP 440), and none before all."""
+    parts = local.split(".") if local else []
+    return tuple((1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts)
+
+
+def is_distribution(filename: str) -> bool:
+    """Whether a name ends like a wheel or an sdist."""
+    return filename.endswith(".whl") or filename.endswith(SDIST_SUFFIXES)
+
+
+def version_of(filename: str, project: str) -> str | None:
+    """The canonical version that a file of a project has.
+
+    Args:
+        filename: basename, percent-decoded.
+        project: normalized name.
+
+    Returns:
+        None where it is no wheel and no sdist, belongs to another project, or breaks the rules for
+        names: such a file is as good as not there.
+    """
+    if filename.endswith(".whl"):
+        parts = filename[:-4].split("-")
+        if len(parts) not in (5, 6) or (len(parts) == 6 and not parts[2][:1].isdecimal()):
+            return None
+        if not _is_wheel_name(parts[0]) or normalize_name(parts[0]) != project:
+            return None
+        return canonical_version(parts[1])
+    for suffix in SDIST_SUFFIXES:
+        if filename.endswith(suffix):
+            return _sdist_version(filename[: -len(suffix)], project)
+    return None
+
+
+def _is_wheel_name(name: str) -> bool:
+    return "__" not in name and _WHEEL_NAME.fullmatch(name) is not None
+
+
+def _sdist_version(stem: str, project: str) -> str | None:
+    """Split at the dash that leaves the project's name; name and version may have dashes themselves."""
+    dash = stem.find("-")
+    while dash >= 0:
+        if normalize_name(stem[:dash]) == project:
+            version = canonical_version(stem[dash + 1 :])
+            if version is not None:
+                return version
+        dash = stem.find("-", dash + 1)
+    return None

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from envforge.net.settings import NetworkSettings
 
 PIECE_BYTES = 1 << 20
+_PROGRESS_BYTES = 1 << 18
+"""A try that got this far does not count: a bad line must not make a large file impossible."""
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _LONGEST_RETRY_AFTER_S = 0.25, 8.0, 60.0
 
@@ -143,7 +145,7 @@ class _Transfer:
                 self._receive(ask, check)
                 return
             except _BrokenTransferError as broken:
-                failures = 1 if self.received >= before + PIECE_BYTES else failures + 1
+                failures = 1 if self.received >= before + _PROGRESS_BYTES else failures + 1
                 if failures > retries:
                     raise self._failure(str(broken)) from broken.__cause__
                 self.resumed = self.resumed or self.received > 0

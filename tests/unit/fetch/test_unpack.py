@@ -136,11 +136,11 @@ def test_couplings_are_read(unpack: Unpack) -> None:
 
 
 def record_with(algorithm: str) -> str:
-    rows = [
-        f"{path},{algorithm}={urlsafe_b64encode(hashlib.new(algorithm, data).digest()).rstrip(b'=').decode()},"
-        for path, data in wheel_files().items()
-        if not path.endswith("RECORD")
-    ]
+    rows = []
+    for path, data in wheel_files().items():
+        digest = urlsafe_b64encode(hashlib.new(algorithm, data).digest()).rstrip(b"=").decode()
+        if not path.endswith("RECORD"):
+            rows.append(f"{path},{algorithm}={digest},")
     return "\n".join([*rows, f"{HOME}/RECORD,,\n"])
 
 

@@ -40,9 +40,12 @@ class LockedFile:
 
     @property
     def filename(self) -> str:
+        name = self.url.rpartition("/")[2]
+        if "%" not in name:
+            return name
         from urllib.parse import unquote
 
-        return unquote(self.url.rsplit("/", 1)[-1])
+        return unquote(name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

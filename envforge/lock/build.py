@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from envforge.errors import LockError
 from envforge.model.lock import Lock, LockedFile, LockedIndex, LockedPackage, LockedTarget
+from envforge.model.release import IndexFile
 from envforge.model.resolution import Pin, TargetResolution
 from envforge.model.target import marker_holds
 
@@ -40,7 +41,7 @@ def build_lock(
     return Lock(
         inputs=inputs,
         exclude_newer=exclude_newer,
-        indexes=tuple(indexes),
+        indexes=tuple(sorted(indexes, key=lambda index: index.name)),
         targets=tuple(_locked_target(resolution, versions) for resolution in resolutions),
         packages={package_id: _package(package_id, uses[package_id]) for package_id in sorted(uses)},
     )
@@ -84,19 +85,23 @@ def _requires(uses: Sequence[tuple[TargetResolution, Pin]]) -> Iterable[str]:
 
 
 def _files(uses: Sequence[tuple[TargetResolution, Pin]]) -> tuple[LockedFile, ...]:
-    targets: dict[str, list[str]] = defaultdict(list)
-    files = {}
+    """The chosen files, each once. Two of one name from different places stay two."""
+    chosen: dict[tuple[str, str, str], tuple[IndexFile, set[str]]] = {}
     for resolution, pin in uses:
-        if not pin.file.sha256:
-            raise LockError(f"{pin.file.filename} has no sha256", context=[f"index: {pin.file.index}"])
-        files[pin.file.filename] = pin.file
-        targets[pin.file.filename].append(resolution.target.platform)
+        file = pin.file
+        if not file.sha256:
+            raise LockError(
+                f"{file.filename} has no sha256, so that it cannot be locked",
+                context=[f"index: {file.index}", f"url: {file.url}"],
+            )
+        _, targets = chosen.setdefault((file.filename, file.url, file.sha256), (file, set()))
+        targets.add(resolution.target.platform)
     return tuple(
         LockedFile(
-            url=files[name].url,
-            sha256=files[name].sha256,
-            size_bytes=files[name].size_bytes,
-            targets=tuple(sorted(targets[name])),
+            url=file.url,
+            sha256=file.sha256,
+            size_bytes=file.size_bytes,
+            targets=tuple(sorted(targets)),
         )
-        for name in sorted(files)
+        for _, (file, targets) in sorted(chosen.items())
     )

@@ -2,42 +2,82 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 from envforge.errors import LockError
-from envforge.lock.parse import parse_lock
-from envforge.model.lock import Lock
+from envforge.lock.consistency import find_faults, has_file_for
+from envforge.lock.parse import read_document
+from envforge.model.lock import Lock, LockedPackage
+
+# Exactly seven: in a merge with several bases, git writes the conflicts inside the ancestor with longer ones.
+_MARKER = re.compile(r"(<{7}|\|{7}|={7}|>{7})(?: .*)?")
 
 
 def parse_conflicted(text: str) -> tuple[Lock | None, Lock | None]:
     """Our and their lock out of a text with conflict markers; None for a side that is no lock.
 
-    Both of git's styles are read: ``merge``, and ``diff3`` with the common ancestor between.
+    Git's styles ``merge``, ``diff3`` and ``zdiff3`` are read. Outside the conflicts each side already has
+    what git merged into it from the other, so that a group may name a package that is in a conflict, and a
+    file a target that is. Such loose ends are left out: a side is good for the versions that it
+    prefers, not for being installed.
     """
     ours, theirs = _sides(text)
     return _parse_side(ours), _parse_side(theirs)
 
 
 def _sides(text: str) -> tuple[str, str]:
+    """Our and their text. The common ancestor, where it is shown, belongs to neither."""
     ours: list[str] = []
     theirs: list[str] = []
     receiving: tuple[list[str], ...] = (ours, theirs)
-    for line in text.splitlines(keepends=True):
-        marker = line[:7]
-        if marker == "<<<<<<<":
-            receiving = (ours,)
-        elif marker == "|||||||":
-            receiving = ()
-        elif marker == "=======":
-            receiving = (theirs,)
-        elif marker == ">>>>>>>":
-            receiving = (ours, theirs)
-        else:
+    for line in text.splitlines():
+        found = _MARKER.fullmatch(line)
+        if found is None:
             for side in receiving:
                 side.append(line)
-    return "".join(ours), "".join(theirs)
+        elif found[1][0] == "<":
+            receiving = (ours,)
+        elif found[1][0] == "|":
+            receiving = ()
+        elif found[1][0] == "=":
+            receiving = (theirs,)
+        else:
+            receiving = (ours, theirs)
+    return "\n".join(ours), "\n".join(theirs)
 
 
 def _parse_side(text: str) -> Lock | None:
     try:
-        return parse_lock(text)
+        lock, faults = read_document(text, "")
     except LockError:
         return None
+    if faults:
+        return None
+    lock = _without_loose_ends(lock)
+    return None if find_faults(lock) else lock
+
+
+def _without_loose_ends(lock: Lock) -> Lock:
+    platforms = {target.id for target in lock.targets}
+    packages = {package_id: _for_targets(package, platforms) for package_id, package in lock.packages.items()}
+    targets = tuple(
+        replace(
+            target,
+            groups={
+                group: tuple(i for i in ids if i in packages and has_file_for(packages[i], target.id))
+                for group, ids in target.groups.items()
+            },
+        )
+        for target in lock.targets
+    )
+    return replace(lock, targets=targets, packages=packages)
+
+
+def _for_targets(package: LockedPackage, platforms: set[str]) -> LockedPackage:
+    """The package with the files that one of these platforms installs."""
+    narrowed = (
+        replace(file, targets=tuple(target for target in file.targets if target in platforms))
+        for file in package.files
+    )
+    return replace(package, files=tuple(file for file in narrowed if file.targets))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from envforge.model.lock import Lock
@@ -11,11 +11,28 @@ from envforge.model.lock import Lock
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageDiff:
-    """One project: its versions before and after, each sorted as text, empty for not there."""
+    """One project: its versions before and after, each sorted as text, empty for not there.
+
+    Args:
+        name: normalized.
+        old: versions before, on the targets where it changed.
+        new: versions after, there.
+        targets: platforms where it changed, ``()`` for all that have it.
+    """
 
     name: str
     old: tuple[str, ...]
     new: tuple[str, ...]
+    targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PythonDiff:
+    """A platform that is locked for another Python than before."""
+
+    platform: str
+    old: str
+    new: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,13 +41,15 @@ class LockDiff:
 
     Args:
         packages: projects whose versions changed, by name.
-        targets_added: labels of targets that are new.
-        targets_removed: labels of targets that are gone.
+        targets_added: labels of targets that are new, also of those that have another Python.
+        targets_removed: labels of targets that are gone, also of those that have another Python.
+        pythons: platforms whose Python changed, by name.
     """
 
     packages: tuple[PackageDiff, ...] = ()
     targets_added: tuple[str, ...] = ()
     targets_removed: tuple[str, ...] = ()
+    pythons: tuple[PythonDiff, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.packages or self.targets_added or self.targets_removed)
@@ -39,37 +58,90 @@ class LockDiff:
 def diff_locks(old: Lock | None, new: Lock) -> LockDiff:
     """The difference from ``old`` (None for no lock) to ``new``."""
     before, after = _versions(old), _versions(new)
-    old_targets = {target.target.label for target in old.targets} if old else set()
-    new_targets = {target.target.label for target in new.targets}
+    old_targets = {target.id: target.target for target in old.targets} if old else {}
+    new_targets = {target.id: target.target for target in new.targets}
+    old_labels = {target.label for target in old_targets.values()}
+    new_labels = {target.label for target in new_targets.values()}
+    kept = old_targets.keys() & new_targets.keys()
+    packages = [
+        _diff_package(name, before.get(name, {}), after.get(name, {}), kept)
+        for name in sorted(before.keys() | after.keys())
+    ]
     return LockDiff(
-        packages=tuple(
-            PackageDiff(name=name, old=before.get(name, ()), new=after.get(name, ()))
-            for name in sorted(before.keys() | after.keys())
-            if before.get(name) != after.get(name)
+        packages=tuple(package for package in packages if package is not None),
+        targets_added=tuple(sorted(new_labels - old_labels)),
+        targets_removed=tuple(sorted(old_labels - new_labels)),
+        pythons=tuple(
+            PythonDiff(platform=platform, old=old_targets[platform].python, new=new_targets[platform].python)
+            for platform in sorted(kept)
+            if old_targets[platform].python != new_targets[platform].python
         ),
-        targets_added=tuple(sorted(new_targets - old_targets)),
-        targets_removed=tuple(sorted(old_targets - new_targets)),
+    )
+
+
+def diff_packages(installed: Mapping[str, str], wanted: Mapping[str, str]) -> tuple[PackageDiff, ...]:
+    """The difference between two environments.
+
+    Args:
+        installed: name → version of what is there.
+        wanted: name → version of what has to be there.
+    """
+    return tuple(
+        PackageDiff(name=name, old=_one(installed.get(name)), new=_one(wanted.get(name)))
+        for name in sorted(installed.keys() | wanted.keys())
+        if installed.get(name) != wanted.get(name)
     )
 
 
 def format_diff(diff: LockDiff) -> Iterator[str]:
-    """Lines: ``+ torch 2.15.0``, ``- six 1.17.0``, ``~ numpy 2.4.0 → 2.5.5``."""
+    """Lines: ``+ torch 2.15.0``, ``- six 1.17.0``, ``~ numpy 2.4.0 → 2.5.5 (linux-64 only)``."""
     for package in diff.packages:
         old, new = ", ".join(package.old), ", ".join(package.new)
+        where = f" ({', '.join(package.targets)} only)" if package.targets else ""
         if not old:
-            yield f"+ {package.name} {new}"
+            yield f"+ {package.name} {new}{where}"
         elif not new:
-            yield f"- {package.name} {old}"
+            yield f"- {package.name} {old}{where}"
         else:
-            yield f"~ {package.name} {old} → {new}"
-    for label in diff.targets_added:
-        yield f"+ target {label}"
-    for label in diff.targets_removed:
-        yield f"- target {label}"
+            yield f"~ {package.name} {old} → {new}{where}"
+    for python in diff.pythons:
+        yield f"~ target {python.platform} · Python {python.old} → {python.new}"
+    moved = {python.platform for python in diff.pythons}
+    for sign, labels in (("+", diff.targets_added), ("-", diff.targets_removed)):
+        for label in labels:
+            if label.partition(" ")[0] not in moved:
+                yield f"{sign} target {label}"
 
 
-def _versions(lock: Lock | None) -> Mapping[str, tuple[str, ...]]:
-    versions: dict[str, list[str]] = defaultdict(list)
-    for package in lock.packages.values() if lock else ():
-        versions[package.name].append(package.version)
-    return {name: tuple(sorted(found)) for name, found in versions.items()}
+def _one(version: str | None) -> tuple[str, ...]:
+    return () if version is None else (version,)
+
+
+def _versions(lock: Lock | None) -> Mapping[str, Mapping[str, str]]:
+    """Name → platform → version."""
+    versions: dict[str, dict[str, str]] = defaultdict(dict)
+    if lock is None:
+        return versions
+    for target in lock.targets:
+        for package_id in target.package_ids(target.groups):
+            package = lock.packages[package_id]
+            versions[package.name][target.id] = package.version
+    return versions
+
+
+def _diff_package(
+    name: str, before: Mapping[str, str], after: Mapping[str, str], kept: Set[str]
+) -> PackageDiff | None:
+    """Where a project changed. A platform that comes or goes changes nothing by a version known elsewhere."""
+    changed = {platform for platform in kept if before.get(platform) != after.get(platform)}
+    changed |= {platform for platform in after.keys() - kept if after[platform] not in before.values()}
+    changed |= {platform for platform in before.keys() - kept if before[platform] not in after.values()}
+    if not changed:
+        return None
+    everywhere = changed >= before.keys() | after.keys()
+    return PackageDiff(
+        name=name,
+        old=tuple(sorted({before[platform] for platform in changed & before.keys()})),
+        new=tuple(sorted({after[platform] for platform in changed & after.keys()})),
+        targets=() if everywhere else tuple(sorted(changed)),
+    )

@@ -67,6 +67,8 @@ def dependency_graph(lock: Lock, platform: str, roots: Iterable[Requirement]) ->
 def shortest_chains(graph: Graph, name: str, limit: int = 10) -> list[list[Edge]]:
     """Ways from the project to a package, shortest first: one through each package that needs it.
 
+    No way leads through the package itself, so that cycles give none.
+
     Args:
         graph: of one target.
         name: a package of it.
@@ -77,7 +79,7 @@ def shortest_chains(graph: Graph, name: str, limit: int = 10) -> list[list[Edge]
     while queue:
         source = queue.popleft()
         for edge in graph.edges.get(source, ()):
-            if edge.name not in ways:
+            if edge.name not in ways and edge.name != name:
                 ways[edge.name] = [*ways[source], edge]
                 queue.append(edge.name)
     chains = [[*ways[edge.source], edge] for edge in graph.into(name) if edge.source in ways]

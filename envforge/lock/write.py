@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from envforge.lock.schema import VERSION
 from envforge.model.lock import Lock, LockedFile, LockedPackage, LockedTarget
-
-VERSION = 1
 
 
 def format_lock(lock: Lock) -> str:

@@ -1,0 +1,106 @@
+"""What has to be true of a lock beyond its shape: ids lead somewhere, nothing is there twice.
+
+A lock is written by a program, but merges and hands put pieces together that never were one. Nothing
+here asks whether the versions meet the requirements: that is the resolver's word.
+
+Standards: PEP 440 (canonical versions), PEP 503 (normalized names).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterable, Iterator
+
+from envforge.model.lock import Lock, LockedFile, LockedPackage, LockedTarget
+
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_VERSION = re.compile(
+    r"([1-9]\d*!)?(0|[1-9]\d*)(\.(0|[1-9]\d*))*((a|b|rc)(0|[1-9]\d*))?(\.post(0|[1-9]\d*))?"
+    r"(\.dev(0|[1-9]\d*))?(\+[a-z0-9]+(\.[a-z0-9]+)*)?",
+    re.ASCII,
+)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://")
+
+
+def find_faults(lock: Lock) -> list[str]:
+    """Every contradiction in a lock, as ``dotted.path: what is wrong``; empty for none."""
+    platforms = [target.id for target in lock.targets]
+    index_names = [index.name for index in lock.indexes]
+    faults = [f"targets: {platform} is there twice" for platform in _repeated(platforms)]
+    faults += [f"indexes: {name} is there twice" for name in _repeated(index_names)]
+    for package_id, package in lock.packages.items():
+        faults += _package_faults(package_id, package, set(index_names), set(platforms))
+    for target in lock.targets:
+        faults += _target_faults(target, lock)
+    return faults
+
+
+def has_file_for(package: LockedPackage, target_id: str) -> bool:
+    """Whether a target installs a file of the package."""
+    return any(target_id in file.targets for file in package.files)
+
+
+def _package_faults(
+    package_id: str, package: LockedPackage, index_names: Container[str], platforms: Container[str]
+) -> Iterator[str]:
+    where = f"packages.{package_id}"
+    if not _NAME.fullmatch(package.name):
+        yield f"{where}.name: {package.name!r} is no normalized name"
+    elif package_id not in (package.name, f"{package.name}@{package.version}"):
+        yield f"{where}: its id has to be {package.name} or {package.name}@{package.version}"
+    if not _VERSION.fullmatch(package.version):
+        yield f"{where}.version: {package.version!r} is no canonical version"
+    if package.index and package.index not in index_names:
+        yield f"{where}.index: no index is named {package.index}"
+    for number, file in enumerate(package.files):
+        yield from _file_faults(f"{where}.files[{number}]", file, platforms)
+    if len(package.files) > 1:
+        for platform in _repeated(target for file in package.files for target in set(file.targets)):
+            yield f"{where}.files: more than one is for {platform}"
+
+
+def _file_faults(where: str, file: LockedFile, platforms: Container[str]) -> Iterator[str]:
+    if not _SHA256.fullmatch(file.sha256):
+        yield f"{where}.sha256: has to be 64 lower-case hexadecimal digits"
+    if not _URL.match(file.url):
+        yield f"{where}.url: {file.url!r} is no absolute URL"
+    # The name becomes that of a file on disk, and "..%2F" in a URL would lead out of its folder.
+    elif (name := file.filename) in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name:
+        yield f"{where}.url: {file.url!r} does not end with a file name"
+    if not file.targets:
+        yield f"{where}.targets: names no target"
+    for target in file.targets:
+        if target not in platforms:
+            yield f"{where}.targets: {target} is no target of this lock"
+
+
+def _target_faults(target: LockedTarget, lock: Lock) -> Iterator[str]:
+    """Groups name packages that exist and have a file for the target, one version of each."""
+    versions: dict[str, set[str]] = {}
+    for group, ids in target.groups.items():
+        where = f"targets.{target.id}.groups.{group}"
+        for package_id in _repeated(ids):
+            yield f"{where}: {package_id} is there twice"
+        for package_id in dict.fromkeys(ids):
+            package = lock.packages.get(package_id)
+            if package is None:
+                yield f"{where}: no package has the id {package_id}"
+            elif not has_file_for(package, target.id):
+                yield f"{where}: no file of {package_id} is for {target.id}"
+            else:
+                versions.setdefault(package.name, set()).add(package.version)
+    for name, found in versions.items():
+        if len(found) > 1:
+            yield f"targets.{target.id}.groups: more than one version of {name}: {', '.join(sorted(found))}"
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    """What is there more than once, in order."""
+    seen: set[str] = set()
+    again: dict[str, None] = {}
+    for name in names:
+        if name in seen:
+            again[name] = None
+        seen.add(name)
+    return list(again)

@@ -1,0 +1,25 @@
+"""The format of ``envforge.lock``, version 1.
+
+JSON in UTF-8, one-space indent, keys sorted, a newline at the end, so that git shows and merges
+package by package::
+
+    version        1
+    inputs         digest of the manifest's resolution inputs, "sha256:…"
+    exclude-newer  instant before which files had to be uploaded; left out for no limit
+    indexes        [{name, url}], without credentials
+    targets        [{platform, python, system: {glibc, macos}, groups: {group: [package id]}}],
+                   in the manifest's order
+    packages       {id: {name, version, index, requires, requires-python,
+                         files: [{url, sha256, size, targets: [platform]}]}}
+
+A package's empty fields are left out, and a size that the index does not tell. An id is the name, or
+``name@version`` where targets need different versions. Keys that this version does not know are passed
+over; whatever an older envforge must not pass over needs a new version.
+
+Reading is in :mod:`envforge.lock.parse`, writing in :mod:`envforge.lock.write`, what has to be true of
+the content in :mod:`envforge.lock.consistency`.
+"""
+
+from __future__ import annotations
+
+VERSION = 1

@@ -1,4 +1,7 @@
-"""Generations: environments that are built aside, complete or absent, and never changed afterwards."""
+"""Generations: environments that are built aside, complete or absent, and never changed afterwards.
+
+A sync that has nothing to do only reads one: what builds is imported when something is built (10 ms).
+"""
 
 from __future__ import annotations
 
@@ -11,18 +14,16 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from envforge import __version__
-from envforge.environment.contents import PythonName, plan_python, planned_files, powershell_source
 from envforge.environment.spec import FORMAT, GenerationSpec, file_digests, parse_spec, spec_fields
 from envforge.errors import GenerationError, InterpreterError
 from envforge.events import Reporter
-from envforge.link.apply import apply_link_plan
-from envforge.link.failures import link_failures
-from envforge.link.scripts import write_scripts
 from envforge.plan.link_plan import MARKER, LinkPlan
-from envforge.store.owner import is_dead, parse_owner, this_process
-from envforge.store.sealing import remove_sealed
+
+if TYPE_CHECKING:
+    from envforge.environment.contents import PythonName
 
 _ASIDE = ".tmp-"
 _STALE_S = 24 * 3600
@@ -89,6 +90,10 @@ def create_generation(
         GenerationError: the place's name cannot be used in scripts.
         StoreError: no room, no right, a tree that is not there. Nothing is left behind.
     """
+    from envforge.link.failures import link_failures
+    from envforge.store.owner import this_process
+    from envforge.store.sealing import remove_sealed
+
     if file_digests(extra_files) != spec.extra_files:
         raise ValueError("extra_files are not those of the spec")
     final = environments_dir / spec.digest
@@ -130,6 +135,9 @@ def sweep_unfinished(environments_dir: Path) -> int:
 
     Those of other hosts go when they are a day old.
     """
+    from envforge.store.owner import is_dead, parse_owner
+    from envforge.store.sealing import remove_sealed
+
     removed = 0
     for place in [place for place in environments_dir.iterdir() if place.name.startswith(_ASIDE)]:
         owner = parse_owner(place.name.removeprefix(_ASIDE).rpartition(".")[0])
@@ -178,6 +186,10 @@ def _build(
     extra_files: Mapping[str, bytes],
 ) -> None:
     """Write everything, the marker last."""
+    from envforge.environment.contents import plan_python, planned_files
+    from envforge.link.apply import apply_link_plan
+    from envforge.link.scripts import write_scripts
+
     layout = spec.layout
     powershell = _read_powershell(spec)
     files = planned_files(spec, extra_files=extra_files, powershell=powershell)
@@ -206,6 +218,8 @@ def _marker_text(spec: GenerationSpec, files: Mapping[str, str]) -> str:
 
 
 def _read_powershell(spec: GenerationSpec) -> bytes | None:
+    from envforge.environment.contents import powershell_source
+
     with suppress(OSError):
         return Path(powershell_source(spec.interpreter, spec.layout)).read_bytes()
     return None
@@ -231,6 +245,8 @@ def _write(place: Path, content: bytes) -> None:
 
 def _move_in(aside: Path, final: Path) -> Generation:
     """Rename what was built to its name; what another process put there meanwhile stays."""
+    from envforge.store.sealing import remove_sealed
+
     for _ in range(3):
         with suppress(OSError):
             aside.rename(final)

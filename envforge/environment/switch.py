@@ -14,8 +14,6 @@ from pathlib import Path
 from envforge.environment.generation import Generation, is_generation, read_generation
 from envforge.environment.history import read_history, record_switch
 from envforge.errors import GenerationError
-from envforge.link.failures import link_failures
-from envforge.link.methods import make_junction
 
 _ATTEMPTS = 20
 
@@ -44,6 +42,8 @@ def switch(venv: Path, generation: Generation, *, now_s: float) -> bool:
     before = _link_target(venv)
     if before == generation.path:
         return False
+    from envforge.link.failures import link_failures
+
     _check_replaceable(venv)
     with link_failures(venv, "switch .venv"):
         _point(venv, generation.path)
@@ -80,6 +80,8 @@ def rollback(venv: Path, steps: int = 1) -> Generation:
             context=[f"history: {environments_dir}"],
             hints=["run `envforge envs` to see them, or `git switch` and `envforge sync`"],
         )
+    from envforge.link.failures import link_failures
+
     chosen = complete[-steps]
     with link_failures(venv, "switch .venv"):
         _point(venv, chosen.path)
@@ -143,6 +145,8 @@ def _make_link(target: Path, place: Path) -> None:
     except OSError as error:
         if sys.platform != "win32" or error.errno == errno.EEXIST:
             raise
+        from envforge.link.methods import make_junction
+
         make_junction(str(target), str(place))
 
 

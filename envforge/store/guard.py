@@ -126,7 +126,7 @@ class Guard:
             return False
         except FileNotFoundError:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            return False
+            return self._create(token)
         try:
             os.write(handle, _content(token).encode())
         except OSError:

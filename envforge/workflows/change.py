@@ -24,9 +24,9 @@ from envforge.workflows.project import (
     read_text,
     write_text,
 )
-from envforge.workflows.resolving import Upgrades
 from envforge.workflows.session import Session
 from envforge.workflows.sync import PreparedSync, SyncOptions, SyncReport, finish_sync, prepare_sync
+from envforge.workflows.upgrades import Upgrades
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

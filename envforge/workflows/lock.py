@@ -10,8 +10,8 @@ from envforge.lock.diff import LockDiff, diff_locks
 from envforge.lock.write import format_lock
 from envforge.model.lock import Lock
 from envforge.workflows.project import FormerLock, Project, read_former_lock, read_project, write_text
-from envforge.workflows.resolving import Upgrades, resolve_lock
 from envforge.workflows.session import Session
+from envforge.workflows.upgrades import Upgrades
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +66,8 @@ def up_to_date_lock(project: Project, former: FormerLock, upgrades: Upgrades, se
     """The former lock if it still fits the manifest and no upgrade is asked for, else a new one."""
     if former.lock is not None and not upgrades.asked and former.lock.inputs == project.inputs:
         return former.lock
+    from envforge.workflows.resolving import resolve_lock
+
     return resolve_lock(project, former, upgrades, session)
 
 

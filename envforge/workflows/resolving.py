@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from envforge.errors import ManifestError, ResolutionError
@@ -18,31 +17,13 @@ from envforge.resolve.resolution import held_back_by_python, resolve_target
 from envforge.workflows.project import FormerLock, Project
 from envforge.workflows.session import Session
 from envforge.workflows.sources import open_index_set
+from envforge.workflows.upgrades import Upgrades
 
 if TYPE_CHECKING:
     from envforge.index.index_set import IndexSet
 
 KNOWN_PYTHONS = ("3.15", "3.14", "3.13", "3.12", "3.11", "3.10", "3.9", "3.8")
 """Released minors of CPython, newest first: what "the newest that everything admits" chooses from."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upgrades:
-    """Which locked versions need not be kept.
-
-    Args:
-        everything: none is kept.
-        packages: names that are not kept.
-        exclude_newer: overrides the manifest's limit for this resolution, "" for no override.
-    """
-
-    everything: bool = False
-    packages: tuple[str, ...] = ()
-    exclude_newer: str = ""
-
-    @property
-    def asked(self) -> bool:
-        return self.everything or bool(self.packages) or bool(self.exclude_newer)
 
 
 def resolve_lock(project: Project, former: FormerLock, upgrades: Upgrades, session: Session) -> Lock:

@@ -7,28 +7,22 @@ untouched; a generation that is there already costs only the switch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from envforge.environment.generation import Generation, create_generation, read_generation
-from envforge.environment.spec import GenerationSpec, GenerationTree
+from envforge.environment.generation import Generation
 from envforge.environment.switch import current_generation, switch
-from envforge.fetch.fetch import FetchRequest, fetch_trees
-from envforge.host.paths import project_environments_folder
 from envforge.lock.write import format_lock
-from envforge.model.lock import Lock, LockedFile, LockedPackage
-from envforge.model.tree import Tree
+from envforge.model.lock import Lock
 from envforge.plan.link_plan import LinkMode
-from envforge.store.store import Store, tree_id
-from envforge.workflows.building import Workshop, find_project_tree, find_sdist_tree, project_tree, sdist_tree
-from envforge.workflows.environments import plan_environment
+from envforge.workflows.assembly import assemble, find_assembled, missing_packages, open_assembly
 from envforge.workflows.lock import current_lock, up_to_date_lock
 from envforge.workflows.project import Project, read_former_lock, read_project, write_text
-from envforge.workflows.resolving import Upgrades
-from envforge.workflows.selection import Selection, select
+from envforge.workflows.selection import Selection
 from envforge.workflows.session import Session
 from envforge.workflows.stamp import forget_stamp, write_stamp
+from envforge.workflows.upgrades import Upgrades
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,19 +117,16 @@ def plan_sync(session: Session, options: SyncOptions = SyncOptions()) -> SyncRep
         EnvforgeError: what sync would fail with, as far as it can be known.
     """
     project, lock, is_new = _wanted_lock(session, options)
-    bench = _open_bench(project, lock, options, session)
-    trees = _known_trees(bench)
-    generation = None
-    if trees is not None:
-        generation = read_generation(bench.environments / _spec(bench, trees).digest)
+    assembly = open_assembly(project, lock, options, session)
+    generation = find_assembled(assembly)
     current = current_generation(project.venv)
     return SyncReport(
         venv=project.venv,
         generation=current.path if current else None,
-        python=bench.selection.interpreter.version,
-        package_count=len(bench.selection.packages),
-        changes=_changes(current, bench.selection),
-        fetched_count=len(_missing(bench)),
+        python=assembly.selection.interpreter.version,
+        package_count=len(assembly.selection.packages),
+        changes=_changes(current, assembly.selection),
+        fetched_count=len(missing_packages(assembly)),
         locked=is_new,
         changed=generation is None or current is None or current.path != generation.path,
         dry_run=True,
@@ -154,19 +145,17 @@ def prepare_sync(
         session: the surroundings.
         locked: whether the lock is new, for the report.
     """
-    bench = _open_bench(project, lock, options, session)
-    missing = _missing(bench)
-    trees = _known_trees(bench)
-    found = read_generation(bench.environments / _spec(bench, trees).digest) if trees else None
-    generation = found or _create(bench)
+    assembly = open_assembly(project, lock, options, session)
+    missing = missing_packages(assembly)
+    generation = find_assembled(assembly) or assemble(assembly)
     current = current_generation(project.venv)
     report = SyncReport(
         venv=project.venv,
         generation=generation.path,
-        python=bench.selection.interpreter.version,
-        package_count=len(bench.selection.packages),
-        changes=_changes(current, bench.selection),
-        fetched_count=0 if found else len(missing),
+        python=assembly.selection.interpreter.version,
+        package_count=len(assembly.selection.packages),
+        changes=_changes(current, assembly.selection),
+        fetched_count=len(missing),
         locked=locked,
         changed=current is None or current.path != generation.path,
     )
@@ -184,19 +173,6 @@ def finish_sync(prepared: PreparedSync, session: Session) -> SyncReport:
     return prepared.report
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Bench:
-    """What making one environment needs, gathered."""
-
-    project: Project
-    selection: Selection
-    options: SyncOptions
-    session: Session
-    store: Store
-    environments: Path
-    workshop: Workshop
-
-
 def _wanted_lock(session: Session, options: SyncOptions) -> tuple[Project, Lock, bool]:
     """The project, the lock to sync to, and whether that lock is new."""
     project = read_project(session.root)
@@ -205,114 +181,6 @@ def _wanted_lock(session: Session, options: SyncOptions) -> tuple[Project, Lock,
         return project, current_lock(project, former), False
     lock = up_to_date_lock(project, former, Upgrades(), session)
     return project, lock, lock is not former.lock
-
-
-def _open_bench(project: Project, lock: Lock, options: SyncOptions, session: Session) -> _Bench:
-    selection = select(project, lock, options, session)
-    store = Store(session.places.tier)
-    return _Bench(
-        project=project,
-        selection=selection,
-        options=options,
-        session=session,
-        store=store,
-        environments=project_environments_folder(session.places.tier, session.root),
-        workshop=Workshop(
-            manifest=project.manifest, interpreter=selection.interpreter, store=store, session=session
-        ),
-    )
-
-
-def _create(bench: _Bench) -> Generation:
-    """Fetch, build and link what the selection needs."""
-    trees = [*_fetched(bench), *_built(bench)]
-    links = [GenerationTree(tree.name, tree.version, tree.id, _mode(tree.name, bench)) for tree in trees]
-    spec = _spec(bench, links)
-    plan = plan_environment(trees, spec, bench.project.manifest.settings.unshare, bench.store, bench.session)
-    return create_generation(spec, plan, bench.store.root, bench.environments, bench.session.reporter)
-
-
-def _fetched(bench: _Bench) -> list[Tree]:
-    """Trees of all locked wheels."""
-    session = bench.session
-    requests = [_request(package, file) for package, file in _files(bench) if _is_wheel(file)]
-    trees = fetch_trees(
-        requests, bench.store, session.network, session.reporter, archives=session.places.archives
-    )
-    return [trees[request.sha256] for request in requests]
-
-
-def _built(bench: _Bench) -> list[Tree]:
-    """Trees of what is locked as an sdist, and of the project itself."""
-    trees = [
-        sdist_tree(package, file, bench.workshop) for package, file in _files(bench) if not _is_wheel(file)
-    ]
-    if bench.project.manifest.has_build_system:
-        trees.append(project_tree(bench.project, bench.workshop))
-    return trees
-
-
-def _known_trees(bench: _Bench) -> list[GenerationTree] | None:
-    """What the environment consists of, without looking at wheels in the store; None if builds are due."""
-    trees = []
-    for package, file in _files(bench):
-        tree = None if _is_wheel(file) else find_sdist_tree(file, bench.workshop)
-        if tree is None and not _is_wheel(file):
-            return None
-        found_id = tree.id if tree else tree_id(file.sha256)
-        trees.append(GenerationTree(package.name, package.version, found_id, _mode(package.name, bench)))
-    if bench.project.manifest.has_build_system:
-        own = find_project_tree(bench.project, bench.workshop)
-        if own is None:
-            return None
-        trees.append(GenerationTree(own.name, own.version, own.id, _mode(own.name, bench)))
-    return trees
-
-
-def _spec(bench: _Bench, trees: Sequence[GenerationTree]) -> GenerationSpec:
-    return GenerationSpec(
-        target=bench.selection.target.id,
-        groups=bench.selection.groups,
-        interpreter=bench.selection.interpreter,
-        link_mode=bench.options.link_mode,
-        trees=tuple(sorted(trees, key=lambda tree: tree.name)),
-        venv=str(bench.project.venv),
-        prompt=bench.project.manifest.name,
-    )
-
-
-def _mode(name: str, bench: _Bench) -> LinkMode:
-    unshared = name in bench.project.manifest.settings.unshare
-    return LinkMode.COPY if unshared else bench.options.link_mode
-
-
-def _files(bench: _Bench) -> list[tuple[LockedPackage, LockedFile]]:
-    target_id = bench.selection.target.id
-    return [(package, package.file_for(target_id)) for package in bench.selection.packages]
-
-
-def _missing(bench: _Bench) -> list[LockedPackage]:
-    """Packages whose archives are not unpacked in the store yet."""
-    return [
-        package
-        for package, file in _files(bench)
-        if _is_wheel(file) and bench.store.find_tree(file.sha256) is None
-    ]
-
-
-def _is_wheel(file: LockedFile) -> bool:
-    return file.filename.endswith(".whl")
-
-
-def _request(package: LockedPackage, file: LockedFile) -> FetchRequest:
-    return FetchRequest(
-        name=package.name,
-        version=package.version,
-        url=file.url,
-        sha256=file.sha256,
-        size_bytes=file.size_bytes,
-        index=package.index,
-    )
 
 
 def _changes(current: Generation | None, selection: Selection) -> tuple[PackageChange, ...]:

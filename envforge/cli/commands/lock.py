@@ -47,7 +47,7 @@ def execute(arguments: Namespace, output: Output) -> int:
             "--check writes nothing, so it cannot upgrade", hints=["leave out --check, or the other options"]
         )
     from envforge.workflows.lock import check_lock, lock_project
-    from envforge.workflows.resolving import Upgrades
+    from envforge.workflows.upgrades import Upgrades
 
     start_s = perf_counter()
     upgrades = Upgrades(

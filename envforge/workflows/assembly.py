@@ -1,0 +1,190 @@
+"""What an environment is assembled from: locked wheels, what has to be built, the project itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envforge.environment.generation import Generation, create_generation, read_generation
+from envforge.environment.spec import GenerationSpec, GenerationTree
+from envforge.host.paths import project_environments_folder
+from envforge.model.lock import Lock, LockedFile, LockedPackage
+from envforge.model.tree import Tree
+from envforge.plan.link_plan import LinkMode
+from envforge.store.store import Store, tree_id
+from envforge.workflows.environments import plan_environment
+from envforge.workflows.project import Project
+from envforge.workflows.selection import Selection, select
+from envforge.workflows.session import Session
+
+if TYPE_CHECKING:
+    from envforge.workflows.building import Workshop
+    from envforge.workflows.sync import SyncOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembly:
+    """Everything that making one environment needs.
+
+    Args:
+        project: whose environment.
+        selection: what of the lock this host gets.
+        link_mode: how files get into the environment.
+        session: places, network, reporter.
+        store: of the tier.
+        environments: the project's folder of generations.
+    """
+
+    project: Project
+    selection: Selection
+    link_mode: LinkMode
+    session: Session
+    store: Store
+    environments: Path
+
+    @property
+    def files(self) -> list[tuple[LockedPackage, LockedFile]]:
+        """What the lock has for this host."""
+        target_id = self.selection.target.id
+        return [(package, package.file_for(target_id)) for package in self.selection.packages]
+
+    @property
+    def workshop(self) -> Workshop:
+        """Where what is no wheel is built."""
+        from envforge.workflows.building import Workshop
+
+        return Workshop(
+            manifest=self.project.manifest,
+            interpreter=self.selection.interpreter,
+            store=self.store,
+            session=self.session,
+        )
+
+
+def open_assembly(project: Project, lock: Lock, options: SyncOptions, session: Session) -> Assembly:
+    """Gather what an environment for a lock needs.
+
+    Raises:
+        LockError, UsageError, HostError, InterpreterError: see :func:`envforge.workflows.selection.select`.
+    """
+    return Assembly(
+        project=project,
+        selection=select(project, lock, options, session),
+        link_mode=options.link_mode,
+        session=session,
+        store=Store(session.places.tier),
+        environments=project_environments_folder(session.places.tier, session.root),
+    )
+
+
+def find_assembled(assembly: Assembly) -> Generation | None:
+    """The generation, if it was made before; costs no look at the wheels' trees."""
+    trees = _known_trees(assembly)
+    return (
+        read_generation(assembly.environments / _spec(assembly, trees).digest) if trees is not None else None
+    )
+
+
+def assemble(assembly: Assembly) -> Generation:
+    """Fetch, build and link.
+
+    Raises:
+        EnvforgeError: nothing half-done is left.
+    """
+    trees = [*_fetched(assembly), *_built(assembly)]
+    spec = _spec(assembly, [_linked(tree.name, tree.version, tree.id, assembly) for tree in trees])
+    unshared = assembly.project.manifest.settings.unshare
+    plan = plan_environment(trees, spec, unshared, assembly.store, assembly.session)
+    return create_generation(
+        spec, plan, assembly.store.root, assembly.environments, assembly.session.reporter
+    )
+
+
+def missing_packages(assembly: Assembly) -> list[LockedPackage]:
+    """Packages whose archives are not in the store yet."""
+    return [
+        package
+        for package, file in assembly.files
+        if _is_wheel(file) and not assembly.store.has_tree(file.sha256)
+    ]
+
+
+def _fetched(assembly: Assembly) -> list[Tree]:
+    """Trees of all locked wheels."""
+    from envforge.fetch.fetch import FetchRequest, fetch_trees
+
+    session = assembly.session
+    requests = [
+        FetchRequest(
+            name=package.name,
+            version=package.version,
+            url=file.url,
+            sha256=file.sha256,
+            size_bytes=file.size_bytes,
+            index=package.index,
+        )
+        for package, file in assembly.files
+        if _is_wheel(file)
+    ]
+    trees = fetch_trees(
+        requests, assembly.store, session.network, session.reporter, archives=session.places.archives
+    )
+    return [trees[request.sha256] for request in requests]
+
+
+def _built(assembly: Assembly) -> list[Tree]:
+    """Trees of what is locked as an sdist, and of the project itself."""
+    sdists = [(package, file) for package, file in assembly.files if not _is_wheel(file)]
+    if not sdists and not assembly.project.manifest.has_build_system:
+        return []
+    from envforge.workflows.building import project_tree, sdist_tree
+
+    trees = [sdist_tree(package, file, assembly.workshop) for package, file in sdists]
+    if assembly.project.manifest.has_build_system:
+        trees.append(project_tree(assembly.project, assembly.workshop))
+    return trees
+
+
+def _known_trees(assembly: Assembly) -> list[GenerationTree] | None:
+    """What the environment consists of; None where something has to be built to know it."""
+    trees = [
+        _linked(package.name, package.version, tree_id(file.sha256), assembly)
+        for package, file in assembly.files
+        if _is_wheel(file)
+    ]
+    sdists = [file for _, file in assembly.files if not _is_wheel(file)]
+    if not sdists and not assembly.project.manifest.has_build_system:
+        return trees
+    from envforge.workflows.building import find_project_tree, find_sdist_tree
+
+    built = [find_sdist_tree(file, assembly.workshop) for file in sdists]
+    if assembly.project.manifest.has_build_system:
+        built.append(find_project_tree(assembly.project, assembly.workshop))
+    for tree in built:
+        if tree is None:
+            return None
+        trees.append(_linked(tree.name, tree.version, tree.id, assembly))
+    return trees
+
+
+def _spec(assembly: Assembly, trees: Sequence[GenerationTree]) -> GenerationSpec:
+    return GenerationSpec(
+        target=assembly.selection.target.id,
+        groups=assembly.selection.groups,
+        interpreter=assembly.selection.interpreter,
+        link_mode=assembly.link_mode,
+        trees=tuple(sorted(trees, key=lambda tree: tree.name)),
+        venv=str(assembly.project.venv),
+        prompt=assembly.project.manifest.name,
+    )
+
+
+def _linked(name: str, version: str, tree: str, assembly: Assembly) -> GenerationTree:
+    unshared = name in assembly.project.manifest.settings.unshare
+    return GenerationTree(name, version, tree, LinkMode.COPY if unshared else assembly.link_mode)
+
+
+def _is_wheel(file: LockedFile) -> bool:
+    return file.filename.endswith(".whl")

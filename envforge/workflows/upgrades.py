@@ -1,0 +1,24 @@
+"""What a resolution may change of what is locked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upgrades:
+    """Which locked versions need not be kept.
+
+    Args:
+        everything: none is kept.
+        packages: names that are not kept.
+        exclude_newer: overrides the manifest's limit for this resolution, "" for no override.
+    """
+
+    everything: bool = False
+    packages: tuple[str, ...] = ()
+    exclude_newer: str = ""
+
+    @property
+    def asked(self) -> bool:
+        return self.everything or bool(self.packages) or bool(self.exclude_newer)

@@ -77,7 +77,7 @@ def verify_generation(
 
 
 def _check_links(generation: Generation, plan: LinkPlan, tier_root: Path) -> Iterator[Finding]:
-    for link in plan.links:
+    for link in [*plan.shortcuts, *plan.links]:
         place = generation.path / link.path
         source = tier_root / link.source
         if not os.path.lexists(place):
@@ -85,7 +85,7 @@ def _check_links(generation: Generation, plan: LinkPlan, tier_root: Path) -> Ite
         elif not source.exists():
             yield Finding(link.path, f"the store has lost {link.source}", REPAIR)
         elif link.mode is LinkMode.SHARED and place.is_symlink():
-            if str(place.readlink()) != link_target(link, tier_root, generation.path):
+            if str(place.readlink()) != link_target(link, plan, tier_root, generation.path):
                 yield Finding(link.path, f"points to {place.readlink()}", REPAIR)
         elif place.is_symlink():
             yield Finding(link.path, "replaced by a link", REPAIR)
@@ -157,7 +157,12 @@ def _check_python(generation: Generation, ask_version: Callable[[str], str] | No
 def _check_strangers(generation: Generation, plan: LinkPlan) -> Iterator[Finding]:
     """What stands in the environment's own folders that nobody planned: ``pip install`` by hand."""
     layout = generation.spec.layout
-    known = {link.path for link in plan.links} | set(plan.folders) | set(generation.files) | {MARKER}
+    known = (
+        {link.path for link in [*plan.shortcuts, *plan.links]}
+        | set(plan.folders)
+        | set(generation.files)
+        | {MARKER}
+    )
     known |= {f"{layout.scripts}/{script.name}" for script in plan.scripts}
     known |= {name.path for name in plan_python(generation.spec.interpreter, layout)}
     folders = {*plan.folders, *(path.rpartition("/")[0] for path in generation.files)}

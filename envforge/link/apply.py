@@ -15,7 +15,7 @@ from pathlib import Path
 from envforge.events import Reporter, SilentReporter, Warned
 from envforge.link.failures import link_failures
 from envforge.link.methods import LinkFacts, Method, choose_method, find_link_facts, make_junction
-from envforge.link.placing import Placement, Placer
+from envforge.link.placing import REFUSED, Placement, Placer
 from envforge.plan.link_plan import Link, LinkPlan
 
 _SILENT = SilentReporter()
@@ -41,7 +41,9 @@ def apply_link_plan(
         _make_folders(prefix, plan.folders)
         facts = find_link_facts(prefix)
         up = _way_to_tier(tier_root, final_prefix)
-        placements = list(_make_links(plan.links, facts, f"{prefix}/", f"{tier_root}/", up))
+        _make_shortcuts(plan, facts, tier_root, prefix, up)
+        ways = _Ways(plan.shortcuts, f"{tier_root}/", up)
+        placements = list(_make_links(plan.links, facts, f"{prefix}/", ways))
         placer = Placer()
         placer.place_all(placements)
     if placer.refusals:
@@ -54,9 +56,10 @@ def apply_link_plan(
         )
 
 
-def link_target(link: Link, tier_root: Path, final_prefix: Path) -> str:
-    """What a shared link of the plan holds once it is in its final place."""
-    return _target(link, f"{tier_root}/", _way_to_tier(tier_root, final_prefix))
+def link_target(link: Link, plan: LinkPlan, tier_root: Path, final_prefix: Path) -> str:
+    """What a shared link, or a shortcut, of the plan holds once it is in its final place."""
+    shortcuts = () if link in plan.shortcuts else plan.shortcuts
+    return _Ways(shortcuts, f"{tier_root}/", _way_to_tier(tier_root, final_prefix)).target(link)
 
 
 def _make_folders(prefix: Path, folders: Iterable[str]) -> None:
@@ -66,23 +69,66 @@ def _make_folders(prefix: Path, folders: Iterable[str]) -> None:
             os.mkdir(f"{prefix}/{folder}")
 
 
-def _make_links(
-    links: Iterable[Link], facts: LinkFacts, prefix: str, tier: str, up: str | None
-) -> Iterable[Placement]:
+def _make_shortcuts(plan: LinkPlan, facts: LinkFacts, tier_root: Path, prefix: Path, up: str | None) -> None:
+    """Make the shortcuts, where links can go through them."""
+    if facts.symlinks and up is not None:
+        ways = _Ways((), f"{tier_root}/", up)
+        for shortcut in plan.shortcuts:
+            os.symlink(ways.target(shortcut), f"{prefix}/{shortcut.path}", True)
+
+
+def _make_links(links: Iterable[Link], facts: LinkFacts, prefix: str, ways: _Ways) -> Iterable[Placement]:
     """Make the links; yield what has to be placed file by file."""
     for link in links:
         method = choose_method(link.mode, link.is_folder, facts)
+        source = ways.tier + link.source
         if method is Method.SYMLINK:
-            os.symlink(_target(link, tier, up), prefix + link.path, link.is_folder)
+            if link.is_folder or not _try_hard_link(source, prefix + link.path):
+                os.symlink(ways.target(link), prefix + link.path, link.is_folder)
         elif method is Method.JUNCTION:
-            make_junction(tier + link.source, prefix + link.path)
+            make_junction(source, prefix + link.path)
         else:
-            yield Placement(tier + link.source, prefix + link.path, link.is_folder, method)
+            yield Placement(source, prefix + link.path, link.is_folder, method)
 
 
-def _target(link: Link, tier: str, up: str | None) -> str:
-    target = tier + link.source if up is None else "../" * link.path.count("/") + up + link.source
-    return target if os.sep == "/" else target.replace("/", os.sep)
+def _try_hard_link(source: str, place: str) -> bool:
+    """Whether a file could be hard-linked; not so on another file system, or for another user's file."""
+    try:
+        os.link(source, place)
+    except OSError as error:
+        if error.errno in REFUSED:
+            return False
+        raise
+    return True
+
+
+class _Ways:
+    """Computes targets of symlinks: relative inside the tier, through a shortcut where that is shorter."""
+
+    def __init__(self, shortcuts: Iterable[Link], tier: str, up: str | None) -> None:
+        self.tier = tier
+        self._up = up
+        self._shortcuts = [(f"{link.source}/", link.path) for link in shortcuts] if up is not None else []
+
+    def target(self, link: Link) -> str:
+        if self._up is None:
+            target = self.tier + link.source
+        else:
+            target = "../" * link.path.count("/") + self._up + link.source
+            for source, path in self._shortcuts:
+                if link.source.startswith(source):
+                    through = f"{_relative(path, link.path)}/{link.source[len(source) :]}"
+                    target = min(target, through, key=len)
+        return target if os.sep == "/" else target.replace("/", os.sep)
+
+
+def _relative(path: str, start: str) -> str:
+    """``path`` as seen from the folder that ``start`` is in; both relative to one root."""
+    there, here = path.split("/"), start.split("/")[:-1]
+    shared = 0
+    while shared < len(here) and shared < len(there) - 1 and here[shared] == there[shared]:
+        shared += 1
+    return "/".join([".."] * (len(here) - shared) + there[shared:])
 
 
 def _way_to_tier(tier_root: Path, final_prefix: Path) -> str | None:

@@ -20,7 +20,8 @@ from envforge.link.methods import Method
 WORKERS = 2
 """14,400 hard links (copies) of 3 KB on ext4: 0.26 (0.52) s by one thread, 0.10 (0.46) s by two, and no
 faster by three or four: the file system's own lock is the limit."""
-_REFUSED = (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP)
+REFUSED = (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP)
+"""What a hard link fails with where there cannot be one, though the file could be brought in otherwise."""
 _BYTECODE = "__pycache__"
 
 
@@ -75,7 +76,7 @@ class Placer:
                 os.link(placement.source, placement.target)
                 return
             except OSError as error:
-                if error.errno not in _REFUSED:
+                if error.errno not in REFUSED:
                     raise
                 self.refusals.append(error.strerror or str(error))
         self._copier.copy(placement.source, placement.target)

@@ -1,0 +1,162 @@
+"""Answers of servers, kept on disk: when they are fresh, how to ask whether they still hold, safe files.
+
+Freshness is a pure question; the clock is an argument. Entries are written aside and renamed, so a
+reader sees a whole entry or none, and what cannot be read counts as not there. Where the cache cannot
+be written at all, work goes on without it.
+
+Standard: RFC 9111 (a private cache; ``Vary`` is not looked at, because every entry is asked for with
+the same headers). The name of a folder of entries ends in the version of their layout.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+UNTOLD_FRESH_S = 600.0
+"""How long an answer is fresh when its server says nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validity:
+    """Until when an answer is fresh, and how to ask for news.
+
+    Args:
+        fresh_until_s: seconds since the epoch.
+        etag: as the server wrote it, ``""`` for none.
+        modified: ``Last-Modified``, likewise.
+    """
+
+    fresh_until_s: float
+    etag: str = ""
+    modified: str = ""
+
+    def conditions(self) -> dict[str, str]:
+        """Headers that let the server answer 304 where nothing has changed."""
+        if self.etag:
+            return {"If-None-Match": self.etag}
+        return {"If-Modified-Since": self.modified} if self.modified else {}
+
+
+def may_be_stored(headers: Mapping[str, str]) -> bool:
+    """Whether the server allows to keep the answer."""
+    return "no-store" not in _cache_control(headers)
+
+
+def validity_of(headers: Mapping[str, str], now_s: float) -> Validity:
+    """What an answer's headers say about it.
+
+    Args:
+        headers: of the answer (any case).
+        now_s: seconds since the epoch.
+    """
+    return Validity(
+        fresh_until_s=now_s + _lifetime_s(headers),
+        etag=headers.get("ETag", ""),
+        modified=headers.get("Last-Modified", ""),
+    )
+
+
+def _lifetime_s(headers: Mapping[str, str]) -> float:
+    control = _cache_control(headers)
+    if "no-cache" in control or "no-store" in control:
+        return 0.0
+    age = headers.get("Age", "").strip()
+    age_s = float(age) if age.isdecimal() else 0.0
+    max_age = control.get("max-age", "")
+    if max_age.isdecimal():
+        return max(0.0, float(max_age) - age_s)
+    if headers.get("Expires"):
+        return max(0.0, _seconds_between(headers.get("Date", ""), headers["Expires"]) - age_s)
+    return UNTOLD_FRESH_S
+
+
+def _cache_control(headers: Mapping[str, str]) -> dict[str, str]:
+    directives = (part.strip().partition("=") for part in headers.get("Cache-Control", "").split(","))
+    return {name.strip().lower(): value.strip(' "') for name, _, value in directives if name}
+
+
+def _seconds_between(earlier: str, later: str) -> float:
+    """Between two HTTP dates; 0 where one cannot be read (``Expires: 0`` means "already expired")."""
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return (parsedate_to_datetime(later) - parsedate_to_datetime(earlier)).total_seconds()
+    except (ValueError, TypeError):
+        return 0.0
+
+
+class EntryFolder:
+    """Small files under keys.
+
+    Args:
+        folder: made when the first entry is written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = str(folder)
+        self._made: set[str] = set()
+
+    @staticmethod
+    def key(*parts: str) -> str:
+        """A file's name for texts of any kind."""
+        return sha256("\0".join(parts).encode()).hexdigest()[:40]
+
+    def path(self, key: str) -> str:
+        """Where an entry stands, or would stand. Keys are spread over 256 folders."""
+        return f"{self._folder}{os.sep}{key[:2]}{os.sep}{key[2:]}"
+
+    def read(self, key: str) -> bytes | None:
+        """An entry, None if there is none."""
+        return self.read_part(key, 0, -1)
+
+    def read_part(self, key: str, offset: int, length: int) -> bytes | None:
+        """Some bytes of an entry (all that follow for a negative length), None if there is none."""
+        try:
+            handle = os.open(self.path(key), os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        except OSError:
+            return None
+        try:
+            if length < 0:
+                length = os.fstat(handle).st_size - offset
+            if offset:
+                os.lseek(handle, offset, os.SEEK_SET)
+            return os.read(handle, length) if length > 0 else b""
+        except OSError:
+            return None
+        finally:
+            os.close(handle)
+
+    def write(self, key: str, content: bytes) -> bool:
+        """Store an entry; False where the disk does not let us, which costs time later and nothing else."""
+        path = self.path(key)
+        aside = f"{path}.{os.getpid()}-{threading.get_ident()}"
+        try:
+            self._make_folder(os.path.dirname(path))  # noqa: PTH120
+            with open(aside, "wb") as file:
+                file.write(content)
+            os.replace(aside, path)  # noqa: PTH105
+        except OSError:
+            self._made.clear()
+            self._remove(aside)
+            return False
+        return True
+
+    def remove(self, key: str) -> None:
+        """Forget an entry."""
+        self._remove(self.path(key))
+
+    def _make_folder(self, folder: str) -> None:
+        if folder not in self._made:
+            os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+            self._made.add(folder)
+
+    def _remove(self, path: str) -> None:
+        try:
+            os.unlink(path)  # noqa: PTH108
+        except OSError:
+            return

@@ -242,11 +242,11 @@ class _Crew:
             return tree
         if request.is_local:
             return self._unpack(request, _find_local(request))
-        # two stores may share the folder of archives, so it has guards of its own
-        from envforge.store.guard import Guard
+        from envforge.fetch.archives import archive_guard, archive_path
 
-        archive = self._archives / f"{tree_id(request.sha256)}.whl"
-        guard = Guard(archive.with_suffix(".guard"))
+        identity = tree_id(request.sha256)
+        archive = archive_path(self._archives, identity)
+        guard = archive_guard(self._archives, identity)
         with guard.hold(self._reporter, request.filename, self._check):
             with self._turn(self._downloading):
                 self._download(request, archive, pools)

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from envforge.net.pools import ConnectionPools
     from envforge.net.settings import NetworkSettings
 
-PIECE_BYTES = 1 << 20
+PIECE_BYTES = 1 << 18
+"""Small enough to be stopped, and to show progress, on a slow line."""
 _PROGRESS_BYTES = 1 << 18
 """A try that got this far does not count: a bad line must not make a large file impossible."""
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})

@@ -211,12 +211,10 @@ def _content(token: str) -> str:
     return f"{token} {this_process()}\n"
 
 
-def sweep_guards(folder: Path) -> int:
+def sweep_guards(folder: Path, pattern: str = "*") -> int:
     """Remove the guards of dead owners; returns how many went. The living are left alone."""
     removed = 0
-    if not folder.is_dir():
-        return 0
-    for place in sorted(folder.iterdir()):
+    for place in sorted(folder.glob(pattern)) if folder.is_dir() else ():
         if place.suffix in (".new", ".clock"):
             if time.time() - place.stat().st_mtime > 24 * 3600:
                 place.unlink(missing_ok=True)

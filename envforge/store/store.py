@@ -227,9 +227,13 @@ class Store:
             self._write_whole(self.bundles / f"{bundle_id}.json", {"trees": list(tree_ids)})
 
     def remove_tree(self, tree_id: str) -> None:
-        """Take a tree out: first it stops being complete, then it goes. No error if it is not there."""
+        """Take a tree out: first it stops being complete, then it goes. No error if it is not there.
+
+        Bundles that hold its files go with it.
+        """
         place = self.tree_path(tree_id)
         with store_failures(place, f"remove tree {tree_id}"), self.staging() as trash:
+            self._remove_bundles_of(tree_id, trash)
             for name in (f"{tree_id}.json", f"{tree_id}.files"):
                 with suppress(FileNotFoundError):
                     (self.trees / name).unlink()
@@ -237,6 +241,15 @@ class Store:
                 # the mode of the folder itself decides whether its `..` may change
                 place.chmod(0o700)
                 place.rename(trash / "tree")
+
+    def _remove_bundles_of(self, tree_id: str, trash: Path) -> None:
+        for sidecar in self.bundles.glob("*.json"):
+            with suppress(FileNotFoundError):
+                if tree_id in json.loads(sidecar.read_bytes())["trees"]:
+                    sidecar.unlink()
+                    place = sidecar.with_suffix("")
+                    place.chmod(0o700)
+                    place.rename(trash / place.name)
 
     def guard(self, name: str) -> Guard:
         """The guard for making something; for a tree it has the tree's id for its name."""

@@ -108,7 +108,12 @@ def test_parts_modes_scripts_and_the_installed_record(unpack: Unpack, staged: Pa
 
 def test_importlib_metadata_agrees(unpack: Unpack, staged: Path) -> None:
     unpack(wheel_bytes(files={"demo/__init__.py": b"", f"{DATA}/data/etc/x": b"x"}))
-    [distribution] = importlib.metadata.distributions(path=[str(staged / "lib")])
+    environment = staged.parent / "env"
+    (environment / "lib/python3.12").mkdir(parents=True)
+    (staged / "lib").rename(environment / "lib/python3.12/site-packages")
+    (staged / "data/etc").rename(environment / "etc")
+    site_packages = str(environment / "lib/python3.12/site-packages")
+    [distribution] = importlib.metadata.distributions(path=[site_packages])
     assert (distribution.metadata["Name"], distribution.version) == ("demo", "1.0")
     assert distribution.read_text("INSTALLER") == "envforge\n"
     files = {str(file): file for file in distribution.files or ()}
@@ -117,6 +122,7 @@ def test_importlib_metadata_agrees(unpack: Unpack, staged: Path) -> None:
         "../../../etc/x",
         *(f"{HOME}/{name}" for name in ("INSTALLER", "METADATA", "RECORD", "WHEEL")),
     }
+    assert all(Path(str(file.locate())).exists() for file in files.values())
     hashed = files["demo/__init__.py"].hash
     assert hashed is not None
     assert hashed.value == record_hash(b"").removeprefix("sha256=")

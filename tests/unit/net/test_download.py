@@ -265,7 +265,7 @@ def test_the_wrong_file(
 ) -> None:
     if not length and size_bytes and len(body) < size_bytes:
         return  # a cut connection looks the same
-    with pytest.raises(HashError, match="file.whl from the server is not the file that was locked") as caught:
+    with pytest.raises(HashError, match="is not the file that was locked") as caught:
         fetch(Behaviour(body=body, length=length), size_bytes=size_bytes)
     expected, got, url = caught.value.context
     assert DIGEST in expected
@@ -341,7 +341,7 @@ def test_a_proxy_from_the_environment(
 
 def test_offline(server: ArchiveServer, tmp_path: Path, notes: Notes) -> None:
     settings = NetworkSettings(offline=True)
-    with ConnectionPools(settings) as pools, pytest.raises(OfflineError, match="file.whl is not here"):
+    with ConnectionPools(settings) as pools, pytest.raises(OfflineError, match=r"file\.whl is not here"):
         download(
             "http://me:secret@127.0.0.1/file",
             tmp_path / "file",
@@ -370,9 +370,9 @@ def test_it_can_be_stopped_and_goes_on_later(fetch: Fetch, server: ArchiveServer
     with pytest.raises(StopError):
         fetch(Behaviour(body=BODY), check=check)
     assert not (tmp_path / "file").exists()
-    assert (tmp_path / "file.part").stat().st_size == 2 << 20
+    assert (tmp_path / "file.part").stat().st_size == 2 << 18
     assert fetch().read_bytes() == BODY
-    assert server.requests[-1] == ("/file", f"bytes={2 << 20}-")
+    assert server.requests[-1] == ("/file", f"bytes={2 << 18}-")
 
 
 def test_a_full_disk_is_the_callers_error(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,6 +93,7 @@ def assemble(assembly: Assembly) -> Generation:
     Raises:
         EnvforgeError: nothing half-done is left.
     """
+    assembly.store.sweep()
     trees = [*_fetched(assembly), *_built(assembly)]
     spec = _spec(assembly, [_linked(tree.name, tree.version, tree.id, assembly) for tree in trees])
     unshared = assembly.project.manifest.settings.unshare

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from envforge.environment.collect import collect_generations
 from envforge.environment.generation import Generation
 from envforge.environment.switch import current_generation, switch
 from envforge.lock.write import format_lock
@@ -147,7 +148,8 @@ def prepare_sync(
     """
     assembly = open_assembly(project, lock, options, session)
     missing = missing_packages(assembly)
-    generation = find_assembled(assembly) or assemble(assembly)
+    # A generation whose trees were purged has links that lead nowhere: fetching them again mends it.
+    generation = (None if missing else find_assembled(assembly)) or assemble(assembly)
     current = current_generation(project.venv)
     report = SyncReport(
         venv=project.venv,
@@ -167,7 +169,8 @@ def finish_sync(prepared: PreparedSync, session: Session) -> SyncReport:
     """Point ``.venv`` to the prepared environment."""
     root, path = str(prepared.project.root), str(prepared.generation.path)
     forget_stamp(path)
-    switch(prepared.project.venv, prepared.generation, now_s=session.now_s)
+    if switch(prepared.project.venv, prepared.generation, now_s=session.now_s):
+        collect_generations(prepared.generation.path.parent, prepared.project.venv)
     if prepared.is_plain:
         write_stamp(root, path, session.environ)
     return prepared.report

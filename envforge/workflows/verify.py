@@ -1,12 +1,13 @@
-"""``envforge verify``: is the environment still what was installed?"""
+"""``envforge verify``: is the environment still what was installed? With ``--repair``, make it so."""
 
 from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from envforge.environment.collect import remove_generation
 from envforge.environment.generation import Generation
 from envforge.environment.switch import current_generation
 from envforge.environment.verify import verify_generation
@@ -17,6 +18,10 @@ from envforge.workflows.environments import plan_environment
 from envforge.workflows.project import VENV_NAME, read_project
 from envforge.workflows.session import Session
 from envforge.workflows.stamp import forget_stamp
+from envforge.workflows.sync import SyncOptions, sync
+
+
+_REPAIR = "run `envforge verify --repair`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,29 +35,75 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyReport:
-    """What ``verify`` found: how many files it compared, and what was wrong, by path."""
+    """What ``verify`` found: how many files it compared, what was wrong, by path, and whether it was mended."""
 
     generation: Path
     checked_count: int
     findings: tuple[Finding, ...]
+    repaired: bool = False
 
 
-def verify(session: Session) -> VerifyReport:
+def verify(session: Session, *, repair: bool = False) -> VerifyReport:
     """Compare the environment, and by content its trees in the store, with what was installed.
+
+    Args:
+        session: the surroundings.
+        repair: where something is wrong, take damaged trees out of the store, fetch them again and make
+            the environment anew.
 
     Raises:
         GenerationError: the project has no environment.
+        EnvforgeError: the repair failed; the next one goes on.
     """
-    project = read_project(session.root)
     generation = current_generation(session.root / VENV_NAME)
     if generation is None:
         raise GenerationError("the project has no environment yet", hints=["run: envforge sync"])
-    # Trees are found where the environment was made, which another --tier need not be.
-    store = Store(generation.path.parent.parent.parent)
+    report = _check(generation, session)
+    if report.findings:
+        forget_stamp(str(generation.path))
+        if repair:
+            _repair(generation, report, session)
+            return replace(report, repaired=True)
+    return report
+
+
+def _repair(generation: Generation, report: VerifyReport, session: Session) -> None:
+    """Take out what is damaged, and sync with what the generation had."""
+    store = _store_of(generation)
+    damaged = {
+        tree.id
+        for tree in generation.spec.trees
+        if any(finding.path.startswith(f"trees/{tree.id}") for finding in report.findings)
+    }
+    for tree_id in damaged:
+        store.remove_tree(tree_id)
+    remove_generation(generation.path)
+    sync(session, _options_of(generation))
+
+
+def _options_of(generation: Generation) -> SyncOptions:
+    """Options that lead to the groups and the link mode of a generation."""
+    named = [group.partition(":") for group in generation.spec.groups]
+    return SyncOptions(
+        groups=tuple(name for kind, _, name in named if kind == "group"),
+        extras=tuple(name for kind, _, name in named if kind == "extra"),
+        no_dev=True,
+        link_mode=generation.spec.link_mode,
+    )
+
+
+def _store_of(generation: Generation) -> Store:
+    """Trees are found where the environment was made, which another ``--tier`` need not be."""
+    return Store(generation.path.parent.parent.parent)
+
+
+def _check(generation: Generation, session: Session) -> VerifyReport:
+    project = read_project(session.root)
+    store = _store_of(generation)
     trees = {tree.id: tree for tree in _find_trees(generation, store)}
     lost = [tree for tree in generation.spec.trees if tree.id not in trees]
     findings = [
-        Finding(f"trees/{tree.id}", f"the store has lost {tree.name} {tree.version}", "run: envforge sync")
+        Finding(f"trees/{tree.id}", f"the store has lost {tree.name} {tree.version}", _REPAIR)
         for tree in lost
     ]
     if not lost:
@@ -68,8 +119,6 @@ def verify(session: Session) -> VerifyReport:
                 ask_version=_ask_version,
             )
         ]
-    if findings:
-        forget_stamp(str(generation.path))
     checked_count = sum(tree.file_count for tree in trees.values()) + len(generation.files)
     return VerifyReport(generation=generation.path, checked_count=checked_count, findings=tuple(findings))
 

@@ -15,7 +15,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envforge.build.backend import BuildEnvironment, BuildJob, Kind, build_editable, build_wheel, get_requires
+from envforge.build.backend import (
+    BuildEnvironment,
+    BuildJob,
+    Kind,
+    build_editable,
+    build_wheel,
+    get_requires,
+    prepare_metadata,
+)
 from envforge.build.editable import editable_fingerprint
 from envforge.build.sdist import unpack_sdist
 from envforge.build.source import read_build_system
@@ -24,6 +32,7 @@ from envforge.environment.spec import GenerationSpec, generation_trees
 from envforge.errors import BuildError
 from envforge.events import BuildFinished, BuildStarted
 from envforge.fetch.fetch import FetchRequest, fetch_trees
+from envforge.metadata.core import parse_core_metadata
 from envforge.model.requirement import normalize_name, parse_requirement
 from envforge.model.target import SystemAssumptions, Target
 from envforge.net.download import download
@@ -38,6 +47,7 @@ if TYPE_CHECKING:
     from envforge.manifest.manifest import Manifest
     from envforge.model.host import Interpreter
     from envforge.model.lock import LockedFile, LockedPackage
+    from envforge.model.release import CoreMetadata, IndexFile
     from envforge.model.resolution import Pin
     from envforge.model.tree import Tree
     from envforge.store.store import Store
@@ -105,6 +115,30 @@ def find_sdist_tree(file: LockedFile, workshop: Workshop) -> Tree | None:
     return _find_built(_key(f"sdist {file.sha256}", workshop), workshop.store)
 
 
+def sdist_metadata(file: IndexFile, archive: Path, workshop: Workshop) -> CoreMetadata:
+    """The metadata of an sdist that does not say it itself: its backend is asked, in isolation (PEP 517).
+
+    Args:
+        file: as the index lists it.
+        archive: the downloaded sdist, checked.
+        workshop: where to build.
+
+    Raises:
+        BuildError, ArchiveError: with the backend's last words.
+    """
+    reporter = workshop.session.reporter
+    what = f"{file.filename} (metadata)"
+    reporter.report(BuildStarted(what=what))
+    start = time.monotonic()
+    with workshop.store.staging() as folder:
+        source = unpack_sdist(archive, folder / "source")
+        job = _job("wheel", source, workshop, name=file.filename)
+        dist_info = prepare_metadata("wheel", job, folder / "metadata")
+        metadata = parse_core_metadata((dist_info / "METADATA").read_bytes(), file.filename)
+    reporter.report(BuildFinished(what=what, duration_s=time.monotonic() - start))
+    return metadata
+
+
 def project_tree(project: Project, workshop: Workshop) -> Tree:
     """The tree of the project itself, editable (PEP 660): its metadata, its scripts and a way to its code."""
 
@@ -144,15 +178,22 @@ def _built_tree(source: str, what: str, build: Callable[[Path], Path], workshop:
 def _build(
     kind: Kind, source: Path, folder: Path, workshop: Workshop, *, name: str, version: str = ""
 ) -> Path:
-    """Run a source's backend in an environment that has what it requires."""
+    """Run a source's backend."""
+    job = _job(kind, source, workshop, name=name)
+    make = build_wheel if kind == "wheel" else build_editable
+    return make(job, folder / "wheel", name=name, version=version)
+
+
+def _job(kind: Kind, source: Path, workshop: Workshop, *, name: str) -> BuildJob:
+    """A source and an environment that has what its backend requires, the dynamic part included."""
     requires = read_build_system(source).requires
     log_path = workshop.session.places.cache / "build-logs" / f"{name}-{int(workshop.session.now_s)}.log"
+    log_path.parent.mkdir(parents=True, exist_ok=True)
     job = BuildJob(source=source, environment=build_environment(requires, workshop), log_path=log_path)
     more = get_requires(kind, job)
     if more:
         job = replace(job, environment=build_environment((*requires, *more), workshop))
-    make = build_wheel if kind == "wheel" else build_editable
-    return make(job, folder / "wheel", name=name, version=version)
+    return job
 
 
 def build_environment(requires: Sequence[str], workshop: Workshop) -> BuildEnvironment:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from envforge.errors import HostError, LockError, UsageError
+from envforge.errors import EnvforgeError, HostError, InterpreterError, LockError, UsageError
 from envforge.host.facts import glibc_version, host_platform
 from envforge.host.interpreters import cache_file_for_host, choose_interpreter
+from envforge.host.paths import find_data_root
 from envforge.model.host import Interpreter
 from envforge.model.lock import PROJECT_GROUP, Lock, LockedPackage, LockedTarget
 from envforge.model.requirement import normalize_name
@@ -57,14 +59,55 @@ def select(project: Project, lock: Lock, options: SyncOptions, session: Session)
 
 
 def find_interpreter(wanted: str, requires_python: str, session: Session) -> Interpreter:
-    """The Python of this host for a target's Python; a standalone build where the extra allows it."""
-    return choose_interpreter(
-        wanted,
-        requires_python,
-        host_platform(),
-        cache_file=cache_file_for_host(session.places.cache),
-        environ=session.environ,
-    )
+    """The Python of this host for a target's Python; where none fits, a standalone build is installed.
+
+    Raises:
+        InterpreterError: none fits, and none can be installed.
+    """
+    platform = host_platform()
+    pythons = find_data_root(session.environ) / "pythons"
+    cache_file = cache_file_for_host(session.places.cache)
+    try:
+        return choose_interpreter(
+            wanted,
+            requires_python,
+            platform,
+            cache_file=cache_file,
+            environ=session.environ,
+            pythons=str(pythons),
+        )
+    except InterpreterError as none_fits:
+        from envforge.host.standalone import find_standalone, install_standalone, is_available
+
+        if session.environ.get("ENVFORGE_PYTHON") or not is_available():
+            raise
+        try:
+            return install_standalone(
+                find_standalone(wanted, requires_python, platform),
+                pythons,
+                cache_file=cache_file,
+                offline=session.network.offline,
+                environ=session.environ,
+                reporter=session.reporter,
+            )
+        except EnvforgeError as failure:
+            raise InterpreterError(
+                none_fits.message,
+                context=[*none_fits.context, f"a standalone build was tried: {failure.message}"],
+                hints=[*none_fits.hints, *failure.hints],
+            ) from failure
+
+
+def find_any_interpreter(manifest: Manifest, session: Session) -> Interpreter:
+    """A Python to run build backends with: the manifest's, else the newest of this host.
+
+    Raises:
+        InterpreterError: there is none at all.
+    """
+    if manifest.settings.python:
+        with suppress(InterpreterError):
+            return find_interpreter(manifest.settings.python, manifest.requires_python, session)
+    return find_interpreter("", "", session)
 
 
 def wanted_groups(manifest: Manifest, options: SyncOptions) -> tuple[str, ...]:

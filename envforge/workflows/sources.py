@@ -10,7 +10,10 @@ from envforge.index.index_set import IndexLocation, IndexSet
 from envforge.net.client import HttpClient
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from envforge.manifest.manifest import Manifest
+    from envforge.model.release import CoreMetadata, IndexFile
     from envforge.workflows.session import Session
 
 
@@ -36,4 +39,21 @@ def open_index_set(manifest: Manifest, exclude_newer: str, session: Session) -> 
             session.places.cache,
             session.network,
             exclude_newer=exclude_newer,
+            build_metadata=lambda file, archive: _build_metadata(file, archive, manifest, session),
         )
+
+
+def _build_metadata(file: IndexFile, archive: Path, manifest: Manifest, session: Session) -> CoreMetadata:
+    """Ask an sdist's backend, with the manifest's Python if it is here, else the newest on this host.
+
+    What a backend says may depend on the platform; it is taken for all targets, and only where a release
+    has neither a wheel nor static metadata.
+    """
+    from envforge.store.store import Store
+    from envforge.workflows.building import Workshop, sdist_metadata
+    from envforge.workflows.selection import find_any_interpreter
+
+    interpreter = find_any_interpreter(manifest, session)
+    store = Store(session.places.tier)
+    workshop = Workshop(manifest=manifest, interpreter=interpreter, store=store, session=session)
+    return sdist_metadata(file, archive, workshop)

@@ -20,7 +20,6 @@ from envforge.workflows.session import Session
 from envforge.workflows.stamp import forget_stamp
 from envforge.workflows.sync import SyncOptions, sync
 
-
 _REPAIR = "run `envforge verify --repair`"
 
 
@@ -35,7 +34,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyReport:
-    """What ``verify`` found: how many files it compared, what was wrong, by path, and whether it was mended."""
+    """What ``verify`` found: how many files it compared, what was wrong, and whether that was mended."""
 
     generation: Path
     checked_count: int

@@ -14,6 +14,7 @@ from envforge.errors import GenerationError, UsageError
 from envforge.events import HandingOver
 from envforge.workflows.project import VENV_NAME
 from envforge.workflows.session import Session
+from envforge.workflows.stamp import is_up_to_date
 from envforge.workflows.sync import SyncOptions, sync
 
 
@@ -41,8 +42,9 @@ def run(
 
 
 def ready_generation(session: Session, options: SyncOptions, *, no_sync: bool) -> Generation:
-    """The environment to run in, synced unless that is not wanted."""
-    if not no_sync:
+    """The environment to run in, synced unless that is not wanted or a stamp says that it is."""
+    is_plain = options == SyncOptions()
+    if not no_sync and not (is_plain and is_up_to_date(str(session.root), session.environ)):
         sync(session, options)
     generation = current_generation(session.root / VENV_NAME)
     if generation is None:

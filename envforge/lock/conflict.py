@@ -6,21 +6,21 @@ import re
 from dataclasses import replace
 
 from envforge.errors import LockError
-from envforge.lock.consistency import find_faults, has_file_for
+from envforge.lock.consistency import find_faults, find_package_faults, has_file_for
 from envforge.lock.parse import read_document
 from envforge.model.lock import Lock, LockedPackage
 
 # Exactly seven: in a merge with several bases, git writes the conflicts inside the ancestor with longer ones.
-_MARKER = re.compile(r"(<{7}|\|{7}|={7}|>{7})(?: .*)?")
+_MARKER = re.compile(r"(<{7}|\|{7}|={7}|>{7})(?:[ \r].*)?")
 
 
 def parse_conflicted(text: str) -> tuple[Lock | None, Lock | None]:
     """Our and their lock out of a text with conflict markers; None for a side that is no lock.
 
     Git's styles ``merge``, ``diff3`` and ``zdiff3`` are read. Outside the conflicts each side already has
-    what git merged into it from the other, so that a group may name a package that is in a conflict, and a
-    file a target that is. Such loose ends are left out: a side is good for the versions that it
-    prefers, not for being installed.
+    what git merged into it from the other, line by line: a group may name a package that is in a conflict,
+    a file a target that is, and a package may be half ours and half theirs. Such loose ends are left
+    out: a side is good for the versions that it prefers, not for being installed.
     """
     ours, theirs = _sides(text)
     return _parse_side(ours), _parse_side(theirs)
@@ -31,7 +31,7 @@ def _sides(text: str) -> tuple[str, str]:
     ours: list[str] = []
     theirs: list[str] = []
     receiving: tuple[list[str], ...] = (ours, theirs)
-    for line in text.splitlines():
+    for line in text.split("\n"):  # splitlines would also split at U+0085 inside a value
         found = _MARKER.fullmatch(line)
         if found is None:
             for side in receiving:
@@ -61,6 +61,8 @@ def _parse_side(text: str) -> Lock | None:
 def _without_loose_ends(lock: Lock) -> Lock:
     platforms = {target.id for target in lock.targets}
     packages = {package_id: _for_targets(package, platforms) for package_id, package in lock.packages.items()}
+    for package_id in find_package_faults(replace(lock, packages=packages)):
+        del packages[package_id]
     targets = tuple(
         replace(
             target,

@@ -25,15 +25,26 @@ _URL = re.compile(r"[a-z][a-z0-9+.-]*://")
 
 def find_faults(lock: Lock) -> list[str]:
     """Every contradiction in a lock, as ``dotted.path: what is wrong``; empty for none."""
-    platforms = [target.id for target in lock.targets]
-    index_names = [index.name for index in lock.indexes]
-    faults = [f"targets: {platform} is there twice" for platform in _repeated(platforms)]
-    faults += [f"indexes: {name} is there twice" for name in _repeated(index_names)]
-    for package_id, package in lock.packages.items():
-        faults += _package_faults(package_id, package, set(index_names), set(platforms))
+    platforms = _repeated(target.id for target in lock.targets)
+    index_names = _repeated(index.name for index in lock.indexes)
+    faults = [f"targets: {platform} is there twice" for platform in platforms]
+    faults += [f"indexes: {name} is there twice" for name in index_names]
+    for found in find_package_faults(lock).values():
+        faults += found
     for target in lock.targets:
         faults += _target_faults(target, lock)
     return faults
+
+
+def find_package_faults(lock: Lock) -> dict[str, list[str]]:
+    """Id → what is wrong in the package's own entry; only of those where something is."""
+    index_names = {index.name for index in lock.indexes}
+    platforms = {target.id for target in lock.targets}
+    faults = {
+        package_id: list(_package_faults(package_id, package, index_names, platforms))
+        for package_id, package in lock.packages.items()
+    }
+    return {package_id: found for package_id, found in faults.items() if found}
 
 
 def has_file_for(package: LockedPackage, target_id: str) -> bool:

@@ -24,8 +24,6 @@ _CONFLICT_MARKER = re.compile(r"^(<{7}|\|{7}|={7}|>{7})([ \r]|$)", re.MULTILINE)
 class LockConflictError(LockError):
     """The lock holds git's conflict markers."""
 
-    code = "lock-conflict"
-
 
 def parse_lock(text: str, path: str = "envforge.lock") -> Lock:
     """Read a lock.
@@ -218,7 +216,7 @@ def _read_package(package_id: str, table: object, reader: _Reader) -> LockedPack
         requires_python=reader.text(table, "requires-python", where, needed=False),
         files=tuple(
             _read_file(file, f"{where}files[{number}].", reader)
-            for number, file in enumerate(reader.tables(table, "files", where, needed=True))
+            for number, file in enumerate(reader.tables(table, "files", where, needed=False))
         ),
     )
 

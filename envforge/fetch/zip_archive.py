@@ -12,6 +12,8 @@ from __future__ import annotations
 import os
 import stat
 import struct
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -86,6 +88,7 @@ class ZipArchive:
     def __init__(self, path: Path, filename: str) -> None:
         self.filename = filename
         self._file = open(path, "rb", buffering=0)  # noqa: SIM115
+        self._seeking = threading.Lock()
         try:
             self.size_bytes = os.fstat(self._file.fileno()).st_size
             self.entries = _with_limits(self, *_read_directory(self))
@@ -105,10 +108,17 @@ class ZipArchive:
         Not a memory map: when a disk fails or a file is cut, a map kills the process instead of
         raising, and it is not faster (1.24 GB/s inflated with either).
         """
-        data = os.pread(self._file.fileno(), count, offset) if count else b""
+        data = self._pread(count, offset)
         if len(data) != count:
             raise refused(self.filename, "it ends too early")
         return data
+
+    def _pread(self, count: int, offset: int) -> bytes:
+        if sys.platform != "win32":
+            return os.pread(self._file.fileno(), count, offset)
+        with self._seeking:
+            self._file.seek(offset)
+            return self._file.read(count)
 
     def read(self, entry: ZipEntry) -> bytes:
         """The whole content of a small entry."""

@@ -38,7 +38,13 @@ def find_couplings(lib: Path, libraries: Iterable[str]) -> tuple[str, ...]:
 
 
 def _outside(path: str, entry: str) -> str:
-    """The folder relative to ``lib`` that an entry of a search path names, ``""`` if it is none there."""
+    """The folder relative to ``lib`` that an entry of a search path names, ``""`` if it is none there.
+
+    Without ``..`` the folder is below the library's own: if another distribution has it, the folder is
+    shared and so a real one in every environment, where ``$ORIGIN`` finds it without a bundle.
+    """
+    if ".." not in entry.split("/"):
+        return ""
     for origin in ("$ORIGIN", "${ORIGIN}"):
         rest = entry.removeprefix(origin)
         if rest != entry and (not rest or rest.startswith("/")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,9 +57,11 @@ def _room(place: Path) -> list[str]:
     """What the file system says is free, in bytes and inodes."""
     while not place.exists() and place != place.parent:
         place = place.parent
+    if sys.platform == "win32":
+        return []
     try:
         room = os.statvfs(place)
-    except (OSError, AttributeError):
+    except OSError:
         return []
     return [
         f"free: {room.f_bavail * room.f_frsize / 1e9:.2f} GB of {room.f_blocks * room.f_frsize / 1e9:.2f} GB",

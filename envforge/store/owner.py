@@ -76,8 +76,10 @@ def is_dead(owner: Owner) -> bool | None:
 def _host() -> str:
     from hashlib import sha256
 
-    # hostname lookups go to the network on some systems; uname does not
-    node = os.uname().nodename if sys.platform != "win32" else os.environ.get("COMPUTERNAME", "")
+    if sys.platform == "win32":
+        node = os.environ.get("COMPUTERNAME", "")
+    else:
+        node = os.uname().nodename  # a lookup of the host's name goes to the network on some systems
     unique = ""
     with suppress(OSError):
         unique = Path("/proc/sys/kernel/random/boot_id").read_text() + os.readlink("/proc/self/ns/pid")

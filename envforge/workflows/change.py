@@ -120,9 +120,10 @@ def _apply(
     prepared: PreparedSync | None = None
     if options is not None:
         prepared = prepare_sync(project, lock, options, session)
+    lock_text = format_lock(lock)
     write_text(session.root / MANIFEST_NAME, manifest_text)
-    write_text(project.lock_path, format_lock(lock))
-    report = finish_sync(prepared, session) if prepared is not None else None
+    write_text(project.lock_path, lock_text)
+    report = finish_sync(prepared, lock_text, session) if prepared is not None else None
     return diff_locks(former.lock, lock), report
 
 

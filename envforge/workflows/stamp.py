@@ -20,7 +20,7 @@ from envforge import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 FILE_NAME = "stamp"
 _FORMAT = "1"
@@ -39,7 +39,11 @@ def is_up_to_date(root: str, environ: Mapping[str, str]) -> bool:
         generation = os.path.normpath(os.path.join(root, generation))
         with open(f"{os.path.dirname(generation)}/{FILE_NAME}", encoding="utf-8") as file:
             stamped = file.read()
-        if stamped != stamp_text(root, generation, environ):
+        contents = []
+        for name in ("pyproject.toml", "envforge.lock"):
+            with open(f"{root}/{name}", "rb") as file:
+                contents.append(file.read())
+        if stamped != stamp_text(root, generation, environ, contents):
             return False
         os.stat(f"{generation}/bin/python")
         os.stat(f"{generation}/envforge-generation.json")
@@ -48,27 +52,28 @@ def is_up_to_date(root: str, environ: Mapping[str, str]) -> bool:
     return True
 
 
-def stamp_text(root: str, generation: str, environ: Mapping[str, str]) -> str:
-    """What a stamp says; equal texts mean that nothing has changed.
-
-    Raises:
-        OSError: manifest or lock cannot be read.
-    """
+def stamp_text(root: str, generation: str, environ: Mapping[str, str], contents: Sequence[bytes]) -> str:
+    """What a stamp says; equal texts mean that nothing has changed. ``contents``: manifest and lock."""
     facts = [_FORMAT, __version__, root, generation]
-    for name in ("pyproject.toml", "envforge.lock"):
-        with open(f"{root}/{name}", "rb") as file:
-            facts.append(blake2b(file.read(), digest_size=32).hexdigest())
+    facts += [blake2b(content, digest_size=32).hexdigest() for content in contents]
     facts += [f"{name}={environ.get(name, '')}" for name in _VARIABLES]
     return "\n".join(facts) + "\n"
 
 
-def write_stamp(root: str, generation: str, environ: Mapping[str, str]) -> None:
-    """Remember a plain sync. A stamp that cannot be written costs the next sync time, nothing else."""
+def write_stamp(root: str, generation: str, environ: Mapping[str, str], contents: Sequence[bytes]) -> None:
+    """Remember a plain sync. A stamp that cannot be written costs the next sync time, nothing else.
+
+    Args:
+        root: the project's folder.
+        generation: what ``.venv`` points to now.
+        environ: the process environment.
+        contents: manifest and lock that were synced; what is on disk may have changed since they were read.
+    """
     place = f"{os.path.dirname(generation)}/{FILE_NAME}"
     aside = f"{place}.{os.getpid()}"
     try:
         with open(aside, "w", encoding="utf-8") as file:
-            file.write(stamp_text(root, generation, environ))
+            file.write(stamp_text(root, generation, environ, contents))
         os.replace(aside, place)
     except OSError:
         pass

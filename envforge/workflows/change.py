@@ -8,13 +8,18 @@ are replaced.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from envforge.errors import EnvforgeError
+from envforge.host.paths import project_environments_folder
 from envforge.lock.diff import LockDiff, diff_locks
 from envforge.lock.write import format_lock
 from envforge.manifest.edit import add_requirements, remove_requirements
 from envforge.model.lock import Lock
 from envforge.model.requirement import Requirement, parse_requirement, parse_version
+from envforge.store.guard import Guard
 from envforge.workflows.lock import up_to_date_lock
 from envforge.workflows.project import (
     MANIFEST_NAME,
@@ -69,13 +74,14 @@ def add(
         EnvforgeError: manifest, lock and environment are as before.
     """
     parsed = [parse_requirement(text) for text in requirements]
-    manifest_text = read_text(session.root / MANIFEST_NAME)
-    former = read_former_lock(project_from_text(session.root, manifest_text))
-    asked_text = add_requirements(manifest_text, [str(item) for item in parsed], group=group, extra=extra)
-    asked_lock = up_to_date_lock(project_from_text(session.root, asked_text), former, Upgrades(), session)
-    recorded = [_with_lower_bound(requirement, asked_lock) for requirement in parsed]
-    text = add_requirements(manifest_text, recorded, group=group, extra=extra)
-    diff, sync_report = _apply(session, text, asked_lock, former, sync)
+    with _alone(session):
+        manifest_text = read_text(session.root / MANIFEST_NAME)
+        former = read_former_lock(project_from_text(session.root, manifest_text))
+        asked_text = add_requirements(manifest_text, [str(item) for item in parsed], group=group, extra=extra)
+        asked_lock = up_to_date_lock(project_from_text(session.root, asked_text), former, Upgrades(), session)
+        recorded = [_with_lower_bound(requirement, asked_lock) for requirement in parsed]
+        text = add_requirements(manifest_text, recorded, group=group, extra=extra)
+        diff, sync_report = _apply(session, manifest_text, text, asked_lock, former, sync)
     return ChangeReport(recorded=tuple(recorded), where=_where(group, extra), diff=diff, sync=sync_report)
 
 
@@ -99,20 +105,34 @@ def remove(
     Raises:
         EnvforgeError: manifest, lock and environment are as before.
     """
-    manifest_text = read_text(session.root / MANIFEST_NAME)
-    former = read_former_lock(project_from_text(session.root, manifest_text))
-    text = remove_requirements(manifest_text, names, group=group, extra=extra)
-    lock = up_to_date_lock(project_from_text(session.root, text), former, Upgrades(), session)
-    diff, sync_report = _apply(session, text, lock, former, sync)
+    with _alone(session):
+        manifest_text = read_text(session.root / MANIFEST_NAME)
+        former = read_former_lock(project_from_text(session.root, manifest_text))
+        text = remove_requirements(manifest_text, names, group=group, extra=extra)
+        lock = up_to_date_lock(project_from_text(session.root, text), former, Upgrades(), session)
+        diff, sync_report = _apply(session, manifest_text, text, lock, former, sync)
     return ChangeReport(recorded=tuple(names), where=_where(group, extra), diff=diff, sync=sync_report)
 
 
+def _alone(session: Session) -> AbstractContextManager[None]:
+    """One change of a project at a time: the second one starts from what the first one wrote."""
+    tier = session.places.tier
+    name = project_environments_folder(tier, session.root).name
+    guard = Guard(tier / "guards" / f"change-{name}")
+    return guard.hold(session.reporter, f"changes to {session.root / MANIFEST_NAME}")
+
+
 def _apply(
-    session: Session, manifest_text: str, lock: Lock, former: FormerLock, options: SyncOptions | None
+    session: Session,
+    old_text: str,
+    manifest_text: str,
+    lock: Lock,
+    former: FormerLock,
+    options: SyncOptions | None,
 ) -> tuple[LockDiff, SyncReport | None]:
     """Build the new environment, then replace manifest, lock and ``.venv``, in this order.
 
-    Killed in between, the manifest is newer than the lock or the lock newer than the environment:
+    What fails after the first of them is undone. Killed in between, the manifest is newer than the lock or the lock newer than the environment:
     both are what the next ``lock`` or ``sync`` brings up to date.
     """
     project = project_from_text(session.root, manifest_text)
@@ -121,10 +141,24 @@ def _apply(
     if options is not None:
         prepared = prepare_sync(project, lock, options, session)
     lock_text = format_lock(lock)
-    write_text(session.root / MANIFEST_NAME, manifest_text)
-    write_text(project.lock_path, lock_text)
-    report = finish_sync(prepared, lock_text, session) if prepared is not None else None
+    try:
+        write_text(session.root / MANIFEST_NAME, manifest_text)
+        write_text(project.lock_path, lock_text)
+        report = finish_sync(prepared, lock_text, session) if prepared is not None else None
+    except (EnvforgeError, KeyboardInterrupt):
+        _restore(session.root / MANIFEST_NAME, old_text)
+        _restore(project.lock_path, former.text)
+        raise
     return diff_locks(former.lock, lock), report
+
+
+def _restore(path: Path, text: str) -> None:
+    """Bring back what a file said; "" for one that did not exist. The failure before is what is told."""
+    with suppress(EnvforgeError, OSError):
+        if not text:
+            path.unlink(missing_ok=True)
+        elif path.read_bytes() != text.encode():
+            write_text(path, text)
 
 
 def _with_lower_bound(requirement: Requirement, lock: Lock) -> str:

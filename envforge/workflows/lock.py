@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envforge.errors import LockError
+from envforge.lock.check import lock_is_current, reasons_to_lock
 from envforge.lock.diff import LockDiff, diff_locks
 from envforge.lock.write import format_lock
 from envforge.model.lock import Lock
@@ -64,7 +65,7 @@ def check_lock(session: Session) -> LockReport:
 
 def up_to_date_lock(project: Project, former: FormerLock, upgrades: Upgrades, session: Session) -> Lock:
     """The former lock if it still fits the manifest and no upgrade is asked for, else a new one."""
-    if former.lock is not None and not upgrades.asked and former.lock.inputs == project.inputs:
+    if former.lock is not None and not upgrades.asked and lock_is_current(former.lock, project.inputs):
         return former.lock
     from envforge.workflows.resolving import resolve_lock
 
@@ -80,10 +81,18 @@ def current_lock(project: Project, former: FormerLock) -> Lock:
     if former.lock is None:
         what = f"{project.lock_path.name} has git conflict markers" if former.text else "there is no lock"
         raise LockError(what, context=[str(project.lock_path)], hints=["run: envforge lock"])
-    if former.lock.inputs != project.inputs:
+    if not lock_is_current(former.lock, project.inputs):
+        from envforge.manifest.manifest import requirements_by_group
+
+        reasons = reasons_to_lock(
+            former.lock,
+            project.inputs,
+            platforms=project.manifest.settings.platforms,
+            groups=requirements_by_group(project.manifest),
+        )
         raise LockError(
             f"{project.lock_path.name} does not fit {project.manifest.path}",
-            context=["requirements, platforms, Python or indexes were changed since it was written"],
+            context=reasons,
             hints=["run: envforge lock"],
         )
     return former.lock

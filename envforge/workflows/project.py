@@ -132,7 +132,9 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         StoreError: the folder cannot be written or is full; the old file is still there.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    from envforge.store.owner import this_process
+
+    aside = path.with_name(f".{path.name}.{this_process()}.tmp")
     try:
         with open(aside, "w", encoding="utf-8", newline="") as file:
             file.write(text)
@@ -141,6 +143,7 @@ def write_text(path: Path, text: str) -> None:
         if path.exists():
             aside.chmod(path.stat().st_mode & 0o7777)
         aside.replace(path)
+        _sweep_asides(path)
     except OSError as error:
         aside.unlink(missing_ok=True)
         raise StoreError(
@@ -148,3 +151,15 @@ def write_text(path: Path, text: str) -> None:
             context=[error.strerror or str(error)],
             hints=["check the folder's permissions and free space"],
         ) from None
+
+
+def _sweep_asides(path: Path) -> None:
+    """Remove what processes that were killed while they wrote ``path`` left beside it."""
+    from envforge.store.owner import is_dead, parse_owner
+
+    start, end = f".{path.name}.", ".tmp"
+    for entry in path.parent.iterdir():
+        if entry.name.startswith(start) and entry.name.endswith(end):
+            owner = parse_owner(entry.name.removeprefix(start).removesuffix(end))
+            if owner is not None and is_dead(owner):
+                entry.unlink(missing_ok=True)

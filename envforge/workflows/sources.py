@@ -39,6 +39,9 @@ def open_index_set(manifest: Manifest, exclude_newer: str, session: Session) -> 
             session.places.cache,
             session.network,
             exclude_newer=exclude_newer,
+            environ=session.environ,
+            now_s=session.now_s,
+            reporter=session.reporter,
             build_metadata=lambda file, archive: _build_metadata(file, archive, manifest, session),
         )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from envforge.environment.collect import collect_generations
 from envforge.environment.generation import Generation
-from envforge.environment.switch import current_generation, switch
+from envforge.environment.switch import check_replaceable, current_generation, switch
 from envforge.lock.write import format_lock
 from envforge.model.lock import Lock
 from envforge.plan.link_plan import LinkMode
@@ -145,7 +145,12 @@ def prepare_sync(
         options: how to sync.
         session: the surroundings.
         locked: whether the lock is new, for the report.
+
+    Raises:
+        GenerationError: something that envforge did not make stands where ``.venv`` belongs.
+        EnvforgeError: the environment cannot be made.
     """
+    check_replaceable(project.venv)  # before gigabytes are fetched for a place that is taken
     assembly = open_assembly(project, lock, options, session)
     missing = missing_packages(assembly)
     # A generation whose trees were purged has links that lead nowhere: fetching them again mends it.

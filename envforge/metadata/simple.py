@@ -13,6 +13,7 @@ here: the project list, and anything that needs the network.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -25,6 +26,8 @@ from envforge.model.release import IndexFile
 
 PageFormat: TypeAlias = Literal["html", "json"]
 
+_HTML_TIMES = re.compile(rb"""(?i)\bdata-upload-time\s*=\s*["']?([^"'\s>]+)""")
+_JSON_TIMES = re.compile(rb'"upload-time"\s*:\s*"([^"]+)"')
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
 """What to send as ``Accept``: JSON where the index has it."""
 
@@ -90,6 +93,12 @@ def parse_page(body: bytes, content_type: str, url: str, project: str, index: st
     return [
         file for _, chunk in page.chunks for file in parse_files(chunk, page.format, page.base_url, index)
     ]
+
+
+def chunk_upload_times(chunk: bytes, page_format: PageFormat) -> list[str]:
+    """The upload times in a chunk, found without reading the rest; a file may have none."""
+    pattern = _JSON_TIMES if page_format == "json" else _HTML_TIMES
+    return [time.decode("utf-8", "replace") for time in pattern.findall(chunk)]
 
 
 def _split_html(body: bytes, url: str, project: str) -> SplitPage:

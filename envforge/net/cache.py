@@ -1,6 +1,6 @@
 """Answers of servers, kept on disk: when they are fresh, how to ask whether they still hold, safe files.
 
-Freshness is a pure question; the clock is an argument. Entries are written aside and renamed, so a
+Freshness is a pure question: the clock is an argument. Entries are written aside and renamed, so a
 reader sees a whole entry or none, and what cannot be read counts as not there. Where the cache cannot
 be written at all, work goes on without it.
 
@@ -11,8 +11,8 @@ the same headers). The name of a folder of entries ends in the version of their 
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -23,15 +23,15 @@ UNTOLD_FRESH_S = 600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validity:
-    """Until when an answer is fresh, and how to ask for news.
+    """How long an answer is fresh, and how to ask for news.
 
     Args:
-        fresh_until_s: seconds since the epoch.
+        lifetime_s: seconds for which it is fresh after it was received or confirmed.
         etag: as the server wrote it, ``""`` for none.
         modified: ``Last-Modified``, likewise.
     """
 
-    fresh_until_s: float
+    lifetime_s: float
     etag: str = ""
     modified: str = ""
 
@@ -41,21 +41,20 @@ class Validity:
             return {"If-None-Match": self.etag}
         return {"If-Modified-Since": self.modified} if self.modified else {}
 
+    def is_fresh(self, stamp_s: float, now_s: float) -> bool:
+        """Whether an answer of ``stamp_s`` need not be asked for; one from the future is not believed."""
+        return 0 <= now_s - stamp_s < self.lifetime_s
+
 
 def may_be_stored(headers: Mapping[str, str]) -> bool:
     """Whether the server allows to keep the answer."""
     return "no-store" not in _cache_control(headers)
 
 
-def validity_of(headers: Mapping[str, str], now_s: float) -> Validity:
-    """What an answer's headers say about it.
-
-    Args:
-        headers: of the answer (any case).
-        now_s: seconds since the epoch.
-    """
+def validity_of(headers: Mapping[str, str]) -> Validity:
+    """What an answer's headers (names in any case) say about it."""
     return Validity(
-        fresh_until_s=now_s + _lifetime_s(headers),
+        lifetime_s=_lifetime_s(headers),
         etag=headers.get("ETag", ""),
         modified=headers.get("Last-Modified", ""),
     )
@@ -90,8 +89,25 @@ def _seconds_between(earlier: str, later: str) -> float:
         return 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class StoredPart:
+    """Some bytes of an entry.
+
+    Args:
+        content: as many bytes as were asked for, fewer at the end of the entry.
+        total_bytes: of the whole entry.
+        stamp_s: when it was written or confirmed, seconds since the epoch.
+    """
+
+    content: bytes
+    total_bytes: int
+    stamp_s: float
+
+
 class EntryFolder:
-    """Small files under keys.
+    """Files under keys, each with the time at which it was known to be right.
+
+    That time is the file's modification time, so that to confirm an entry of megabytes costs nothing.
 
     Args:
         folder: made when the first entry is written.
@@ -111,52 +127,59 @@ class EntryFolder:
         return f"{self._folder}{os.sep}{key[:2]}{os.sep}{key[2:]}"
 
     def read(self, key: str) -> bytes | None:
-        """An entry, None if there is none."""
-        return self.read_part(key, 0, -1)
+        """A whole entry, None if there is none."""
+        part = self.read_part(key, 0, -1)
+        return part.content if part else None
 
-    def read_part(self, key: str, offset: int, length: int) -> bytes | None:
-        """Some bytes of an entry (all that follow for a negative length), None if there is none."""
+    def read_part(self, key: str, offset: int, length: int) -> StoredPart | None:
+        """Bytes of an entry (all that follow for a negative length), None if there is no entry."""
         try:
             handle = os.open(self.path(key), os.O_RDONLY | getattr(os, "O_BINARY", 0))
         except OSError:
             return None
         try:
-            if length < 0:
-                length = os.fstat(handle).st_size - offset
+            status = os.fstat(handle)
             if offset:
                 os.lseek(handle, offset, os.SEEK_SET)
-            return os.read(handle, length) if length > 0 else b""
+            content = os.read(handle, length if length >= 0 else max(0, status.st_size - offset))
+            return StoredPart(content, status.st_size, status.st_mtime)
         except OSError:
             return None
         finally:
             os.close(handle)
 
-    def write(self, key: str, content: bytes) -> bool:
+    def write(self, key: str, content: bytes, stamp_s: float | None = None) -> bool:
         """Store an entry; False where the disk does not let us, which costs time later and nothing else."""
         path = self.path(key)
-        aside = f"{path}.{os.getpid()}-{threading.get_ident()}"
+        aside = f"{path}.{os.urandom(8).hex()}"
         try:
             self._make_folder(os.path.dirname(path))  # noqa: PTH120
             with open(aside, "wb") as file:
                 file.write(content)
+            if stamp_s is not None:
+                os.utime(aside, (stamp_s, stamp_s))
             os.replace(aside, path)  # noqa: PTH105
         except OSError:
             self._made.clear()
-            self._remove(aside)
+            _remove(aside)
             return False
         return True
 
+    def confirm(self, key: str, stamp_s: float) -> None:
+        """Note that an entry is still right."""
+        with suppress(OSError):
+            os.utime(self.path(key), (stamp_s, stamp_s))
+
     def remove(self, key: str) -> None:
         """Forget an entry."""
-        self._remove(self.path(key))
+        _remove(self.path(key))
 
     def _make_folder(self, folder: str) -> None:
         if folder not in self._made:
             os.makedirs(folder, exist_ok=True)  # noqa: PTH103
             self._made.add(folder)
 
-    def _remove(self, path: str) -> None:
-        try:
-            os.unlink(path)  # noqa: PTH108
-        except OSError:
-            return
+
+def _remove(path: str) -> None:
+    with suppress(OSError):
+        os.unlink(path)  # noqa: PTH108

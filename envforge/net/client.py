@@ -11,10 +11,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import uniform
 from typing import TYPE_CHECKING
 
 from envforge.errors import NetworkError, OfflineError
+from envforge.events import Reporter
 from envforge.net.auth import describe_lookups, redact, split_credentials, variable_prefix
 from envforge.net.local_files import read_file_url
 from envforge.net.pools import ConnectionPools
@@ -112,6 +114,34 @@ class HttpClient:
             time.sleep(_pause_s(attempt, outcome.retry_after_s))
             attempt += 1
         return outcome
+
+    def download(
+        self,
+        url: str,
+        destination: Path,
+        *,
+        sha256: str,
+        size_bytes: int | None,
+        filename: str,
+        index_name: str,
+        index_url: str,
+        reporter: Reporter,
+    ) -> None:
+        """Fetch an archive to a file; see :func:`envforge.net.download.download`."""
+        from envforge.net.download import download
+
+        download(
+            url,
+            destination,
+            sha256=sha256,
+            size_bytes=size_bytes,
+            filename=filename,
+            index_name=index_name,
+            index_url=index_url,
+            pools=self._pools,
+            settings=self.settings,
+            reporter=reporter,
+        )
 
 
 @dataclass(frozen=True, slots=True)

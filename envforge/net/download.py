@@ -66,7 +66,7 @@ def download(
     Args:
         url: with or without credentials.
         destination: the file; its folder must be there.
-        sha256: digest that the file must have, hex.
+        sha256: digest that the file must have, hex; ``""`` where nobody knows it.
         size_bytes: its length, None if it is not known.
         filename: what to call it in events and errors.
         index_name: index it comes from, for credentials; ``""`` for none.
@@ -264,7 +264,8 @@ class _Transfer:
             self._count(-self.received)
 
     def _is_right(self) -> bool:
-        return self.size_bytes in (None, self.received) and self.digest.hexdigest() == self.sha256
+        is_expected = self.sha256 in ("", self.digest.hexdigest())
+        return is_expected and self.size_bytes in (None, self.received)
 
     def _refuse(self, got: str = "") -> None:
         """Delete what came and say why.

@@ -1,0 +1,1 @@
+"""PyPI and indexes like it: which files there are of a project, and what is in their metadata."""

@@ -1,0 +1,242 @@
+"""The indexes of a project together: which one is asked for what, and everything they answered.
+
+A project comes from one index only: the one that ``sources`` names, else the first that has it. An
+index that refuses or fails is an error and never a reason to ask the next one, or else whoever can
+register a name on a public index could slip a package in under an internal one.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import count as counter
+from pathlib import Path
+
+from envforge.errors import UnknownPackageError
+from envforge.events import MetadataFetched, Reporter, SilentReporter
+from envforge.index.archive import archive_sha256, fetched_archive
+from envforge.index.file_hosts import FileHosts
+from envforge.index.file_metadata import BuildMetadata, MetadataReader
+from envforge.index.locations import IndexLocation
+from envforge.index.memo import Memo
+from envforge.index.page import Page
+from envforge.index.page_store import PageStore
+from envforge.index.prefetch import crawl
+from envforge.index.upload_times import DatedPage, UploadTimes
+from envforge.metadata.versions import version_of
+from envforge.model.release import SDIST_SUFFIXES, CoreMetadata, IndexFile, ProjectPage, best_wheel
+from envforge.model.requirement import Requirement, normalize_name
+from envforge.model.resolution import TargetResolution
+from envforge.model.target import Target, python_admitted, wheel_tag_ranks
+from envforge.net.auth import expand_url, redact
+from envforge.net.client import HttpClient
+from envforge.net.settings import NetworkSettings
+
+
+class IndexSet:
+    """All facts about projects; implements :class:`envforge.model.release.PackageSource`.
+
+    Threads may share it. Each question is answered once in a run, failures included.
+
+    The metadata of a release is read from one of its wheels, that of the first target that has one
+    (:meth:`prefetch` tells the targets), and holds for all its files, as in uv and Poetry: indexes
+    promise nothing of the kind, but wheels of one release that differ in their requirements are rare,
+    and to read all of them is four times the work.
+
+    Args:
+        indexes: in the order to ask; URLs may hold credentials and ``${VARIABLES}``.
+        sources: normalized project → name of the only index that may have it.
+        client: for what is not cached.
+        cache_dir: root of the cache.
+        settings: offline, refresh, connections.
+        exclude_newer: instant in UTC (``2026-11-01T00:00:00Z``); files that were uploaded at it or
+            later are as good as not there. ``""`` for no limit.
+        environ: for the variables in URLs, the process environment by default.
+        now_s: seconds since the epoch, what freshness is judged by; the clock by default.
+        reporter: is told of metadata and downloads.
+        build_metadata: for sdists that do not tell what they require; without it they raise
+            :class:`envforge.index.failures.NeedsBuildError`.
+
+    Raises:
+        ManifestError: a URL needs a variable that is not set.
+    """
+
+    def __init__(
+        self,
+        indexes: Sequence[IndexLocation],
+        sources: Mapping[str, str],
+        client: HttpClient,
+        cache_dir: Path,
+        settings: NetworkSettings,
+        *,
+        exclude_newer: str = "",
+        environ: Mapping[str, str] | None = None,
+        now_s: float | None = None,
+        reporter: Reporter | None = None,
+        build_metadata: BuildMetadata | None = None,
+    ) -> None:
+        variables = os.environ if environ is None else environ
+        moment_s = time.time() if now_s is None else now_s
+        self.indexes = tuple(indexes)
+        self._locations = {
+            index.name: replace(index, url=expand_url(index.url, variables, index.name)) for index in indexes
+        }
+        asked = [location for location in self._locations.values() if not location.explicit]
+        self._asked = sorted(asked, key=lambda location: location.default)
+        self._sources = sources
+        self._client = client
+        self._cache_dir = cache_dir
+        self._settings = settings
+        self._exclude_newer = exclude_newer
+        self._reporter = reporter or SilentReporter()
+        self._store = PageStore(cache_dir, client, moment_s)
+        self._times = UploadTimes(cache_dir, client, moment_s)
+        hosts = FileHosts(cache_dir, moment_s, settings.refresh)
+        self._reader = MetadataReader(
+            cache_dir, client, hosts, self._locations, self._reporter, build_metadata
+        )
+        self._targets: Sequence[Target] = ()
+        self._pages: Memo[str, ProjectPage] = Memo()
+        self._metadata: Memo[tuple[str, str, str], CoreMetadata] = Memo()
+        self._count = counter(1)
+
+    def page(self, name: str) -> ProjectPage:
+        """All releases of a project.
+
+        Args:
+            name: normalized.
+
+        Raises:
+            UnknownPackageError: no index that may be asked has it.
+            NetworkError: an index that had to be asked did not answer.
+            PackageIndexError: an index gave an answer that cannot be used.
+        """
+        return self._pages.get(name, lambda: self._find_page(name))
+
+    def metadata(self, file: IndexFile) -> CoreMetadata:
+        """The metadata of the release that a file belongs to.
+
+        Raises:
+            MetadataError: it has none that can be used.
+            HashError: a server sent something else than the index announced.
+            NetworkError: it cannot be had.
+        """
+        key = self._release_of(file)
+        return self._metadata.get(key, lambda: self._read_metadata(self._representative(key, file)))
+
+    def prefetch(
+        self, requirements: Iterable[Requirement], targets: Sequence[Target], preferred: Mapping[str, str]
+    ) -> None:
+        """Fetch in parallel what a resolution will probably ask for; returns when all of it is there.
+
+        Failures are kept for whoever asks for that answer.
+
+        Args:
+            requirements: where the resolution begins.
+            targets: what will be resolved for, in this order.
+            preferred: name → version that is probably kept.
+        """
+        self._targets = targets
+        crawl(self, requirements, targets, preferred, self._settings.connections)
+
+    def with_hashes(self, resolutions: Sequence[TargetResolution]) -> list[TargetResolution]:
+        """The resolutions with a SHA-256 for every file: where the index has none, the file is fetched.
+
+        Raises:
+            NetworkError: it cannot be had.
+        """
+        known: dict[str, str] = {}
+        for resolution in resolutions:
+            for pin in resolution.pins.values():
+                if not pin.file.sha256 and pin.file.url not in known:
+                    known[pin.file.url] = self._hash(pin.file)
+        if not known:
+            return list(resolutions)
+        return [_with_hashes(resolution, known) for resolution in resolutions]
+
+    def _hash(self, file: IndexFile) -> str:
+        with fetched_archive(file, self._client, self._locations, self._cache_dir, self._reporter) as archive:
+            return archive_sha256(archive)
+
+    def _find_page(self, name: str) -> ProjectPage:
+        only = self._sources.get(name)
+        asked = self._asked if only is None else [self._locations[only]]
+        for location in asked:
+            page = self._store.find(name, location)
+            if page is not None:
+                return self._dated(page, location) if self._exclude_newer else page
+        raise self._unknown(name, asked)
+
+    def _dated(self, page: Page, location: IndexLocation) -> ProjectPage:
+        return DatedPage(page, self._exclude_newer, lambda: self._times.find(page.name, location))
+
+    def _unknown(self, name: str, asked: Sequence[IndexLocation]) -> UnknownPackageError:
+        which = "no index has" if len(asked) != 1 else f"index {asked[0].name!r} has no"
+        explicit = [location.name for location in self._locations.values() if location.explicit]
+        hints = ["check the spelling of the name"]
+        if explicit and name not in self._sources:
+            hints.append(
+                f"if it is on {', '.join(explicit)}, say so in tool.envforge.sources: "
+                f'{name} = {{ index = "{explicit[0]}" }}'
+            )
+        return UnknownPackageError(
+            f"{which} {'a ' if len(asked) != 1 else ''}project named {name!r}",
+            context=[f"asked: {redact(location.clean_url)}" for location in asked],
+            hints=hints,
+        )
+
+    def _read_metadata(self, file: IndexFile) -> CoreMetadata:
+        metadata = self._reader.read(file)
+        self._reporter.report(
+            MetadataFetched(
+                name=normalize_name(metadata.name), version=metadata.version, count=next(self._count)
+            )
+        )
+        return metadata
+
+    def _release_of(self, file: IndexFile) -> tuple[str, str, str]:
+        """(index, project, version); for a name that nobody understands the file stands for itself."""
+        for project in _possible_projects(file):
+            version = version_of(file.filename, project)
+            if version is not None:
+                return file.index, project, version
+        return file.index, file.url, ""
+
+    def _representative(self, release: tuple[str, str, str], file: IndexFile) -> IndexFile:
+        """The wheel of a release whose metadata counts: that of the first target which has one."""
+        index, project, version = release
+        if not version or not self._targets:
+            return file
+        page = self.page(project)
+        if page.index != index or version not in page.versions:
+            return file
+        files = [found for found in page.files(version) if found.is_wheel]
+        files = [found for found in files if found.yanked is None] or files
+        for target in self._targets:
+            admitted = [found for found in files if python_admitted(found.requires_python, target)]
+            wheel = best_wheel(admitted, wheel_tag_ranks(target))
+            if wheel is not None:
+                return wheel
+        # a wheel for some other platform says what only a build of the sdist could
+        return file if file.is_wheel or not files else min(files, key=lambda found: found.filename)
+
+
+def _possible_projects(file: IndexFile) -> Iterable[str]:
+    """Normalized names that a file name may begin with, the likeliest first."""
+    if file.is_wheel:
+        return [normalize_name(file.filename.partition("-")[0])]
+    stem = next(
+        (file.filename.removesuffix(end) for end in SDIST_SUFFIXES if file.filename.endswith(end)), ""
+    )
+    parts = stem.split("-")
+    return [normalize_name("-".join(parts[:count])) for count in range(len(parts) - 1, 0, -1)]
+
+
+def _with_hashes(resolution: TargetResolution, known: Mapping[str, str]) -> TargetResolution:
+    pins = {
+        name: replace(pin, file=replace(pin.file, sha256=known[pin.file.url])) if not pin.file.sha256 else pin
+        for name, pin in resolution.pins.items()
+    }
+    return replace(resolution, pins=pins)

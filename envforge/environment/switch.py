@@ -44,7 +44,7 @@ def switch(venv: Path, generation: Generation, *, now_s: float) -> bool:
         return False
     from envforge.link.failures import link_failures
 
-    _check_replaceable(venv)
+    check_replaceable(venv)
     with link_failures(venv, "switch .venv"):
         _point(venv, generation.path)
     previous = before.name if before is not None and before.parent == generation.path.parent else ""
@@ -99,8 +99,12 @@ def _link_target(venv: Path) -> Path | None:
     return venv.parent / target
 
 
-def _check_replaceable(venv: Path) -> None:
-    """Refuse what envforge did not make. A link that leads nowhere and an empty folder may go."""
+def check_replaceable(venv: Path) -> None:
+    """Refuse what envforge did not make. A link that leads nowhere and an empty folder may go.
+
+    Raises:
+        GenerationError: something else stands there.
+    """
     target = _link_target(venv)
     if target is not None:
         if is_generation(target) or not target.exists():

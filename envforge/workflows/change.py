@@ -132,8 +132,8 @@ def _apply(
 ) -> tuple[LockDiff, SyncReport | None]:
     """Build the new environment, then replace manifest, lock and ``.venv``, in this order.
 
-    What fails after the first of them is undone. Killed in between, the manifest is newer than the lock or the lock newer than the environment:
-    both are what the next ``lock`` or ``sync`` brings up to date.
+    What fails after the first of them is undone. Killed in between, the manifest is newer than the lock
+    or the lock newer than the environment: both are what the next ``lock`` or ``sync`` brings up to date.
     """
     project = project_from_text(session.root, manifest_text)
     lock = replace(lock, inputs=project.inputs)

@@ -19,7 +19,7 @@ from envforge.model.lock import Lock
 from envforge.plan.link_plan import LinkMode
 from envforge.workflows.assembly import assemble, find_assembled, missing_packages, open_assembly
 from envforge.workflows.lock import current_lock, up_to_date_lock
-from envforge.workflows.project import Project, read_former_lock, read_project, write_text
+from envforge.workflows.project import FormerLock, Project, read_former_lock, read_project, write_text
 from envforge.workflows.selection import Selection
 from envforge.workflows.session import Session
 from envforge.workflows.stamp import forget_stamp, write_stamp
@@ -104,11 +104,13 @@ def sync(session: Session, options: SyncOptions = SyncOptions()) -> SyncReport:
     Raises:
         EnvforgeError: the current environment is untouched.
     """
-    project, lock, is_new = _wanted_lock(session, options)
+    project, lock, former = _wanted_lock(session, options)
+    is_new = lock is not former.lock
     prepared = prepare_sync(project, lock, options, session, locked=is_new)
+    lock_text = format_lock(lock) if is_new else former.text
     if is_new:
-        write_text(project.lock_path, format_lock(lock))
-    return finish_sync(prepared, session)
+        write_text(project.lock_path, lock_text)
+    return finish_sync(prepared, lock_text, session)
 
 
 def plan_sync(session: Session, options: SyncOptions = SyncOptions()) -> SyncReport:
@@ -117,7 +119,7 @@ def plan_sync(session: Session, options: SyncOptions = SyncOptions()) -> SyncRep
     Raises:
         EnvforgeError: what sync would fail with, as far as it can be known.
     """
-    project, lock, is_new = _wanted_lock(session, options)
+    project, lock, former = _wanted_lock(session, options)
     assembly = open_assembly(project, lock, options, session)
     generation = find_assembled(assembly)
     current = current_generation(project.venv)
@@ -128,7 +130,7 @@ def plan_sync(session: Session, options: SyncOptions = SyncOptions()) -> SyncRep
         package_count=len(assembly.selection.packages),
         changes=_changes(current, assembly.selection),
         fetched_count=len(missing_packages(assembly)),
-        locked=is_new,
+        locked=lock is not former.lock,
         changed=generation is None or current is None or current.path != generation.path,
         dry_run=True,
     )
@@ -170,25 +172,25 @@ def prepare_sync(
     return PreparedSync(project=project, generation=generation, report=report, is_plain=is_plain)
 
 
-def finish_sync(prepared: PreparedSync, session: Session) -> SyncReport:
-    """Point ``.venv`` to the prepared environment."""
+def finish_sync(prepared: PreparedSync, lock_text: str, session: Session) -> SyncReport:
+    """Point ``.venv`` to the prepared environment, which is that of a lock with this text."""
     root, path = str(prepared.project.root), str(prepared.generation.path)
     forget_stamp(path)
     if switch(prepared.project.venv, prepared.generation, now_s=session.now_s):
         collect_generations(prepared.generation.path.parent, prepared.project.venv)
     if prepared.is_plain:
-        write_stamp(root, path, session.environ)
+        contents = (prepared.project.manifest_text.encode(), lock_text.encode())
+        write_stamp(root, path, session.environ, contents)
     return prepared.report
 
 
-def _wanted_lock(session: Session, options: SyncOptions) -> tuple[Project, Lock, bool]:
-    """The project, the lock to sync to, and whether that lock is new."""
+def _wanted_lock(session: Session, options: SyncOptions) -> tuple[Project, Lock, FormerLock]:
+    """The project, the lock to sync to, and what was on disk: the same lock, unless that is new."""
     project = read_project(session.root)
     former = read_former_lock(project)
     if options.frozen:
-        return project, current_lock(project, former), False
-    lock = up_to_date_lock(project, former, Upgrades(), session)
-    return project, lock, lock is not former.lock
+        return project, current_lock(project, former), former
+    return project, up_to_date_lock(project, former, Upgrades(), session), former
 
 
 def _changes(current: Generation | None, selection: Selection) -> tuple[PackageChange, ...]:

@@ -1,0 +1,243 @@
+"""The commands as people use them, one after the other, on a real index and real environments."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from support.distributions import BUILD_SYSTEM, backend, make_wheel
+from support.projects import MINOR, Project
+from support.simple_index import SimpleIndex
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="paths of the environment are POSIX here")
+PLATFORMS = ["linux-64", "linux-aarch64", "osx-arm64", "win-64"]
+
+
+def start(project: Project) -> None:
+    """``envforge init``, and the loopback index in place of PyPI."""
+    project.done("init", "--python", MINOR)
+    project.use_index()
+
+
+def test_from_init_to_rollback(project: Project) -> None:
+    start(project)
+    assert "Added app>=3.1 to project.dependencies\n" in project.done("add", "app").err
+    assert '"app>=3.1"' in project.manifest.read_text()
+    assert "core" not in project.manifest.read_text()
+    assert project.locked == {"app": "3.1", "core": "1.2.0", "winonly": "1.0"}
+    assert project.installed() == {"app": "3.1", "core": "1.2.0"}
+
+    assert "up to date" in project.done("lock").err
+    assert "up to date" in project.done("sync").err
+    assert project.done("lock", "--check").code == 0
+    assert project.done("sync", "--check").code == 0
+    assert project.done("run", "app").out == "app with core 1.2.0\n"
+    assert (project.venv / "share/app/greeting.txt").read_text() == "hello"
+
+    tree = project.done("tree").out
+    assert "app 3.1" in tree
+    assert "core 1.2.0" in tree
+    assert "winonly" not in tree
+    assert "winonly 1.0" in project.done("tree", "--platform", "win-64").out
+    assert "core>=1" in project.done("why", "core").out
+
+    before = os.readlink(project.venv)
+    project.done("add", "lint")
+    assert set(project.installed()) == {"app", "core", "lint"}
+    project.done("remove", "app")
+    assert set(project.installed()) == {"lint"}
+    assert project.locked == {"lint": "1.0"}
+    project.done("rollback")
+    project.done("rollback")
+    assert os.readlink(project.venv) == before
+    assert set(project.installed()) == {"app", "core"}
+    assert project.done("verify").code == 0
+    assert project.leftovers() == []
+
+
+def test_what_was_removed_by_hand_is_noticed(project: Project) -> None:
+    project.write("core")
+    project.done("sync")
+    tree = next(iter(project.tier.glob("trees/*/lib/core/__init__.py")))
+    tree.chmod(0o644)
+    tree.write_text("version = 'changed'\n")
+    finished = project.envforge("verify")
+    assert finished.code == 1
+    assert "core/__init__.py" in finished.out + finished.err
+
+
+def test_json_of_every_command(project: Project) -> None:
+    assert project.done("init", "--python", MINOR, "--json").json["created"] is True
+    project.use_index()
+    added = project.done("add", "app", "--json").json
+    assert added["added"] == ["app>=3.1"]
+    assert added["sync"]["package_count"] == 2
+    assert project.done("lock", "--json").json["written"] is False
+    assert project.done("lock", "--json").json["platforms"] == PLATFORMS
+    assert project.done("sync", "--json").json["changed"] is False
+    assert project.done("tree", "--json").json
+    assert project.done("why", "core", "--json").json["name"] == "core"
+    project.done("add", "lint")
+    assert project.done("rollback", "--json").json
+    assert project.done("verify", "--json").json["findings"] == []
+    removed = project.done("remove", "lint", "--json").json
+    assert [change["name"] for change in removed["diff"]["packages"]] == ["lint"]
+    with project.unchanged():
+        failed = project.envforge("add", "nothing-like-it", "--json")
+    assert failed.code == 1
+    assert failed.json["error"]["code"] == "unknown-package"
+
+
+def test_groups_and_extras(project: Project) -> None:
+    project.write("core", groups={"dev": ["lint"], "docs": ["doc"]}, extras={"more": ["extra[more]"]})
+    project.done("sync")
+    assert set(project.installed()) == {"core", "lint"}
+    project.done("sync", "--no-dev")
+    assert set(project.installed()) == {"core"}
+    project.done("sync", "--no-dev", "--extra", "more", "--group", "docs")
+    assert set(project.installed()) == {"core", "extra", "plugin", "doc"}
+    project.done("add", "--dev", "app")
+    assert '"app>=3.1"' in project.manifest.read_text().split("[dependency-groups]")[1]
+    assert set(project.installed()) == {"core", "lint", "app"}
+    project.fails("sync", "--group", "doc", code=2, says=["did you mean docs?"])
+
+
+def test_every_link_mode_gives_the_same(project: Project) -> None:
+    project.write("app", "space-one", "space-two")
+    for mode in ("shared", "hardlink", "copy"):
+        project.done("sync", "--link-mode", mode)
+        assert project.python("import space.one, space.two; print(space.one.value + space.two.value)") == "3"
+        assert project.done("run", "--link-mode", mode, "app").out == "app with core 1.2.0\n"
+        assert project.done("verify").code == 0
+
+
+def test_a_dry_run_does_nothing(project: Project) -> None:
+    project.write("app")
+    with project.unchanged():
+        told = project.done("sync", "--dry-run").err
+    assert "+ app 3.1" in told
+    assert not project.venv.exists()
+    with project.unchanged():
+        assert project.envforge("sync", "--check").code == 1
+
+
+def test_the_project_itself_is_editable(project: Project) -> None:
+    project.write("core", tables=BUILD_SYSTEM + '[project.scripts]\nhello = "demo.main:run"\n')
+    (project.root / "_backend").mkdir()
+    source = backend("demo", "1.0", ["core"], {"hello": "demo.main:run"})
+    (project.root / "_backend" / "backend.py").write_text(source)
+    (project.root / "demo").mkdir()
+    module = project.root / "demo" / "main.py"
+    module.write_text("def run():\n    print('first')\n")
+    assert project.done("run", "hello").out == "first\n"
+    module.write_text("def run():\n    print('the second time')\n")
+    assert project.done("run", "hello").out == "the second time\n"
+    assert set(project.installed()) == {"core", "demo"}
+    assert project.done("verify").code == 0
+
+
+def test_a_project_without_a_build_system_installs_nothing_of_its_own(project: Project) -> None:
+    project.write("core", tables='[project.scripts]\nhello = "demo.main:run"\n')
+    project.done("sync")
+    assert set(project.installed()) == {"core"}
+    assert not (project.venv / "bin" / "hello").exists()
+
+
+def test_an_sdist_is_built_once(project: Project, index: SimpleIndex, tmp_path: Path) -> None:
+    project.write("built")
+    assert "Built built 1.0" in project.done("sync", "-v").err
+    assert project.python("import built; print(built.version)") == "1.0"
+    assert index.downloads["built-1.0.tar.gz"] >= 1
+
+    second = Project(tmp_path, index.url, cache=project.cache, name="second")
+    second.write("built", "lint")
+    index.forget()
+    told = second.done("sync", "-v").err
+    assert "Built" not in told
+    assert "Building" not in told
+    assert index.downloads["built-1.0.tar.gz"] == 0
+    assert second.python("import built, core; print(built.version, core.version)") == "1.0 1.2.0"
+
+
+def test_two_projects_share_their_files(project: Project, index: SimpleIndex, tmp_path: Path) -> None:
+    second = Project(tmp_path, index.url, cache=project.cache, name="second")
+    for each in (project, second):
+        each.write("core")
+        each.done("sync")
+    places = [next(iter(each.venv.glob("lib/python*/site-packages/core"))) for each in (project, second)]
+    assert places[0].stat().st_ino == places[1].stat().st_ino
+    assert index.downloads["core-1.2.0-py3-none-any.whl"] == 1
+    assert project.venv.resolve() != second.venv.resolve()
+
+
+def test_locked_versions_stay_until_asked(project: Project, index: SimpleIndex) -> None:
+    project.write("core")
+    project.done("lock")
+    index.add(make_wheel("core", "1.9"), make_wheel("app", "4.0", requires=["core"]))
+    project.done("add", "app", "--refresh")
+    assert project.locked["core"] == "1.2.0"
+    assert project.locked["app"] == "4.0"
+    assert "up to date" in project.done("lock", "--refresh").err
+    project.done("lock", "--refresh", "-P", "core")
+    assert project.locked["core"] == "1.9"
+
+
+def test_a_yanked_release_is_not_chosen(project: Project, index: SimpleIndex) -> None:
+    index.add(make_wheel("core", "1.5"), yanked="broken")
+    project.write("core")
+    project.done("lock")
+    assert project.locked["core"] == "1.2.0"
+
+
+@pytest.mark.parametrize("formats, metadata", [(["html"], False), (["json"], True), (["html"], True)])
+def test_indexes_of_every_kind_give_the_same_lock(
+    project: Project, tmp_path: Path, formats: list[str], metadata: bool
+) -> None:
+    wheels = [make_wheel("core", "1.2"), make_wheel("app", "3.1", requires=["core>=1"])]
+    with SimpleIndex(formats=formats, metadata=metadata) as plain:
+        plain.add(*wheels)
+        other = Project(tmp_path, plain.url, name="other")
+        other.write("app")
+        other.done("sync")
+        assert other.locked == {"app": "3.1", "core": "1.2"}
+        assert set(other.installed()) == {"app", "core"}
+
+
+def test_a_platform_gets_its_own_wheel(project: Project, index: SimpleIndex) -> None:
+    tags = {
+        "linux-64": "manylinux_2_17_x86_64",
+        "linux-aarch64": "manylinux_2_17_aarch64",
+        "osx-arm64": "macosx_11_0_arm64",
+        "win-64": "win_amd64",
+    }
+    for tag in tags.values():
+        index.add(make_wheel("native", tag=f"py3-none-{tag}"))
+    project.write("native")
+    project.done("sync")
+    text = project.lock.read_text()
+    for tag in tags.values():
+        assert f"native-1.0-py3-none-{tag}.whl" in text
+    assert list(index.downloads) == ["native-1.0-py3-none-manylinux_2_17_x86_64.whl"]
+
+
+def test_a_command_works_from_a_folder_below(project: Project) -> None:
+    project.write("core")
+    below = project.root / "src" / "deep"
+    below.mkdir(parents=True)
+    project.done("sync", cwd=below)
+    assert set(project.installed()) == {"core"}
+    told = project.done("run", "python", "-c", "import os; print(os.getcwd())", cwd=below).out
+    assert Path(told.strip()).resolve() == below.resolve()
+    elsewhere = project.done("--project", str(project.root), "sync", cwd=project.home).err
+    assert "up to date" in elsewhere
+
+
+def test_run_gives_the_exit_code_and_every_argument(project: Project) -> None:
+    project.write("core")
+    project.done("sync")
+    code = "import sys; print(sys.argv[1:]); sys.exit(7)"
+    finished = project.envforge("run", "python", "-c", code, "--json", "-q", "a b", "--", "*")
+    assert finished.code == 7
+    assert finished.out == "['--json', '-q', 'a b', '--', '*']\n"

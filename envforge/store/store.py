@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -158,17 +157,9 @@ class Store:
 
     def verify_tree(self, tree: Tree) -> list[Damage]:
         """Compare every file with what was stored, by content. Bytecode is not looked at."""
-        expected = {file.path: file for file in self.tree_files(tree.id)}
-        root = self.tree_path(tree.id)
-        found = set(_walk_files(root))
-        damages = [Damage(tree.id, path, "unexpected") for path in found - expected.keys()]
-        for path, file in expected.items():
-            if BYTECODE in path.split("/"):
-                continue
-            problem = _problem(root / path, file) if path in found else "missing"
-            if problem:
-                damages.append(Damage(tree.id, path, problem))
-        return sorted(damages, key=lambda damage: damage.path)
+        from envforge.store.integrity import find_damage
+
+        return find_damage(self.tree_path(tree.id), tree.id, self.tree_files(tree.id))
 
     # Writing
 
@@ -369,31 +360,6 @@ def _parse_tree(fields: dict[str, Any]) -> Tree:
     for key in ("scripts", "data", "headers", "couplings"):
         fields[key] = tuple(fields[key])
     return Tree(**fields)
-
-
-def _walk_files(root: Path, folder: str = "") -> Iterator[str]:
-    """Paths below ``root`` of everything that is no folder, bytecode left out."""
-    with os.scandir(root / folder) as listing:
-        for entry in listing:
-            path = f"{folder}/{entry.name}" if folder else entry.name
-            if not entry.is_dir(follow_symlinks=False):
-                yield path
-            elif entry.name != BYTECODE:
-                yield from _walk_files(root, path)
-
-
-def _problem(place: Path, file: StoredFile) -> str:
-    """What is wrong with a file that is there, ``""`` for nothing."""
-    from hashlib import file_digest
-
-    try:
-        status = place.lstat()
-        if not stat.S_ISREG(status.st_mode) or status.st_size != file.size_bytes:
-            return "changed"
-        with open(place, "rb") as content:
-            return "" if file_digest(content, "sha256").hexdigest() == file.sha256 else "changed"
-    except OSError:
-        return "unreadable"
 
 
 def _is_abandoned(place: Path) -> bool:

@@ -9,7 +9,7 @@ bin=$(scripts/setup.sh test)
 envforge=$bin/envforge
 examples=$PWD/scripts/demo
 project=$(mktemp -d "${TMPDIR:-/tmp}/envforge-demo.XXXXXX")
-# Scripts of the project are linked to this folder; it stays, so that you can look around.
+# The folder stays, so that you can look around.
 cd "$project"
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }

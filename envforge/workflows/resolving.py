@@ -116,12 +116,14 @@ def _resolve_targets(
         Target(platform=platform, python=python, system=manifest.settings.system)
         for platform in manifest.settings.platforms
     ]
+    session.reporter.report(ResolutionStarted(target=targets[0].label))
     all_requirements = [requirement for group in groups.values() for requirement in group]
     source.prefetch(all_requirements, targets, _locked_versions(former, upgrades, targets[0]))
     chosen: dict[str, str] = {}
     resolutions = []
     for target in targets:
-        session.reporter.report(ResolutionStarted(target=target.label))
+        if resolutions:
+            session.reporter.report(ResolutionStarted(target=target.label))
         preferred = {**_locked_versions(former, upgrades, target), **chosen}
         resolution = resolve_target(groups, target, source, preferred)
         chosen = {**{name: pin.version for name, pin in resolution.pins.items()}, **chosen}

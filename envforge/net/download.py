@@ -6,6 +6,7 @@ name, and it gets that name when its length and SHA-256 are the locked ones.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -119,9 +120,12 @@ class _Transfer:
     def __enter__(self) -> _Transfer:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if self._handle >= 0:
             os.close(self._handle)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            # kept, it would leave no room for anything else, not even for a smaller package
+            self.part.unlink(missing_ok=True)
 
     def fetch(self, ask: _Ask, retries: int, check: Callable[[], None]) -> None:
         """Receive, verify, rename."""

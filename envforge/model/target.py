@@ -55,10 +55,14 @@ DEFAULT_PLATFORMS = ("linux-64", "linux-aarch64", "osx-arm64", "win-64")
 
 @dataclass(frozen=True, slots=True)
 class SystemAssumptions:
-    """The oldest system that a target's environment must run on: (major, minor) versions."""
+    """The oldest system that a target's environment must run on: (major, minor) versions.
+
+    macOS 14 because torch has wheels for nothing older since 2.12: with 13 a lock would hold torch 2.11
+    for the Mac beside 2.15 for everybody else.
+    """
 
     glibc: tuple[int, int] = (2, 28)
-    macos: tuple[int, int] = (13, 0)
+    macos: tuple[int, int] = (14, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

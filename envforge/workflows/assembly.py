@@ -15,6 +15,7 @@ from envforge.model.tree import Tree
 from envforge.plan.link_plan import LinkMode
 from envforge.store.store import Store, tree_id
 from envforge.workflows.environments import plan_environment
+from envforge.workflows.index_urls import index_urls
 from envforge.workflows.project import Project
 from envforge.workflows.selection import Selection, select
 from envforge.workflows.session import Session
@@ -93,7 +94,10 @@ def assemble(assembly: Assembly) -> Generation:
     Raises:
         EnvforgeError: nothing half-done is left.
     """
+    from envforge.fetch.archives import sweep_archives
+
     assembly.store.sweep()
+    sweep_archives(assembly.session.places.archives, assembly.store)
     trees = [*_fetched(assembly), *_built(assembly)]
     spec = _spec(assembly, [_linked(tree.name, tree.version, tree.id, assembly) for tree in trees])
     unshared = assembly.project.manifest.settings.unshare
@@ -117,6 +121,7 @@ def _fetched(assembly: Assembly) -> list[Tree]:
     from envforge.fetch.fetch import FetchRequest, fetch_trees
 
     session = assembly.session
+    urls = index_urls(assembly.project.manifest, session)
     requests = [
         FetchRequest(
             name=package.name,
@@ -125,6 +130,7 @@ def _fetched(assembly: Assembly) -> list[Tree]:
             sha256=file.sha256,
             size_bytes=file.size_bytes,
             index=package.index,
+            index_url=urls.get(package.index, ""),
         )
         for package, file in assembly.files
         if _is_wheel(file)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -41,6 +41,7 @@ from envforge.plan.link_plan import LinkMode
 from envforge.resolve.resolution import resolve_target
 from envforge.store.guard import Guard
 from envforge.workflows.environments import plan_environment
+from envforge.workflows.index_urls import index_urls
 from envforge.workflows.sources import open_index_set
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def _download_sdist(package: LockedPackage, file: LockedFile, folder: Path, work
             size_bytes=file.size_bytes,
             filename=file.filename,
             index_name=package.index,
+            index_url=index_urls(workshop.manifest, session).get(package.index, ""),
             pools=pools,
             settings=session.network,
             reporter=session.reporter,
@@ -208,13 +210,14 @@ def build_environment(requires: Sequence[str], workshop: Workshop) -> BuildEnvir
     with open_index_set(workshop.manifest, workshop.manifest.settings.exclude_newer, session) as source:
         source.prefetch(requirements, [target], {})
         resolution = resolve_target({"build": requirements}, target, source, {})
-    requests = [fetch_request(pin) for pin in resolution.pins.values()]
+    urls = index_urls(workshop.manifest, session)
+    requests = [_fetch_request(pin, urls) for pin in resolution.pins.values()]
     found = fetch_trees(requests, store, session.network, session.reporter, archives=session.places.archives)
     trees = sorted(found.values(), key=lambda tree: tree.name)
     return BuildEnvironment(python=_build_python(trees, workshop), env=session.environ)
 
 
-def fetch_request(pin: Pin) -> FetchRequest:
+def _fetch_request(pin: Pin, urls: Mapping[str, str]) -> FetchRequest:
     """What has to be fetched for a pin.
 
     Raises:
@@ -232,6 +235,7 @@ def fetch_request(pin: Pin) -> FetchRequest:
         sha256=pin.file.sha256,
         size_bytes=pin.file.size_bytes,
         index=pin.file.index,
+        index_url=urls.get(pin.file.index, ""),
     )
 
 

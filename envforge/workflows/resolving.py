@@ -120,7 +120,7 @@ def _resolve_targets(
     all_requirements = [requirement for group in groups.values() for requirement in group]
     source.prefetch(all_requirements, targets, _locked_versions(former, upgrades, targets[0]))
     chosen: dict[str, str] = {}
-    resolutions = []
+    resolutions: list[TargetResolution] = []
     for target in targets:
         if resolutions:
             session.reporter.report(ResolutionStarted(target=target.label))

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from envforge.index.index_set import IndexLocation, IndexSet
+from envforge.index.index_set import IndexSet
+from envforge.index.locations import IndexLocation
 from envforge.net.client import HttpClient
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from envforge.events import (
     MetadataFetched,
     ResolutionFinished,
     ResolutionStarted,
+    TreeStored,
     WaitingForOwner,
 )
 
@@ -41,6 +42,7 @@ class Tally:
         resolving_s: time that the resolutions took together.
         planned_files, planned_bytes: what is to be fetched; bytes as far as they are known.
         finished_files, received_bytes: what of it is here.
+        stored_files: what of it is unpacked.
         fetching_since_s: monotonic clock when the first fetch was planned.
         transfers: downloads under way.
         builds: what is being built.
@@ -55,6 +57,7 @@ class Tally:
     planned_bytes: int = 0
     finished_files: int = 0
     received_bytes: int = 0
+    stored_files: int = 0
     fetching_since_s: float = 0.0
     transfers: dict[str, Transfer] = field(default_factory=dict)
     builds: list[str] = field(default_factory=list)
@@ -74,6 +77,8 @@ class Tally:
                     self._resolve(event)
                 case FetchPlanned() | DownloadStarted() | DownloadFinished():
                     self._fetch(event)
+                case TreeStored():
+                    self.stored_files += 1
                 case BuildStarted():
                     self.builds.append(event.what)
                 case BuildFinished() if event.what in self.builds:

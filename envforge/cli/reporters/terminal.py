@@ -122,6 +122,8 @@ class LiveDisplay:
             rows.append(self._resolution_row())
         if tally.finished_files < tally.planned_files:
             rows.append(self._download_rows())
+        elif tally.stored_files < tally.planned_files:
+            rows.append(Text(f"Unpacking {tally.stored_files}/{count(tally.planned_files, 'file')}"))
         rows.extend(Text(f"Building {what}") for what in list(tally.builds))
         return Group(*rows)
 

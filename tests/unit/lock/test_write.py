@@ -29,7 +29,7 @@ def test_the_whole_text():
         ' "targets": [\n  {\n'
         '   "groups": {\n    "project": [\n     "six"\n    ]\n   },\n'
         '   "platform": "linux-64",\n   "python": "3.12",\n'
-        '   "system": {\n    "glibc": "2.28",\n    "macos": "13.0"\n   }\n  }\n ],\n'
+        '   "system": {\n    "glibc": "2.28",\n    "macos": "14.0"\n   }\n  }\n ],\n'
         ' "version": 1\n'
         "}\n"
     )

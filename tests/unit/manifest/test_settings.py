@@ -18,7 +18,7 @@ def test_defaults():
     assert settings == Settings()
     assert settings.platforms == DEFAULT_PLATFORMS
     assert settings.indexes == (Index(name="pypi", url="https://pypi.org/simple", default=True),)
-    assert settings.system == SystemAssumptions((2, 28), (13, 0))
+    assert settings.system == SystemAssumptions((2, 28), (14, 0))
 
 
 def test_a_real_one(read_corpus):
@@ -192,7 +192,7 @@ def test_a_patch_version_and_system_versions():
         ),
         ("system = {glib = '2.28'}", "tool.envforge.system.glib: unknown key", "did you mean glibc?"),
         ("system = {glibc = 2.28}", "tool.envforge.system.glibc: is a number", 'glibc = "2.28"'),
-        ("system = {macos = '13'}", "tool.envforge.system.macos: '13' is no version", 'macos = "13.0"'),
+        ("system = {macos = '13'}", "tool.envforge.system.macos: '13' is no version", 'macos = "14.0"'),
         ("unshare = ['torch>=2']", "unshare[0]: 'torch>=2' is no name of a project", "without a version"),
         ("default-groups = ['dev']", "default-groups[0]: there is no group 'dev'", "[dependency-groups]"),
     ],

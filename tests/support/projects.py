@@ -230,4 +230,4 @@ print(json.dumps([(each.metadata["Name"], each.version) for each in importlib.me
 
 
 def _bytes(path: Path) -> bytes | None:
-    return path.read_bytes() if path.exists() else None
+    return path.read_bytes() if path.is_file() else None

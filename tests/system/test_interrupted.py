@@ -1,0 +1,137 @@
+"""Ctrl-C and kill -9 at many moments: what was there stays whole, and the next run needs no repair."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from envforge.lock.parse import parse_lock
+
+from support.distributions import make_wheel
+from support.projects import Project
+from support.simple_index import SimpleIndex
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
+ROUNDS, KILLS = 3, 9
+
+
+def interrupt(project: Project, index: SimpleIndex, *words: str) -> str:
+    """Ctrl-C while a command waits for the server; what it says."""
+    index.forget()
+    before = project.state()
+    with project.start(*words) as process:
+        assert index.begun.wait(20)
+        time.sleep(0.2)
+        start_s = time.monotonic()
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+        assert time.monotonic() - start_s < 3
+    assert process.returncode == 130, err
+    assert out == ""
+    assert "Traceback" not in err
+    assert project.state() == before
+    return err
+
+
+def test_ctrl_c_while_resolving(project: Project, index: SimpleIndex) -> None:
+    project.write("app")
+    project.done("lock")
+    project.write("app", "lint")
+    index.delay_s = 30.0
+    assert interrupt(project, index, "lock", "--refresh") == "interrupted\n"
+
+
+@pytest.mark.parametrize("stalled", [False, True], ids=["slow", "stalled"])
+def test_ctrl_c_while_downloading(project: Project, index: SimpleIndex, stalled: bool) -> None:
+    index.add(make_wheel("big", padding=3_000_000))
+    project.write("core")
+    project.done("sync")
+    project.write("core", "big")
+    project.done("lock")
+    index.block_delay_s = 30.0 if stalled else 0.03
+    told = interrupt(project, index, "sync", "--frozen")
+    assert told.splitlines()[-1] == "interrupted"
+    assert "error" not in told
+    assert project.installed() == {"core": "1.2.0"}
+    # A thread that waits for a server that says nothing cannot let go of its guard; its process is dead.
+    assert stalled or project.leftovers() == []
+    index.block_delay_s = 0.0
+    project.done("sync", "--frozen")
+    assert set(project.installed()) == {"core", "big"}
+    assert project.leftovers() == []
+
+
+class Killer:
+    """Kills a command at random moments and looks at what is left."""
+
+    def __init__(self, project: Project, seed: str) -> None:
+        self.project = project
+        self.moments = random.Random(seed)
+        self.seen: set[tuple[bytes | None, bytes | None]] = set()
+        self.good_environments: set[str] = set()
+
+    def kill(self, words: tuple[str, ...], longest_s: float) -> None:
+        process = self.project.start(*words)
+        time.sleep(self.moments.uniform(0.15, 1.1) * longest_s)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        self.look()
+
+    def look(self) -> None:
+        """Everything that has its final name is whole."""
+        state = self.project.state()
+        self.seen.add((state.manifest, state.lock))
+        assert state.manifest is not None
+        tomllib.loads(state.manifest.decode())
+        if state.lock is not None:
+            parse_lock(state.lock.decode())
+        if os.path.lexists(self.project.venv) and state.venv not in self.good_environments:
+            names = ", ".join(self.project.installed())
+            self.project.python(f"import {names}")
+            assert state.venv is not None
+            self.good_environments.add(state.venv)
+
+
+@pytest.mark.parametrize("words", [("lock",), ("sync",), ("add", "app", "big")], ids=lambda words: words[0])
+def test_killed_at_any_moment(words: tuple[str, ...], tmp_path: Path, index: SimpleIndex) -> None:
+    index.add(make_wheel("big", padding=100_000))
+    index.delay_s, index.block_delay_s = 0.004, 0.004
+    longest_s = measured(tmp_path, index, words)
+    for number in range(ROUNDS):
+        project = before(tmp_path, index, words, f"round{number}")
+        old = project.state()
+        killer = Killer(project, f"{words[0]}{number}")
+        for _ in range(KILLS):
+            killer.kill(words, longest_s)
+        project.done(*words)
+        project.done("sync")
+        new = project.state()
+        assert {manifest for manifest, _ in killer.seen} <= {old.manifest, new.manifest}
+        assert {lock for _, lock in killer.seen} <= {old.lock, new.lock}
+        assert project.installed() == {"core": "1.2.0", "app": "3.1", "big": "1.0"}
+        assert project.done("verify", "--json").json["findings"] == []
+        assert project.leftovers() == []
+
+
+def before(tmp_path: Path, index: SimpleIndex, words: tuple[str, ...], name: str) -> Project:
+    """A project with an environment that is about to change, and a cache of its own."""
+    project = Project(tmp_path, index.url, cache=tmp_path / f"cache-{name}", name=name)
+    project.write("core")
+    project.done("sync")
+    if words[0] != "add":
+        project.write("core", "app>=3.1", "big>=1.0")
+    return project
+
+
+def measured(tmp_path: Path, index: SimpleIndex, words: tuple[str, ...]) -> float:
+    """How long the command takes when nobody kills it."""
+    project = before(tmp_path, index, words, "measured")
+    start = time.monotonic()
+    project.done(*words)
+    return time.monotonic() - start

@@ -44,30 +44,39 @@ PLATFORMS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Tool:
-    """A tool under test, with a project and a cache of its own."""
+    """A tool under test, with a project and caches of its own.
+
+    A cold run gets a cache folder that has never been used. Emptying the old one would not do: ext4
+    avoids recently freed inodes for minutes, and both tools would be measured at finding others.
+    """
 
     name: str
-    command: tuple[str, ...]
+    command: str
+    cache_variable: str
     project: Path
-    cache: Path
+    caches: Path
     environ: dict[str, str]
+    cache_number: int = 0
 
     @property
     def lock_file(self) -> Path:
         return self.project / f"{self.name}.lock"
 
+    @property
+    def cache(self) -> Path:
+        return self.caches / str(self.cache_number)
+
     def run(self, *arguments: str) -> float:
         """Run a command to its end; returns its wall time in seconds."""
-        # The tools must not share the working set of the one before: what the kernel still has to
-        # write is not part of the next measurement.
+        # What the kernel still has to write of the run before is not part of this one.
         os.sync()
         start = time.perf_counter()
         finished = subprocess.run(
-            [*self.command, *arguments],
+            [self.command, *arguments],
             cwd=self.project,
-            env=self.environ,
+            env={**self.environ, self.cache_variable: str(self.cache)},
             capture_output=True,
             text=True,
             check=False,
@@ -78,19 +87,20 @@ class Tool:
         return elapsed_s
 
     def forget_environment(self) -> None:
+        """Remove the environment. envforge keeps generations in its cache: they go, too."""
         venv = self.project / ".venv"
         if venv.is_symlink():
             venv.unlink()
         elif venv.exists():
             shutil.rmtree(venv)
-        for generation in self.cache.glob("tier/envs/*"):
-            shutil.rmtree(generation)
+        for generations in self.cache.glob("tier/envs/*"):
+            shutil.rmtree(generations)
 
-    def forget_everything(self) -> None:
+    def start_cold(self) -> None:
+        """Go on with an empty cache and no environment."""
         self.forget_environment()
-        if self.cache.exists():
-            subprocess.run(["chmod", "-R", "u+w", str(self.cache)], check=True)
-            shutil.rmtree(self.cache)
+        while self.cache.exists():
+            self.cache_number += 1
         self.cache.mkdir(parents=True)
 
 
@@ -118,7 +128,7 @@ def _forget_lock(tool: Tool) -> None:
 
 
 def _forget_lock_and_cache(tool: Tool) -> None:
-    tool.forget_everything()
+    tool.start_cold()
     _forget_lock(tool)
 
 
@@ -130,7 +140,7 @@ SCENARIOS = (
     Scenario("lock cold", ("lock",), _forget_lock_and_cache),
     Scenario("lock warm", ("lock",), _forget_lock),
     Scenario("lock unchanged", ("lock",), _change_nothing),
-    Scenario("sync cold", ("sync", "--frozen"), Tool.forget_everything),
+    Scenario("sync cold", ("sync", "--frozen"), Tool.start_cold),
     Scenario("sync warm, new environment", ("sync", "--frozen"), Tool.forget_environment),
     Scenario("sync unchanged", ("sync",), _change_nothing),
 )
@@ -179,11 +189,11 @@ def _prepare_tools(requirements: Sequence[str], python: str, workspace: Path) ->
         ("envforge", envforge, "ENVFORGE_CACHE_DIR", {"ENVFORGE_PYTHON": python}),
         ("uv", str(_install_uv(workspace)), "UV_CACHE_DIR", {"UV_PYTHON": python}),
     ):
-        project, cache = workspace / name / "project", workspace / name / "cache"
+        project = workspace / name / "project"
         project.mkdir(parents=True, exist_ok=True)
-        environ = {**base, **settings, cache_variable: str(cache)}
         (project / "pyproject.toml").write_text(_manifest(requirements, version), encoding="utf-8")
-        tools.append(Tool(name, (command,), project, cache, environ))
+        caches = workspace / name / "caches"
+        tools.append(Tool(name, command, cache_variable, project, caches, {**base, **settings}))
     return tools
 
 
@@ -202,6 +212,12 @@ platforms = {json.dumps(list(PLATFORMS))}
 
 [tool.uv]
 environments = {json.dumps(list(PLATFORMS.values()))}
+
+# Not every mirror sends headers for caching; envforge takes an index page to be fresh for ten minutes.
+[[tool.uv.index]]
+url = "https://pypi.org/simple"
+default = true
+cache-control = {{ api = "max-age=600", files = "max-age=600" }}
 """
 
 

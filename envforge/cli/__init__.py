@@ -20,7 +20,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     words = sys.argv[1:] if argv is None else argv
     try:
-        if words[:1] == ["sync"] and _is_answered(words):
+        if words[:1] in (["sync"], ["lock"]) and _is_answered(words):
             return 0
         from envforge.cli.program import run_command_line
 
@@ -36,10 +36,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _is_answered(words: list[str]) -> bool:
-    """The fast path: a sync with nothing to do is answered before argparse is imported."""
-    from envforge.cli.unchanged import answer_unchanged_sync
+    """The fast path: a sync or lock with nothing to do is answered before argparse is imported."""
+    from envforge.cli.unchanged import answer_unchanged
 
     try:
-        return answer_unchanged_sync(words)
+        return answer_unchanged(words)
     except OSError:  # the way of all other commands tells what is wrong
         return False

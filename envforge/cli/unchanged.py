@@ -1,4 +1,4 @@
-"""The answer to ``envforge sync`` where nothing has changed, before anything heavy is imported."""
+"""The answer to ``sync`` and ``lock`` where nothing has changed, before anything heavy is imported."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ _PLAIN = {"-q", "--quiet", "--frozen", "--offline"}
 """Options that change nothing where there is nothing to do."""
 
 
-def answer_unchanged_sync(words: list[str]) -> bool:
-    """Answer a command line if it is a plain ``sync`` in a project that is up to date.
+_ANSWERS = {"sync": "Environment is up to date\n", "lock": "Lock is up to date\n"}
+
+
+def answer_unchanged(words: list[str]) -> bool:
+    """Answer a command line if it is a plain ``sync`` or ``lock`` in a project that is up to date.
 
     Args:
         words: the command line without the program's name.
@@ -18,14 +21,16 @@ def answer_unchanged_sync(words: list[str]) -> bool:
     Returns:
         Whether it was answered.
     """
-    if not words or words[0] != "sync" or not _PLAIN.issuperset(words[1:]):
+    if not words or words[0] not in _ANSWERS or not _PLAIN.issuperset(words[1:]):
         return False
+    if words[0] == "lock" and "--frozen" in words:
+        return False  # lock has no such option, and will say so
     from envforge.workflows.stamp import is_up_to_date
 
     if not is_up_to_date(_project_root(), os.environ):
         return False
     if sys.stderr is not None and "-q" not in words and "--quiet" not in words:
-        sys.stderr.write("Environment is up to date\n")
+        sys.stderr.write(_ANSWERS[words[0]])
     return True
 
 

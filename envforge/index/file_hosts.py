@@ -25,7 +25,8 @@ class FileHost:
 
     Args:
         name: host and port.
-        serves_metadata: it has ``.metadata`` files that no index advertises; None if nobody has asked.
+        serves_metadata: it has had a ``.metadata`` file, which no index advertises, for every wheel so
+            far; None if nobody has asked.
         serves_ranges: it answers requests for a part of a file; assumed until it does not.
     """
 
@@ -68,6 +69,11 @@ class FileHosts:
                     host.serves_metadata = probe()
                     self._remember(host)
         return host.serves_metadata
+
+    def note_no_metadata(self, host: FileHost) -> None:
+        """A file has none after all: a second question for every other one costs more than it saves."""
+        host.serves_metadata = False
+        self._remember(host)
 
     def note_no_ranges(self, host: FileHost) -> None:
         """The server has sent a whole file, or an error, instead of a part."""

@@ -110,14 +110,13 @@ class MetadataReader:
             content = self._fetch_advertised(file)
             if content is not None:
                 return parse_core_metadata(content, file.filename)
-        found: list[CoreMetadata] = []
         host = self._hosts.find(file.url) if not file.url.startswith("file:") else None
-        if (
-            host is not None
-            and self._hosts.learn_metadata(host, lambda: self._probe(file, found))
-            and (found or self._probe(file, found))
-        ):
-            return found[0]
+        if host is not None:
+            found: list[CoreMetadata] = []
+            if self._hosts.learn_metadata(host, lambda: self._probe(file, found)):
+                if found or self._probe(file, found):
+                    return found[0]
+                self._hosts.note_no_metadata(host)
         if host is None or host.serves_ranges:
             content = self._fetch_tail(file, file.url)
             if content is not None:

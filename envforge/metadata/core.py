@@ -11,10 +11,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 from envforge.errors import MetadataError, RequirementError
 from envforge.model.release import CoreMetadata
-from envforge.model.requirement import Requirement, normalize_name, parse_requirement
+from envforge.model.requirement import (
+    Requirement,
+    is_valid_name,
+    normalize_name,
+    parse_requirement,
+    parse_specifier,
+)
 
 # What email.feedparser takes for a header; the first line that is none ends them.
 _FIELD = re.compile(r"([!-9;-~]*):[ \t]*(.*)", re.DOTALL)
@@ -69,11 +76,9 @@ def sdist_metadata_is_static(content: bytes) -> bool:
 
 def _fields(content: bytes) -> Iterator[tuple[str, str]]:
     """(lower-case name, value with folded lines joined) of the header."""
-    text = content.decode("utf-8", "replace")
-    if text.startswith("\ufeff"):
-        text = text[1:]
+    text = _header(content).decode("utf-8", "replace")
     current: list[str] = []
-    for line in text.splitlines() if "\r" in text else text.split("\n"):
+    for line in text.split("\n"):
         if current and line[:1] in (" ", "\t"):
             current.append(line)
             continue
@@ -85,6 +90,14 @@ def _fields(content: bytes) -> Iterator[tuple[str, str]]:
         current = [line]
     if current:
         yield _field(current)
+
+
+def _header(content: bytes) -> bytes:
+    """What stands before the first empty line, with plain line ends; mostly a tenth of the file."""
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    if b"\r" in content:
+        content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return content.partition(b"\n\n")[0]
 
 
 def _field(lines: list[str]) -> tuple[str, str]:
@@ -106,23 +119,31 @@ def _check(fields: dict[str, str], source: str) -> None:
         raise MetadataError(f"the metadata of {source} has no {' and no '.join(missing)}")
 
 
-# Applied one after the other until the text can be read; the same sins that pip and uv forgive.
+# Applied one after the other until the text can be read; the same sins that pip and uv forgive. Texts, not
+# compiled: most runs need none of them.
 _MENDINGS = (
-    (re.compile(r"""['"]+(?=[\d*]|$|[,)])|(?<=[\d*])['"]+"""), ""),  # >=3.6'
-    (re.compile(r",\s*(?=\)|$)"), ""),  # >=3.6,
-    (re.compile(r"(?<=[\w*])\s*(?=[<>=!~]=|[<>])"), ","),  # >=1.0<2.0
-    (re.compile(r"!=~\s*((?:\d+\.)*\d+)"), r"!=\1.*"),  # !=~5.0
-    (re.compile(r"([<>]=?\s*\d+(?:\.\d+)*)\.\*"), r"\1"),  # >=3.*
-    (re.compile(r"((?:==|!=)\s*(?:\d+\.)+\d+)\*"), r"\1.*"),  # !=3.0*
-    (re.compile(r"([<>]=?)\s*dev\b"), r"\g<1>0.0.0dev0"),  # >dev
-    (re.compile(r"~=\s*(\d+)(?=\s*(?:,|\)|$))"), r">=\1"),  # ~=3
+    (r"""['"]+(?=[\d*]|$|[,)])|(?<=[\d*])['"]+""", ""),  # >=3.6'
+    (r",\s*(?=\)|$)", ""),  # >=3.6,
+    (r"(?<=[\w*])\s*(?=[<>=!~]=|[<>])", ","),  # >=1.0<2.0
+    (r"!=~\s*((?:\d+\.)*\d+)", r"!=\1.*"),  # !=~5.0
+    (r"([<>]=?\s*\d+(?:\.\d+)*)\.\*", r"\1"),  # >=3.*
+    (r"((?:==|!=)\s*(?:\d+\.)+\d+)\*", r"\1.*"),  # !=3.0*
+    (r"([<>]=?)\s*dev\b", r"\g<1>0.0.0dev0"),  # >dev
+    (r"~=\s*(\d+)(?=\s*(?:,|\)|$))", r">=\1"),  # ~=3
 )
-_NAME_AND_EXTRAS = re.compile(r"\s*[A-Za-z0-9][\w.-]*\s*(?:\[[^\]]*\])?\s*")
+_NAME_AND_EXTRAS = r"\s*[A-Za-z0-9][\w.-]*\s*(?:\[[^\]]*\])?\s*"
+
+
+# name, extras, specifier with or without parentheses, marker: nearly every requirement there is
+_USUAL = re.compile(
+    r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)[ ]*(?:\[([A-Za-z0-9._, -]*)\])?[ ]*"
+    r"(?:\(([^()@;\[\]]*)\)|([<>=!~][^()@;\[\]]*))?[ ]*(?:;(.*))?"
+)
 
 
 def _requirement(text: str, source: str) -> Requirement:
     try:
-        return parse_requirement(text)
+        return _usual_requirement(text) or parse_requirement(text)
     except RequirementError as error:
         mended = _mend_requirement(text)
         if mended is None:
@@ -134,9 +155,54 @@ def _requirement(text: str, source: str) -> Requirement:
         return mended
 
 
+def _usual_requirement(text: str) -> Requirement | None:
+    """Read a requirement by its parts, None if it is not of the usual form.
+
+    The same few hundred specifiers and markers stand in thousands of requirements: read once each, they
+    cost half of what whole requirements cost. Equal to :func:`parse_requirement`, a property test says.
+    """
+    found = _USUAL.fullmatch(text)
+    if found is None:
+        return None
+    name, extras, bracketed, bare, marker = found.groups()
+    specifier = _canonical_specifier((bracketed or bare or "").strip())
+    canonical_marker = _canonical_marker(marker.strip()) if marker is not None else ""
+    names = [extra.strip() for extra in extras.split(",")] if extras and extras.strip() else []
+    if specifier is None or canonical_marker is None or not all(map(is_valid_name, names)):
+        return None
+    return Requirement(
+        name=normalize_name(name),
+        extras=tuple(sorted({normalize_name(extra) for extra in names})),
+        specifier=specifier,
+        marker=canonical_marker,
+    )
+
+
+@cache
+def _canonical_specifier(text: str) -> str | None:
+    if not text:
+        return ""
+    if text.endswith(","):
+        return None
+    try:
+        return str(parse_specifier(text))
+    except RequirementError:
+        return None
+
+
+@cache
+def _canonical_marker(text: str) -> str | None:
+    from packaging.markers import InvalidMarker, Marker
+
+    try:
+        return str(Marker(text))
+    except InvalidMarker:
+        return None
+
+
 def _mend_requirement(text: str) -> Requirement | None:
     head, semicolon, marker = text.partition(";")
-    name = _NAME_AND_EXTRAS.match(head)
+    name = re.match(_NAME_AND_EXTRAS, head)
     if name is None or "@" in head:
         return None
     specifier = head[name.end() :].strip()
@@ -152,7 +218,7 @@ def _mended(specifier: str) -> Iterator[str]:
     """The specifier as it stands, then with one mending after the other."""
     yield specifier
     for pattern, replacement in _MENDINGS:
-        mended = pattern.sub(replacement, specifier)
+        mended = re.sub(pattern, replacement, specifier)
         if mended != specifier:
             specifier = mended
             yield specifier
@@ -160,8 +226,6 @@ def _mended(specifier: str) -> Iterator[str]:
 
 def _mend_specifier(text: str) -> str:
     """A Requires-Python that can be read, else the text as it is: what admits nobody is not decided here."""
-    from envforge.model.requirement import parse_specifier
-
     for candidate in _mended(text):
         try:
             parse_specifier(candidate)

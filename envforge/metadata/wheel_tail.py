@@ -22,6 +22,9 @@ _END = struct.Struct("<4s4H2LH")
 _END64_LOCATOR = struct.Struct("<4sLQL")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _ENTRY = struct.Struct("<4s6H3L5H2L")
+_PACKED = struct.Struct("<2L")
+_LENGTHS = struct.Struct("<3H")
+_OFFSET = struct.Struct("<L")
 _LOCAL = struct.Struct("<4s5H3L2H")
 _LARGEST_DIRECTORY_BYTES = 256 << 20
 _LARGEST_METADATA_BYTES = 64 << 20
@@ -43,13 +46,15 @@ class ByteRange:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    name: str
+    """One row of the directory; ``next_offset`` is that of the next file, 0 for the last one."""
+
     flags: int
     method: int
     crc: int
     packed_bytes: int
     size_bytes: int
     offset: int
+    next_offset: int
 
 
 def read_wheel_metadata(pieces: Mapping[int, bytes], total_bytes: int, filename: str) -> bytes | ByteRange:
@@ -73,13 +78,10 @@ def read_wheel_metadata(pieces: Mapping[int, bytes], total_bytes: int, filename:
     directory = _find_bytes(pieces, offset, length)
     if directory is None:
         return ByteRange(offset, length)
-    entries = list(_read_directory(directory, filename))
-    entry = _metadata_entry(entries, filename)
+    entry = _find_entry(directory, filename)
     start = entry.offset + shift
-    # The local header's length is only known when it is there, but the next one cannot begin before it ends.
-    next_start = min(
-        (other.offset + shift for other in entries if other.offset > entry.offset), default=offset
-    )
+    # How long its local header is, only that header tells; but it ends where the next thing begins.
+    next_start = entry.next_offset + shift if entry.next_offset else offset
     local = _find_bytes(pieces, start, next_start - start)
     if local is None:
         if next_start <= start or start < 0:
@@ -138,21 +140,51 @@ def _find_end(tail: bytes) -> int:
     return -1
 
 
-def _read_directory(directory: bytes, filename: str) -> Iterator[_Entry]:
+def _find_entry(directory: bytes, filename: str) -> _Entry:
+    """The one METADATA that belongs to the wheel's name."""
+    parts = filename.split("-")
+    wanted = (normalize_name(parts[0]), canonical_version(parts[1]) or parts[1])
+    found: list[int] = []
+    rows: list[int] = []
     at = 0
-    while at < len(directory):
-        if at + _ENTRY.size > len(directory) or directory[at : at + 4] != b"PK\1\2":
-            raise _damaged(filename, "its directory is broken")
-        fields = _ENTRY.unpack_from(directory, at)
-        flags, method, crc, packed, size = fields[3], fields[4], fields[7], fields[8], fields[9]
-        name_length, extra_length, comment_length, offset = fields[10], fields[11], fields[12], fields[16]
-        name_at = at + _ENTRY.size
-        extra = directory[name_at + name_length : name_at + name_length + extra_length]
-        if 0xFFFFFFFF in (packed, size, offset):
-            size, packed, offset = _wide(extra, size, packed, offset)
-        name = directory[name_at : name_at + name_length].decode("utf-8", "replace")
-        yield _Entry(name, flags, method, crc, packed, size, offset)
-        at = name_at + name_length + extra_length + comment_length
+    # torch has 12,000 rows: nothing is done to them that is not needed
+    while at + _ENTRY.size <= len(directory) and directory.startswith(b"PK\1\2", at):
+        rows.append(at)
+        name_length, extra_length, comment_length = _LENGTHS.unpack_from(directory, at + 28)
+        name_end = at + _ENTRY.size + name_length
+        if directory.endswith(b".dist-info/METADATA", at + _ENTRY.size, name_end):
+            folder = directory[at + _ENTRY.size : name_end - len(".dist-info/METADATA")]
+            name, _, version = folder.decode("utf-8", "replace").rpartition("-")
+            if (normalize_name(name), canonical_version(version) or version) == wanted:
+                found.append(at)
+        at = name_end + extra_length + comment_length
+    if at != len(directory):
+        raise _damaged(filename, "its directory is broken")
+    if len(found) != 1:
+        raise _damaged(filename, "it has no METADATA of its own" if not found else "it has METADATA twice")
+    return _read_entry(directory, found[0], rows)
+
+
+def _read_entry(directory: bytes, at: int, rows: list[int]) -> _Entry:
+    fields = _ENTRY.unpack_from(directory, at)
+    packed, size, offset = _sizes(directory, at)
+    following = rows[rows.index(at) + 1 :][:1]
+    later = [other for row in following if (other := _sizes(directory, row)[2]) > offset]
+    if following and not later:  # rows need not be in the order of the files, though they always are
+        later = [other for row in rows if (other := _sizes(directory, row)[2]) > offset]
+    return _Entry(fields[3], fields[4], fields[7], packed, size, offset, min(later, default=0))
+
+
+def _sizes(directory: bytes, at: int) -> tuple[int, int, int]:
+    """(packed length, length, offset) of a row, out of the ZIP64 field where it does not fit."""
+    packed, size = _PACKED.unpack_from(directory, at + 20)
+    (offset,) = _OFFSET.unpack_from(directory, at + 42)
+    if 0xFFFFFFFF not in (packed, size, offset):
+        return packed, size, offset
+    name_length, extra_length, _ = _LENGTHS.unpack_from(directory, at + 28)
+    extra_at = at + _ENTRY.size + name_length
+    size, packed, offset = _wide(directory[extra_at : extra_at + extra_length], size, packed, offset)
+    return packed, size, offset
 
 
 def _wide(extra: bytes, *fields: int) -> Iterator[int]:
@@ -171,22 +203,6 @@ def _wide(extra: bytes, *fields: int) -> Iterator[int]:
             values = values[8:]
         else:
             yield field
-
-
-def _metadata_entry(entries: list[_Entry], filename: str) -> _Entry:
-    """The one METADATA that belongs to the wheel's name."""
-    parts = filename.split("-")
-    wanted = (normalize_name(parts[0]), canonical_version(parts[1]) or parts[1])
-    found = []
-    for entry in entries:
-        folder, slash, rest = entry.name.partition("/")
-        if slash and rest == "METADATA" and folder.endswith(".dist-info"):
-            name, _, version = folder.removesuffix(".dist-info").rpartition("-")
-            if (normalize_name(name), canonical_version(version) or version) == wanted:
-                found.append(entry)
-    if len(found) != 1:
-        raise _damaged(filename, "it has no METADATA of its own" if not found else "it has METADATA twice")
-    return found[0]
 
 
 def _unpack(entry: _Entry, local: bytes, filename: str) -> bytes:

@@ -123,8 +123,8 @@ class EntryFolder:
         return sha256("\0".join(parts).encode()).hexdigest()[:40]
 
     def path(self, key: str) -> str:
-        """Where an entry stands, or would stand. Keys are spread over 256 folders."""
-        return f"{self._folder}{os.sep}{key[:2]}{os.sep}{key[2:]}"
+        """Where an entry stands, or would stand. Keys are spread over 16 folders."""
+        return f"{self._folder}{os.sep}{key[:1]}{os.sep}{key[1:]}"
 
     def read(self, key: str) -> bytes | None:
         """A whole entry, None if there is none."""
@@ -154,8 +154,11 @@ class EntryFolder:
         aside = f"{path}.{os.urandom(8).hex()}"
         try:
             self._make_folder(os.path.dirname(path))  # noqa: PTH120
-            with open(aside, "wb") as file:
-                file.write(content)
+            handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+            try:
+                _write_all(handle, content)
+            finally:
+                os.close(handle)
             if stamp_s is not None:
                 os.utime(aside, (stamp_s, stamp_s))
             os.replace(aside, path)  # noqa: PTH105
@@ -178,6 +181,12 @@ class EntryFolder:
         if folder not in self._made:
             os.makedirs(folder, exist_ok=True)  # noqa: PTH103
             self._made.add(folder)
+
+
+def _write_all(handle: int, content: bytes) -> None:
+    written = os.write(handle, content)
+    while written < len(content):
+        written += os.write(handle, content[written:])
 
 
 def _remove(path: str) -> None:

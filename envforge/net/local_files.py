@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from envforge.errors import NetworkError
 
@@ -19,6 +18,8 @@ def file_url_path(url: str) -> Path:
     Raises:
         NetworkError: it names another host.
     """
+    from urllib.request import url2pathname
+
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost"):
         raise NetworkError(

@@ -1,6 +1,6 @@
 """What determines a generation, its name, and the marker file that says it is complete.
 
-The marker is ``envforge-generation.json``: written last, read by ``envforge envs`` and people.
+The marker is ``envforge-generation.json``: written last, and readable for people.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def rollback(venv: Path, steps: int = 1) -> Generation:
         raise GenerationError(
             f"cannot go back {steps} environments: {len(complete)} older ones are there",
             context=[f"history: {environments_dir}"],
-            hints=["run `envforge envs` to see them, or `git switch` and `envforge sync`"],
+            hints=["older ones are removed in time; `git switch` and `envforge sync` make them again"],
         )
     from envforge.link.failures import link_failures
 

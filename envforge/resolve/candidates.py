@@ -1,8 +1,9 @@
 """Which releases of a project a target may use, best first, and why the others may not.
 
 The order: what is preferred (locked, or chosen for an earlier target), then newest first; a release
-that would have to be built although its project publishes wheels comes after every release with a
-wheel; pre-releases (PEP 440) and yanked releases (PEP 592) only where they are asked for.
+that would have to be built although it or a newer one has wheels (for others) comes after every release
+with a wheel, or else a new Python would get what was released before there were wheels; pre-releases
+(PEP 440) and yanked releases (PEP 592) only where they are asked for.
 """
 
 from __future__ import annotations
@@ -34,14 +35,6 @@ class Unfit(StrEnum):
     YANKED = "was yanked"
 
 
-@dataclass(frozen=True, slots=True)
-class _Usable:
-    """The file of a release that a target would take; ``is_last_resort``: a build despite wheels."""
-
-    file: IndexFile
-    is_last_resort: bool
-
-
 @dataclass(slots=True)
 class CandidateFinder:
     """Finds candidates for one target.
@@ -55,7 +48,7 @@ class CandidateFinder:
     source: PackageSource
     target: Target
     preferred: Mapping[str, str] = field(default_factory=dict)
-    _usable: dict[tuple[str, str], _Usable | Unfit] = field(default_factory=dict)
+    _usable: dict[tuple[str, str], IndexFile | Unfit] = field(default_factory=dict)
 
     def best(self, name: str, specifiers: Collection[str], extras: frozenset[str]) -> Candidate | None:
         """The first of :meth:`matches`."""
@@ -76,15 +69,17 @@ class CandidateFinder:
         page = self.source.page(name)
         last_resorts: list[Candidate] = []
         offered = set(excluded)
+        publishes_wheels = False
         for version in self._ordered_versions(page, name, specifiers):
             if version in offered:
                 continue
             offered.add(version)
-            usable = self._find_usable(page, version, specifiers)
-            if isinstance(usable, Unfit):
+            publishes_wheels = publishes_wheels or any(file.is_wheel for file in page.files(version))
+            file = self._find_usable(page, version, specifiers)
+            if isinstance(file, Unfit):
                 continue
-            candidate = Candidate(name, version, extras, usable.file)
-            if usable.is_last_resort:
+            candidate = Candidate(name, version, extras, file)
+            if publishes_wheels and not file.is_wheel and version != self.preferred.get(name):
                 last_resorts.append(candidate)
             else:
                 yield candidate
@@ -145,19 +140,19 @@ class CandidateFinder:
         if not found_final:
             yield from prereleases
 
-    def _find_usable(self, page: ProjectPage, version: str, specifiers: Collection[str]) -> _Usable | Unfit:
+    def _find_usable(self, page: ProjectPage, version: str, specifiers: Collection[str]) -> IndexFile | Unfit:
         key = (page.name, version)
         if key not in self._usable:
             self._usable[key] = _choose_file(page.files(version), self.target)
         usable = self._usable[key]
-        if isinstance(usable, _Usable) and usable.file.yanked is not None:
+        if isinstance(usable, IndexFile) and usable.yanked is not None:
             is_named = any(specifier in (f"=={version}", f"==={version}") for specifier in specifiers)
             if not is_named and self.preferred.get(page.name) != version:
                 return Unfit.YANKED
         return usable
 
 
-def _choose_file(files: Sequence[IndexFile], target: Target) -> _Usable | Unfit:
+def _choose_file(files: Sequence[IndexFile], target: Target) -> IndexFile | Unfit:
     """The file of a release that a target takes, or why it takes none."""
     admitted = [file for file in files if python_admitted(file.requires_python, target)]
     if not admitted:
@@ -165,13 +160,12 @@ def _choose_file(files: Sequence[IndexFile], target: Target) -> _Usable | Unfit:
     present = [file for file in admitted if file.yanked is None] or admitted
     wheel = best_wheel(present, wheel_tag_ranks(target))
     if wheel is not None:
-        return _Usable(wheel, is_last_resort=False)
+        return wheel
     sdists = [file for file in present if not file.is_wheel]
     if not sdists:
         return Unfit.WHEEL
     # .tar.gz is what PEP 625 asks for; the name decides between equals so that locks are the same.
-    sdist = min(sdists, key=lambda file: (not file.filename.endswith(".tar.gz"), file.filename))
-    return _Usable(sdist, is_last_resort=len(sdists) < len(present))
+    return min(sdists, key=lambda file: (not file.filename.endswith(".tar.gz"), file.filename))
 
 
 def requirement_extras(requirements: Collection[Requirement]) -> frozenset[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from envforge.errors import MetadataError, UnknownPackageError
+from envforge.errors import BuildError, MetadataError, UnknownPackageError
 from envforge.model.release import CoreMetadata, PackageSource
 from envforge.model.requirement import Requirement
 from envforge.model.target import Target, marker_holds, python_admitted
@@ -23,6 +23,7 @@ class DependencyReader:
     source: PackageSource
     target: Target
     _known: dict[Candidate, tuple[Requirement, ...]] = field(default_factory=dict)
+    _unbuildable: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def dependencies(self, candidate: Candidate) -> tuple[Requirement, ...]:
         """Requirements that hold for the target, with the candidate's extras active.
@@ -35,10 +36,7 @@ class DependencyReader:
         return self._known[candidate]
 
     def _read(self, candidate: Candidate) -> Iterator[Requirement]:
-        try:
-            metadata = self.source.metadata(candidate.file)
-        except MetadataError as error:
-            raise UnusableCandidateError(error.message) from error
+        metadata = self._read_metadata(candidate)
         if not python_admitted(metadata.requires_python, self.target):
             raise UnusableCandidateError(
                 f"{candidate.name} {candidate.version} requires Python {metadata.requires_python}"
@@ -49,6 +47,22 @@ class DependencyReader:
                     f"{candidate.name} {candidate.version} requires a direct reference: {requirement}"
                 )
             yield requirement
+
+    def _read_metadata(self, candidate: Candidate) -> CoreMetadata:
+        """Where one release of a project does not build, older ones are not tried: each takes minutes."""
+        failed_version, reason = self._unbuildable.get(candidate.name, ("", ""))
+        if failed_version and not candidate.file.is_wheel:
+            if candidate.version != failed_version:
+                reason = f"not tried, because {failed_version} does not build"
+            raise UnusableCandidateError(reason)
+        try:
+            return self.source.metadata(candidate.file)
+        except MetadataError as error:
+            raise UnusableCandidateError(error.message) from error
+        except BuildError as error:
+            reason = "; ".join([error.message, *error.context[-1:]])
+            self._unbuildable[candidate.name] = (candidate.version, reason)
+            raise UnusableCandidateError(reason) from error
 
 
 def active_requirements(

@@ -245,12 +245,24 @@ def _clash_error(clash: Clash, failure: NoSolutionError, finder: CandidateFinder
         f' change "{replace(old, marker="")}" to "{new}", or widen it to include that'
         for old, new in clash.fixes
     ]
+    sdists = [name for name, version in failure.unusable if _is_built(name, version, finder)]
+    if sdists:
+        hints.append(
+            f"{sdists[0]} has no wheel for {finder.target.label} in these versions:"
+            " allow newer ones, or choose another Python (tool.envforge.python)"
+        )
     if not hints:
         hints = [f"loosen or remove one of: {', '.join(names)}"]
     together = "cannot be met" if len(names) == 1 else "cannot be met together"
     return ResolutionError(
         f"{_listing(names)} {together} on {finder.target.label}", context=dict.fromkeys(context), hints=hints
     )
+
+
+def _is_built(name: str, version: str, finder: CandidateFinder) -> bool:
+    """Whether the target would have to build a release."""
+    candidate = finder.best(name, [f"=={version}"], frozenset())
+    return candidate is not None and not candidate.file.is_wheel
 
 
 def _why_nothing_fits(requirement: Requirement, finder: CandidateFinder) -> list[str]:

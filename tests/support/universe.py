@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from envforge.errors import MetadataError, UnknownPackageError
+from envforge.errors import BuildError, MetadataError, UnknownPackageError
 from envforge.model.release import CoreMetadata, IndexFile
 from envforge.model.requirement import normalize_name, parse_requirement, parse_version
 
@@ -42,7 +42,7 @@ class Universe:
     Args:
         packages: name → version → what the release has: ``requires`` (texts), ``wheels`` (tags,
             ``["py3-none-any"]`` by default), ``sdist``, ``requires-python``, ``yanked``,
-            ``metadata-requires-python``, ``broken-metadata``.
+            ``metadata-requires-python``, ``broken-metadata``, ``broken-build``.
     """
 
     def __init__(self, packages: dict[str, dict[str, dict[str, Any]]]) -> None:
@@ -56,6 +56,8 @@ class Universe:
     def metadata(self, file: IndexFile) -> CoreMetadata:
         name, version = file.filename.removesuffix(".tar.gz").split("-")[:2]
         release = self._packages[normalize_name(name)][version]
+        if "broken-build" in release:
+            raise BuildError(release["broken-build"])
         if "broken-metadata" in release:
             raise MetadataError(release["broken-metadata"])
         return CoreMetadata(

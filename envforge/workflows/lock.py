@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envforge.errors import LockError
-from envforge.lock.check import lock_is_current, reasons_to_lock
+from envforge.lock.check import lock_is_current, reasons_to_lock, unmet_requirements
 from envforge.lock.diff import LockDiff, diff_locks
 from envforge.lock.write import format_lock
 from envforge.model.lock import Lock
@@ -40,6 +40,8 @@ def lock_project(session: Session, upgrades: Upgrades = Upgrades()) -> LockRepor
     """
     project = read_project(session.root)
     former = read_former_lock(project)
+    if former.lock is not None and _faults_of_merge(project, former.lock):
+        former = replace(former, lock=None)  # its versions are still preferred
     lock = up_to_date_lock(project, former, upgrades, session)
     text = former.text if lock is former.lock else format_lock(lock)
     if text != former.text:
@@ -47,7 +49,7 @@ def lock_project(session: Session, upgrades: Upgrades = Upgrades()) -> LockRepor
     return LockReport(
         path=project.lock_path,
         lock=lock,
-        diff=diff_locks(former.lock, lock),
+        diff=diff_locks(former.sides[0] if former.sides else None, lock),
         written=text != former.text,
     )
 
@@ -60,7 +62,23 @@ def check_lock(session: Session) -> LockReport:
     """
     project = read_project(session.root)
     lock = current_lock(project, read_former_lock(project))
+    faults = _faults_of_merge(project, lock)
+    if faults:
+        raise LockError(
+            f"{project.lock_path.name} holds versions that do not go together",
+            context=[*faults, "git merges two locks without a conflict where different packages moved"],
+            hints=["run: envforge lock"],
+        )
     return LockReport(path=project.lock_path, lock=lock, diff=diff_locks(lock, lock), written=False)
+
+
+def _faults_of_merge(project: Project, lock: Lock) -> list[str]:
+    """What does not go together in a lock that fits the manifest."""
+    from envforge.manifest.manifest import requirements_by_group
+
+    if not lock_is_current(lock, project.inputs):
+        return []
+    return unmet_requirements(lock, requirements_by_group(project.manifest))
 
 
 def up_to_date_lock(project: Project, former: FormerLock, upgrades: Upgrades, session: Session) -> Lock:

@@ -216,9 +216,21 @@ def sweep_guards(folder: Path, pattern: str = "*") -> int:
     removed = 0
     for place in sorted(folder.glob(pattern)) if folder.is_dir() else ():
         if place.suffix in (".new", ".clock"):
-            if time.time() - place.stat().st_mtime > 24 * 3600:
+            if _is_abandoned(place):
                 place.unlink(missing_ok=True)
         elif place.exists():
             with Guard(place).try_hold() as mine:
                 removed += mine
     return removed
+
+
+def _is_abandoned(place: Path) -> bool:
+    """Whether a file beside a guard, there for a moment, was left by a process that was killed just then."""
+    with suppress(OSError):
+        said = place.name
+        if place.suffix == ".new":
+            said = place.read_text(errors="replace").partition(" ")[2].strip()
+        owner = parse_owner(".".join(said.split(".")[:3]))
+        dead = is_dead(owner) if owner else None
+        return dead if dead is not None else time.time() - place.stat().st_mtime > 24 * 3600
+    return False

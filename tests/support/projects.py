@@ -99,7 +99,9 @@ class Project:
     def leftovers(self) -> list[Path]:
         """What an interrupted command may have left aside, and the next one has to clear."""
         found = [entry for entry in self.root.iterdir() if entry.name.endswith((".tmp", ".venv.envforge"))]
-        found += [*self.tier.glob("tmp/*"), *self.tier.glob("guards/*"), *self.tier.glob("envs/*/.*")]
+        found += [*self.tier.glob("tmp/*"), *self.tier.glob("envs/*/.*")]
+        # a taker that was killed between two system calls leaves a line of text, for the next sweep
+        found += [place for place in self.tier.glob("guards/*") if place.suffix != ".new"]
         found += [*self.tier.glob("trees/.*"), *self.tier.glob("builds/.*")]
         return sorted(found)
 

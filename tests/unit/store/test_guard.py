@@ -300,6 +300,27 @@ def test_sweep_removes_the_guards_of_the_dead_only(tmp_path: Path) -> None:
     assert sweep_guards(tmp_path / "nothing") == 0
 
 
+def test_what_killed_takers_left_beside_guards_is_swept(tmp_path: Path) -> None:
+    dead = Owner(ME.host, ME.pid, "1")
+    elsewhere = Owner("another-host", 1, "1")
+    left = {
+        "tree.aa.new": f"aa {dead}\n",
+        "tree.bb.new": f"bb {ME}\n",
+        "tree.cc.new": f"cc {elsewhere}\n",
+        "tree.dd.new": "",
+        f"{dead}.7.clock": "",
+        f"{ME}.7.clock": "",
+    }
+    for name, text in left.items():
+        (tmp_path / name).write_text(text)
+    sweep_guards(tmp_path)
+    assert {place.name for place in tmp_path.iterdir()} == left.keys() - {"tree.aa.new", f"{dead}.7.clock"}
+    for place in tmp_path.iterdir():
+        os.utime(place, (0, 0))
+    sweep_guards(tmp_path)
+    assert {place.name for place in tmp_path.iterdir()} == {"tree.bb.new", f"{ME}.7.clock"}
+
+
 def test_a_guard_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (

@@ -205,8 +205,10 @@ def _mend_requirement(text: str) -> Requirement | None:
     name = re.match(_NAME_AND_EXTRAS, head)
     if name is None or "@" in head:
         return None
-    specifier = head[name.end() :].strip()
-    for candidate in _mended(specifier.strip("() ")):
+    specifier = head[name.end() :].strip("() ")
+    if specifier and specifier[0] not in "<>=!~":
+        return None
+    for candidate in _mended(specifier):
         try:
             return parse_requirement(f"{name[0].strip()}{candidate}{semicolon}{marker}")
         except RequirementError:

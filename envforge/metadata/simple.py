@@ -304,7 +304,7 @@ def _clean_url(href: str, base_url: str) -> tuple[str, str]:
 
 def _filename(url: str) -> str:
     """The last part of a URL's path, percent-decoded."""
-    name = url.partition("#")[0].partition("?")[0].rpartition("/")[2]
+    name = url.partition("#")[0].partition("?")[0].rpartition("/")[2].strip()
     return unquote(name) if "%" in name else name
 
 

@@ -82,10 +82,10 @@ def read_wheel_metadata(pieces: Mapping[int, bytes], total_bytes: int, filename:
     start = entry.offset + shift
     # How long its local header is, only that header tells; but it ends where the next thing begins.
     next_start = entry.next_offset + shift if entry.next_offset else offset
+    if next_start <= start or start < 0:
+        raise _damaged(filename, "its directory points nowhere")
     local = _find_bytes(pieces, start, next_start - start)
     if local is None:
-        if next_start <= start or start < 0:
-            raise _damaged(filename, "its directory points nowhere")
         return ByteRange(start, next_start - start)
     return _unpack(entry, local, filename)
 

@@ -111,7 +111,7 @@ def _split_html(body: bytes, url: str, project: str) -> SplitPage:
     )
     if not chunks and not anchors.looks_like_page:
         raise _no_page(url, "it lists no files" if body.strip() else "it is empty")
-    base_url = urljoin(url, anchors.base_href)
+    base_url = _join(url, anchors.base_href) or url
     return SplitPage("html", base_url, [(version, b"\0".join(tags)) for version, tags in chunks])
 
 
@@ -289,7 +289,7 @@ def _clean_url(href: str, base_url: str) -> tuple[str, str]:
     """
     href, _, fragment = href.strip().partition("#")
     if not href.startswith(("https://", "http://")):
-        href = urljoin(base_url, href)
+        href = _join(base_url, href)
         allowed = (
             ("https://", "http://", "file://") if base_url.startswith("file:") else ("https://", "http://")
         )
@@ -300,6 +300,14 @@ def _clean_url(href: str, base_url: str) -> tuple[str, str]:
     if "@" in authority:
         href = f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
     return href, fragment
+
+
+def _join(base_url: str, href: str) -> str:
+    """The absolute URL, ``""`` for what is no URL."""
+    try:
+        return urljoin(base_url, href)
+    except ValueError:
+        return ""
 
 
 def _filename(url: str) -> str:

@@ -104,11 +104,11 @@ def origin(url: str) -> tuple[str, str, int]:
     """Scheme, host and port: whom credentials belong to."""
     from urllib.parse import urlsplit
 
-    parts = urlsplit(split_credentials(url)[0])
     try:
+        parts = urlsplit(split_credentials(url)[0])
         port = parts.port
-    except ValueError:  # not a number: no server, so nobody's origin
-        port = -1
+    except ValueError:  # no URL, or a port that is no number: nobody's origin
+        return "", url, -1
     return parts.scheme, (parts.hostname or "").lower(), port or _DEFAULT_PORTS.get(parts.scheme, 0)
 
 

@@ -9,7 +9,8 @@ Standard: RFC 9110 (status codes, ranges, Retry-After).
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import uniform
@@ -49,6 +50,10 @@ class Response:
     body: bytes = field(repr=False)
 
 
+class NetworkNeededError(Exception):
+    """Something has to be fetched, and for now nobody wants to wait; no failure, and never shown."""
+
+
 class HttpClient:
     """Sends requests; threads may share it.
 
@@ -59,6 +64,16 @@ class HttpClient:
     def __init__(self, settings: NetworkSettings) -> None:
         self.settings = settings
         self._pools = ConnectionPools(settings)
+        self._held = False
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Within the block requests raise :class:`NetworkNeededError` at once."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
 
     def __enter__(self) -> HttpClient:
         return self
@@ -97,6 +112,8 @@ class HttpClient:
         """
         if url.startswith("file:"):
             return _read_local(url, byte_range, expected)
+        if self._held:
+            raise NetworkNeededError(redact(url))
         if self.settings.offline:
             raise OfflineError(
                 "the network is needed, and --offline forbids it",
@@ -179,7 +196,7 @@ class _Request:
 
         try:
             answer = self.pools.get(self.url, self.fields, self.index_name, self.index_url)
-        except (HTTPError, OSError, UnicodeError) as error:
+        except (HTTPError, OSError, ValueError) as error:
             return _explain(error)
         try:
             return self._read(answer, expected)
@@ -217,7 +234,7 @@ class _Request:
             if self.index_name:
                 prefix = variable_prefix(self.index_name)
                 hints.insert(0, f"set {prefix}_USERNAME and {prefix}_PASSWORD, or use netrc or keyring")
-        host = redact(self.url).split("/", 3)[2].rpartition("@")[2]
+        host = redact(self.url).partition("://")[2].partition("/")[0].rpartition("@")[2]
         message = f"{host} cannot be used: {trouble.reason}"
         return NetworkError(message, context=context, hints=hints)
 
@@ -302,7 +319,7 @@ def _explain(error: Exception) -> _Trouble:
         unknown = isinstance(inner, socket.gaierror) and inner.errno == socket.EAI_NONAME
         hints = (_CONNECTION_HINT, _OFFLINE_HINT)
         return _Trouble("its name cannot be resolved", hints=hints, is_final=unknown)
-    if isinstance(cause, (http.LocationParseError, http.LocationValueError, UnicodeError)):
+    if isinstance(cause, (http.LocationParseError, ValueError)):
         return _Trouble("this is no URL", hints=("correct the URL of the index",), is_final=True)
     if isinstance(cause, http.ProxyError) or isinstance(error, http.ProxyError):
         return _Trouble(f"the proxy does not work: {_short(cause)}", hints=(_CONNECTION_HINT,))

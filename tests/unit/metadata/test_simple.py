@@ -79,6 +79,10 @@ def test_what_has_a_tags_beginning_is_no_anchor() -> None:
     assert only(f'<abbr href="{other}"><area href="{other}"><a href="{WHEEL}">').filename == WHEEL
 
 
+def test_a_base_that_is_no_url() -> None:
+    assert only(f'<base href="//[x"><a href="{WHEEL}">').url == URL + WHEEL
+
+
 def test_the_first_base_counts() -> None:
     page = f'<base target="x"><base href="/files/"><base href="/no/"><a href="{WHEEL}">'
     assert only(page).url == f"https://index.test/files/{WHEEL}"
@@ -126,7 +130,9 @@ def test_urls_are_without_credentials() -> None:
     assert only(f'<a href="https://me:secret@files.test/{WHEEL}">').url == f"https://files.test/{WHEEL}"
 
 
-@pytest.mark.parametrize("href", ["file:///etc/{}", "javascript:{}", "ftp://files.test/{}", "data:x/{}"])
+@pytest.mark.parametrize(
+    "href", ["file:///etc/{}", "javascript:{}", "ftp://files.test/{}", "data:x/{}", "//[::1/{}"]
+)
 def test_an_index_on_the_network_does_not_point_elsewhere(href: str) -> None:
     assert html(f'<a href="{href.format(WHEEL)}">') == []
 

@@ -38,7 +38,7 @@ def test_broken_toml(synced: Project) -> None:
 def test_an_unknown_key(synced: Project) -> None:
     text = synced.manifest.read_text().replace("python =", "pyhton =")
     synced.manifest.write_text(text)
-    synced.fails("lock", says=["tool.envforge.pyhton", "python"])
+    synced.fails("lock", says=["tool.envforge.pyhton", "did you mean python?"])
 
 
 def test_an_invalid_requirement(synced: Project) -> None:

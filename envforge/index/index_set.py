@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count as counter
 from pathlib import Path
@@ -125,6 +126,19 @@ class IndexSet:
         """
         key = self._release_of(file)
         return self._metadata.get(key, lambda: self._read_metadata(self._representative(key, file)))
+
+    @contextmanager
+    def only_cached(self, targets: Sequence[Target]) -> Iterator[None]:
+        """Within the block a question that the cache cannot answer raises NetworkNeededError.
+
+        Where nothing has to be fetched, a resolution without a crawl before it takes half the time.
+
+        Args:
+            targets: what will be resolved for, in this order.
+        """
+        self._targets = targets
+        with self._client.held():
+            yield
 
     def prefetch(
         self, requirements: Iterable[Requirement], targets: Sequence[Target], preferred: Mapping[str, str]

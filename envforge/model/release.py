@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 from envforge.model.requirement import Requirement
@@ -54,17 +55,26 @@ def wheel_tags(filename: str) -> tuple[str, ...]:
     Raises:
         ValueError: the name has not five or six parts.
     """
-    parts = filename.removesuffix(".whl").split("-")
-    if len(parts) not in (5, 6):
+    parts = filename.removesuffix(".whl").rsplit("-", 3)
+    if len(parts) != 4 or parts[0].count("-") not in (1, 2):
         raise ValueError(f"not a wheel's name: {filename}")
-    pythons, abis, platforms = (part.split(".") for part in parts[-3:])
-    return tuple(f"{python}-{abi}-{platform}" for python in pythons for abi in abis for platform in platforms)
+    return _expand_tags(*parts[1:])
+
+
+@cache
+def _expand_tags(pythons: str, abis: str, platforms: str) -> tuple[str, ...]:
+    """Remembered, because thousands of wheels share a few hundred sets of tags."""
+    return tuple(
+        f"{python}-{abi}-{platform}"
+        for python in pythons.split(".")
+        for abi in abis.split(".")
+        for platform in platforms.split(".")
+    )
 
 
 def wheel_rank(filename: str, ranks: Mapping[str, int]) -> int | None:
     """How well a wheel fits a target (0 best), None if not at all. ``ranks``: ``wheel_tag_ranks(target)``."""
-    found = [ranks[tag] for tag in wheel_tags(filename) if tag in ranks]
-    return min(found, default=None)
+    return min([ranks[tag] for tag in wheel_tags(filename) if tag in ranks], default=None)
 
 
 def wheel_build_number(filename: str) -> tuple[int, str]:

@@ -8,7 +8,7 @@ Standards: PEP 425 (tags), PEP 600 (manylinux), PEP 508 (marker environment).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -78,8 +78,14 @@ class Target:
     platform: str
     python: str
     system: SystemAssumptions = SystemAssumptions()
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __hash__(self) -> int:
+        # A target is part of every remembered question about a marker or a tag: 90,000 in one lock.
+        return self._hash
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.platform, self.python, self.system)))
         if self.platform not in PLATFORMS:
             raise ManifestError(
                 f"unknown platform {self.platform!r}", hints=[f"known platforms: {', '.join(PLATFORMS)}"]

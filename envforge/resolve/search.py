@@ -6,18 +6,17 @@ so that a project never has two versions.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, ResolutionTooDeep, Resolver
+from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, ResolutionTooDeep
+from resolvelib.resolvers import Resolution
 
 from envforge.errors import ResolutionError, UnknownPackageError
 from envforge.model.requirement import Requirement, specifier_admits
 from envforge.resolve.candidates import Candidate, CandidateFinder, requirement_extras
 from envforge.resolve.dependencies import DependencyReader, UnusableCandidateError
-
-if TYPE_CHECKING:
-    from resolvelib.resolvers.criterion import Criterion  # noqa: F401
 
 _MAX_ROUNDS = 200_000
 _UNUSABLE = "\0unusable"
@@ -54,9 +53,11 @@ def search(
         ResolutionError: gave up after very many rounds.
     """
     provider = _Provider(finder, reader)
-    resolver: Resolver[Requirement, Candidate, str] = Resolver(provider, BaseReporter())
+    # Not Resolver: it follows parents to the roots without looking for cycles, and never ends where
+    # two packages that need each other are pinned and no longer needed by anybody else.
+    resolution: Resolution[Requirement, Candidate, str] = Resolution(provider, BaseReporter())
     try:
-        result = resolver.resolve(roots, max_rounds=_MAX_ROUNDS)
+        state = resolution.resolve(list(roots), max_rounds=_MAX_ROUNDS)
     except ResolutionImpossible as impossible:
         causes = [(cause.requirement, cause.parent) for cause in impossible.causes]
         raise NoSolutionError(causes, provider.unusable) from None
@@ -65,7 +66,27 @@ def search(
             f"no solution found in {_MAX_ROUNDS:,} steps for {finder.target.label}",
             hints=["give lower bounds to the packages whose old versions are being tried"],
         ) from None
-    return dict(result.mapping)
+    return _connected(roots, state.mapping, reader)
+
+
+def _connected(
+    roots: Sequence[Requirement], pins: Mapping[str, Candidate], reader: DependencyReader
+) -> dict[str, Candidate]:
+    """The pins that the roots lead to, with the extras that are asked for on the way.
+
+    A search leaves behind what it pinned for candidates that it gave up.
+    """
+    connected: dict[str, Candidate] = {}
+    queue = deque(roots)
+    while queue:
+        requirement = queue.popleft()
+        known = connected.get(requirement.name)
+        extras = frozenset(requirement.extras) | (known.extras if known else frozenset())
+        if known is None or known.extras != extras:
+            pin = pins[requirement.name]
+            connected[pin.name] = Candidate(pin.name, pin.version, extras, pin.file)
+            queue.extend(reader.dependencies(connected[pin.name]))
+    return connected
 
 
 class _Provider(AbstractProvider[Requirement, Candidate, str]):

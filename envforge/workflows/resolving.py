@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from envforge.errors import ManifestError, ResolutionError
@@ -13,6 +14,7 @@ from envforge.model.lock import Lock, LockedIndex
 from envforge.model.requirement import Requirement, normalize_name, parse_specifier
 from envforge.model.resolution import TargetResolution
 from envforge.model.target import Target
+from envforge.net.client import NetworkNeededError
 from envforge.resolve.resolution import held_back_by_python, resolve_target
 from envforge.workflows.project import FormerLock, Project
 from envforge.workflows.session import Session
@@ -24,6 +26,18 @@ if TYPE_CHECKING:
 
 KNOWN_PYTHONS = ("3.15", "3.14", "3.13", "3.12", "3.11", "3.10", "3.9", "3.8")
 """Released minors of CPython, newest first: what "the newest that everything admits" chooses from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Problem:
+    """What has to be resolved, and from what."""
+
+    manifest: Manifest
+    groups: Mapping[str, Sequence[Requirement]]
+    former: FormerLock
+    upgrades: Upgrades
+    source: IndexSet
+    session: Session
 
 
 def resolve_lock(project: Project, former: FormerLock, upgrades: Upgrades, session: Session) -> Lock:
@@ -39,11 +53,17 @@ def resolve_lock(project: Project, former: FormerLock, upgrades: Upgrades, sessi
         ManifestError, ResolutionError, UnknownPackageError, NetworkError: with the explanation.
     """
     manifest = project.manifest
-    groups = requirements_by_group(manifest)
     exclude_newer = upgrades.exclude_newer or manifest.settings.exclude_newer
     with open_index_set(manifest, exclude_newer, session) as source:
-        resolutions = _resolve_for_best_python(manifest, groups, former, upgrades, source, session)
-        resolutions = source.with_hashes(resolutions)
+        problem = _Problem(
+            manifest=manifest,
+            groups=requirements_by_group(manifest),
+            former=former,
+            upgrades=upgrades,
+            source=source,
+            session=session,
+        )
+        resolutions = source.with_hashes(_resolve_for_best_python(problem))
         return build_lock(
             inputs=project.inputs,
             exclude_newer=exclude_newer,
@@ -52,26 +72,18 @@ def resolve_lock(project: Project, former: FormerLock, upgrades: Upgrades, sessi
         )
 
 
-def _resolve_for_best_python(
-    manifest: Manifest,
-    groups: Mapping[str, Sequence[Requirement]],
-    former: FormerLock,
-    upgrades: Upgrades,
-    source: IndexSet,
-    session: Session,
-) -> list[TargetResolution]:
+def _resolve_for_best_python(problem: _Problem) -> list[TargetResolution]:
     """Resolve for the manifest's Python, else for the newest minor that everything admits."""
-    choices = _python_choices(manifest, former, upgrades)
+    choices = _python_choices(problem)
     second_best: list[TargetResolution] | None = None
     failure: ResolutionError | None = None
     for python in choices:
         try:
-            resolutions = _resolve_targets(python, manifest, groups, former, upgrades, source, session)
+            resolutions = _resolve_for_python(python, problem)
         except ResolutionError as error:
             failure = failure or error
             continue
-        held_back = held_back_by_python(resolutions[0], source) if len(choices) > 1 else []
-        if not held_back:
+        if len(choices) == 1 or not held_back_by_python(resolutions[0], problem.source):
             return resolutions
         second_best = second_best or resolutions
     if second_best is not None:
@@ -80,19 +92,19 @@ def _resolve_for_best_python(
     raise failure
 
 
-def _python_choices(manifest: Manifest, former: FormerLock, upgrades: Upgrades) -> list[str]:
+def _python_choices(problem: _Problem) -> list[str]:
     """Pythons to try, best first: the manifest's, else the locked one, else all that it admits."""
-    required = parse_specifier(manifest.requires_python)
+    manifest = problem.manifest
     if manifest.settings.python:
         return [manifest.settings.python]
+    required = parse_specifier(manifest.requires_python)
     admitted = [
         minor for minor in KNOWN_PYTHONS if any(required.contains(f"{minor}.{patch}") for patch in (0, 5, 20))
     ]
-    locked = [target.target.python for side in former.sides for target in side.targets]
-    if not upgrades.everything:
-        kept = [python for python in locked if python in admitted]
-        if kept:
-            return [kept[0]]
+    locked = [target.target.python for side in problem.former.sides for target in side.targets]
+    kept = [python for python in locked if python in admitted and not problem.upgrades.everything]
+    if kept:
+        return kept[:1]
     if not admitted:
         raise ManifestError(
             f"no released Python meets requires-python {manifest.requires_python!r}",
@@ -102,41 +114,44 @@ def _python_choices(manifest: Manifest, former: FormerLock, upgrades: Upgrades) 
     return admitted
 
 
-def _resolve_targets(
-    python: str,
-    manifest: Manifest,
-    groups: Mapping[str, Sequence[Requirement]],
-    former: FormerLock,
-    upgrades: Upgrades,
-    source: IndexSet,
-    session: Session,
-) -> list[TargetResolution]:
-    """One resolution per platform; what an earlier one chose is preferred by the later ones."""
+def _resolve_for_python(python: str, problem: _Problem) -> list[TargetResolution]:
+    """Resolve every platform from the cache alone, else fetch ahead and resolve."""
+    settings = problem.manifest.settings
     targets = [
-        Target(platform=platform, python=python, system=manifest.settings.system)
-        for platform in manifest.settings.platforms
+        Target(platform=platform, python=python, system=settings.system) for platform in settings.platforms
     ]
-    session.reporter.report(ResolutionStarted(target=targets[0].label))
-    all_requirements = [requirement for group in groups.values() for requirement in group]
-    source.prefetch(all_requirements, targets, _locked_versions(former, upgrades, targets[0]))
+    problem.session.reporter.report(ResolutionStarted(target=targets[0].label))
+    try:
+        with problem.source.only_cached(targets):
+            return _resolve_targets(targets, problem)
+    except NetworkNeededError:
+        requirements = [requirement for group in problem.groups.values() for requirement in group]
+        problem.source.prefetch(requirements, targets, _locked_versions(problem, targets[0]))
+        return _resolve_targets(targets, problem)
+
+
+def _resolve_targets(targets: Sequence[Target], problem: _Problem) -> list[TargetResolution]:
+    """One resolution per target; what an earlier one chose is preferred by the later ones."""
+    reporter = problem.session.reporter
     chosen: dict[str, str] = {}
     resolutions: list[TargetResolution] = []
     for target in targets:
         if resolutions:
-            session.reporter.report(ResolutionStarted(target=target.label))
-        preferred = {**_locked_versions(former, upgrades, target), **chosen}
-        resolution = resolve_target(groups, target, source, preferred)
+            reporter.report(ResolutionStarted(target=target.label))
+        preferred = {**_locked_versions(problem, target), **chosen}
+        resolution = resolve_target(problem.groups, target, problem.source, preferred)
         chosen = {**{name: pin.version for name, pin in resolution.pins.items()}, **chosen}
         resolutions.append(resolution)
-        session.reporter.report(ResolutionFinished(target=target.label, package_count=len(resolution.pins)))
+        reporter.report(ResolutionFinished(target=target.label, package_count=len(resolution.pins)))
     return resolutions
 
 
-def _locked_versions(former: FormerLock, upgrades: Upgrades, target: Target) -> dict[str, str]:
+def _locked_versions(problem: _Problem, target: Target) -> dict[str, str]:
     """Versions to keep for a target: those locked for it, then those locked for any."""
-    if upgrades.everything:
+    former = problem.former
+    if problem.upgrades.everything:
         return {}
-    released = {normalize_name(name) for name in upgrades.packages}
+    released = {normalize_name(name) for name in problem.upgrades.packages}
     versions: dict[str, str] = {}
     for side in former.sides:
         locked_target = side.target_for(target.platform)

@@ -12,7 +12,6 @@ from envforge.model.resolution import Pin, TargetResolution
 from envforge.model.target import Target, marker_holds
 from envforge.resolve.candidates import Candidate, CandidateFinder
 from envforge.resolve.dependencies import DependencyReader
-from envforge.resolve.explain import explain_failure
 from envforge.resolve.search import NoSolutionError, search
 from envforge.resolve.walk import walk
 
@@ -79,6 +78,8 @@ def _solve(
     try:
         return search(roots, finder, reader)
     except NoSolutionError as failure:
+        from envforge.resolve.explain import explain_failure
+
         raise explain_failure(failure, roots, finder, reader) from None
 
 

@@ -24,6 +24,11 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         from envforge.cli.program import run_command_line
 
+        if argv is None:
+            import gc
+
+            # A short process: to look for cycles in what it allocates takes a tenth of a lock.
+            gc.disable()
         return run_command_line(words)
     except KeyboardInterrupt:
         import signal

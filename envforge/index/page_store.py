@@ -40,6 +40,7 @@ class PageStore:
         self._entries = EntryFolder(cache / CACHE_NAME)
         self._client = client
         self._now_s = now_s
+        self._identities: dict[str, str] = {}
 
     def find(self, project: str, location: IndexLocation) -> Page | None:
         """The page of a project, None if the index does not have the project.
@@ -72,7 +73,11 @@ class PageStore:
         return self._fetch(project, location, key, opened)
 
     def _key(self, url: str, location: IndexLocation) -> str:
-        return self._entries.key(url, self._client.identity(url, location.name, location.url))
+        identity = self._identities.get(location.name)
+        if identity is None:  # one for all pages of an index: they have one origin
+            identity = self._client.identity(url, location.name, location.url)
+            self._identities[location.name] = identity
+        return self._entries.key(url, identity)
 
     def _open(self, key: str) -> _Opened | None:
         part = self._entries.read_part(key, 0, HEAD_BYTES)

@@ -218,10 +218,7 @@ class _Request:
                 answer.close()
                 return _Trouble("the answer is larger than 1 GB", is_final=True)
         answer.release_conn()
-        url = answer.geturl() or self.url
-        if "://" not in url:
-            url = self.url
-        return Response(split_credentials(url)[0], status, answer.headers, body)
+        return Response(_final_url(self.url, answer), status, answer.headers, body)
 
     def failure(self, trouble: _Trouble, attempts: int) -> NetworkError:
         """The error to raise."""
@@ -237,6 +234,16 @@ class _Request:
         host = redact(self.url).partition("://")[2].partition("/")[0].rpartition("@")[2]
         message = f"{host} cannot be used: {trouble.reason}"
         return NetworkError(message, context=context, hints=hints)
+
+
+def _final_url(url: str, answer: BaseHTTPResponse) -> str:
+    """Where an answer came from after redirects, which may be relative; without credentials."""
+    from urllib.parse import urljoin
+
+    for step in answer.retries.history if answer.retries else ():
+        if step.redirect_location:
+            url = urljoin(url, step.redirect_location)
+    return split_credentials(url)[0]
 
 
 def _read_local(url: str, byte_range: str, expected: frozenset[int]) -> Response:

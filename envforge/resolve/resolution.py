@@ -12,7 +12,6 @@ from envforge.model.resolution import Pin, TargetResolution
 from envforge.model.target import Target, marker_holds
 from envforge.resolve.candidates import Candidate, CandidateFinder
 from envforge.resolve.dependencies import DependencyReader
-from envforge.resolve.search import NoSolutionError, search
 from envforge.resolve.walk import walk
 
 
@@ -75,6 +74,8 @@ def _solve(
         settled = None  # perhaps only one version of something needs it: the search can avoid that one
     if settled is not None:
         return settled
+    from envforge.resolve.search import NoSolutionError, search
+
     try:
         return search(roots, finder, reader)
     except NoSolutionError as failure:

@@ -23,6 +23,7 @@ class Answer:
         wait_s: before anything is sent.
         etag: sent, and compared with If-None-Match.
         modified: sent as Last-Modified, and compared with If-Modified-Since.
+        before: called before anything is sent.
         password: ``user:password`` without which there is a 401.
     """
 
@@ -35,6 +36,7 @@ class Answer:
     etag: str = ""
     modified: str = ""
     password: str = ""
+    before: Callable[[], object] | None = None
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,8 @@ class ScriptedServer:
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         if answer.wait_s:
             time.sleep(answer.wait_s)
+        if answer.before:
+            answer.before()
         status, body, more = _react(answer, headers)
         handler.send_response(status)
         for name, value in {**answer.headers, **more}.items():

@@ -143,6 +143,8 @@ def test_redirects(client: HttpClient, server: ScriptedServer) -> None:
     server.on("/c/", b"there")
     response = client.get(f"{server.url}/a")
     assert (response.body, response.url) == (b"there", f"{server.url}/c/")
+    server.on("/r", Answer(status=302, headers={"Location": "c/"}))
+    assert client.get(f"{server.url}/r").url == f"{server.url}/c/"
     server.on("/round", Answer(status=302, headers={"Location": "/round"}))
     assert "redirects in a circle" in failure(client, f"{server.url}/round").message
 

@@ -152,15 +152,17 @@ def _ssl_context() -> SSLContext:
     setting = next((key for key in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE") if os.environ.get(key)), "")
     named = os.environ[setting] if setting else ""
     try:
-        if os.path.isdir(named):  # noqa: PTH112
-            return ssl.create_default_context(capath=named)
-        context = ssl.create_default_context(cafile=named or None)
+        is_folder = os.path.isdir(named)  # noqa: PTH112
+        context = ssl.create_default_context(
+            capath=named if is_folder else None, cafile=named if named and not is_folder else None
+        )
     except (OSError, ssl.SSLError) as error:
         raise NetworkError(
             f"the certificates named by {setting or 'SSL_CERT_FILE'} cannot be read",
             context=[f"file: {named}", f"reason: {error.strerror or error}"],
             hints=[f"correct or unset {setting or 'SSL_CERT_FILE'}"],
         ) from None
+    context.hostname_checks_common_name = False  # as urllib3 has it where it makes the context
     if not named and not os.environ.get("SSL_CERT_DIR") and not context.cert_store_stats()["x509_ca"]:
         import certifi
 

@@ -20,6 +20,7 @@ SortKey: TypeAlias = tuple[Any, ...]
 
 _PLAIN = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*", re.ASCII)
 _WHEEL_NAME = re.compile(r"\w[\w.]*", re.UNICODE)
+_UNSAFE = frozenset("/\\\0\n\r")  # a name, not a path: others make files of it
 _PRE_ORDER = {"a": 0, "b": 1, "rc": 2}
 _AFTER_PRE, _BEFORE_PRE = (3, 0), (-1, 0)
 _NOT_DEV = (1, 0)
@@ -83,6 +84,8 @@ def version_of(filename: str, project: str) -> str | None:
         None where it is no wheel and no sdist, belongs to another project, or breaks the rules for
         names: such a file is as good as not there.
     """
+    if not _UNSAFE.isdisjoint(filename):
+        return None
     if filename.endswith(".whl"):
         parts = filename[:-4].split("-")
         if len(parts) not in (5, 6) or (len(parts) == 6 and not parts[2][:1].isdecimal()):

@@ -170,6 +170,9 @@ def test_files_are_grouped_by_version() -> None:
         "demo_extra-1.0-py3-none-any.whl",
         "other-1.0.tar.gz",
         "demo.tar.gz",
+        "demo-1.0-py3-none-any%2F..%2F..%2Fx.whl",
+        "demo-1.0-py3-none-any%5Cx.whl",
+        "demo-1.0-py3-none-any%00.whl",
     ],
 )
 def test_other_names_are_left_out(name: str) -> None:
@@ -234,6 +237,13 @@ def test_json_with_less(row: dict[str, object], expected: tuple[str | None, bool
     (file,) = page_json({"filename": WHEEL, "url": WHEEL, **row})
     assert (file.yanked, file.has_metadata) == expected
     assert file.size_bytes is None
+
+
+@pytest.mark.parametrize(
+    "name", ["demo-1.0-py3-none-any/../x.whl", "demo-1.0-py3-none-any\\x.whl", "../demo-1.0.tar.gz"]
+)
+def test_json_names_are_no_paths(name: str) -> None:
+    assert page_json({"filename": name, "url": WHEEL}) == []
 
 
 def test_json_with_members_in_any_order_and_layout() -> None:

@@ -99,16 +99,17 @@ class CandidateFinder:
         page = self.source.page(candidate.name)
         for version in page.versions:
             if version == candidate.version:
-                return not candidate.file.is_wheel and self._has_platform_wheel(page.files(version))
+                return not candidate.file.is_wheel and self.has_platform_wheel(page.files(version))
             if (
                 not _is_prerelease(version)
                 and isinstance(self._find_usable(page, version, ()), Unfit)
-                and self._has_platform_wheel(page.files(version))
+                and self.has_platform_wheel(page.files(version))
             ):
                 return True
         return False
 
-    def _has_platform_wheel(self, files: Sequence[IndexFile]) -> bool:
+    def has_platform_wheel(self, files: Sequence[IndexFile]) -> bool:
+        """Whether there is a wheel for the target's platform, for whatever Python."""
         platforms = {tag.rsplit("-", 1)[1] for tag in wheel_tag_ranks(self.target)} - {"any"}
         return any(
             tag.rsplit("-", 1)[1] in platforms

@@ -75,17 +75,27 @@ def _unfit_root(root: Requirement, finder: CandidateFinder) -> ResolutionError:
     label = finder.target.label
     unfit = list(finder.unfit_versions(root.name, [root.specifier]))
     if not unfit:
-        newest = finder.best(root.name, (), frozenset())
-        known = [newest.version] if newest else finder.source.page(root.name).versions[:1]
-        return ResolutionError(
-            f"no version of {root.name} meets {root.specifier}",
-            context=[f"the newest version that fits {label} is {version}" for version in known],
-            hints=[f"widen the requirement, e.g. {root.name}<={version}" for version in known],
-        )
+        return _no_such_version(root, finder)
     return ResolutionError(
         f"no version of {root.name}{' that meets ' + root.specifier if root.specifier else ''} fits {label}",
         context=_unfit_facts(root.name, unfit, finder),
         hints=_unfit_hints(root.name, unfit, finder),
+    )
+
+
+def _no_such_version(root: Requirement, finder: CandidateFinder) -> ResolutionError:
+    """The specifier admits nothing that was ever released."""
+    usable = finder.matches(root.name, (), frozenset())
+    versions = [candidate.version for candidate in islice(usable, _MAX_VERSIONS_TO_NAME)]
+    if not versions:
+        return ResolutionError(
+            f"no version of {root.name} meets {root.specifier}",
+            context=[f"and none at all fits {finder.target.label}"],
+        )
+    return ResolutionError(
+        f"no version of {root.name} meets {root.specifier}",
+        context=[f"the newest versions that fit {finder.target.label}: {', '.join(versions)}"],
+        hints=[f"admit one of them, e.g. {root.name}>={versions[-1]}"],
     )
 
 
@@ -115,7 +125,10 @@ def _unfit_hints(name: str, unfit: Sequence[tuple[str, Unfit]], finder: Candidat
     hints = []
     if Unfit.YANKED in reasons:
         hints.append(f"to use a yanked release all the same, name it exactly: {name}=={unfit[0][0]}")
-    if Unfit.PYTHON in reasons or Unfit.WHEEL in reasons:
+    if Unfit.PYTHON in reasons or any(
+        reason is Unfit.WHEEL and finder.has_platform_wheel(finder.source.page(name).files(version))
+        for version, reason in unfit
+    ):
         hints.append(f"choose another Python: tool.envforge.python (now {target.python})")
     if Unfit.WHEEL in reasons:
         system = PLATFORMS[target.platform].sys_platform

@@ -47,6 +47,8 @@ def test_scenario(scenario: dict[str, Any]) -> None:
         assert error.message == scenario["error"]["message"]
         for text in scenario["error"]["contains"]:
             assert text in told
+        for text in scenario["error"].get("absent", []):
+            assert text not in told
         return
     resolution = resolve_target(_groups(scenario), target, source, scenario.get("prefer", {}))
     assert {name: pin.version for name, pin in resolution.pins.items()} == scenario["expected"]

@@ -162,8 +162,9 @@ class _Crew:
         from envforge.net.pools import ConnectionPools
 
         requests = [request for request, _ in self._waiting]
-        size_bytes = sum(request.size_bytes or 0 for request in requests)
-        self._reporter.report(FetchPlanned(file_count=len(requests), size_bytes=size_bytes))
+        remote = [request for request in requests if not request.is_local]
+        size_bytes = sum(request.size_bytes or 0 for request in remote)
+        self._reporter.report(FetchPlanned(file_count=len(remote), size_bytes=size_bytes))
         with store_failures(self._archives, "make the folder for archives"):
             self._archives.mkdir(parents=True, exist_ok=True)
         threads: list[threading.Thread] = []

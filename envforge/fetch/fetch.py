@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 from envforge.errors import ArchiveError, EnvforgeError, HashError, NetworkError, OfflineError
 from envforge.events import FetchPlanned, Reporter, TreeStored
+from envforge.fetch.sizes import find_sizes
 from envforge.model.tree import Tree
 from envforge.net.auth import redact
 from envforge.net.settings import NetworkSettings
@@ -147,35 +148,31 @@ class _Crew:
         self._settings = settings
         self._reporter = reporter
         self._archives = archives
-        # the largest first: the last one to arrive then is a small one
-        ordered = sorted(requests, key=lambda request: -(request.size_bytes or 0))
-        self._waiting = deque((request, False) for request in ordered)
+        self._requests = requests
+        self._waiting: deque[tuple[FetchRequest, bool]] = deque()
         self._results: SimpleQueue[Tree | BaseException] = SimpleQueue()
         self._stop = threading.Event()
         processors = _processor_count()
         self._downloading = threading.BoundedSemaphore(settings.connections)
         self._unpacking = threading.BoundedSemaphore(processors)
-        self._thread_count = min(len(ordered), settings.connections + processors)
+        self._thread_count = min(len(requests), settings.connections + processors)
 
     def run(self) -> list[Tree]:
         """Fetch everything; the first failure ends it."""
         from envforge.net.pools import ConnectionPools
 
-        requests = [request for request, _ in self._waiting]
-        remote = [request for request in requests if not request.is_local]
-        size_bytes = sum(request.size_bytes or 0 for request in remote)
-        self._reporter.report(FetchPlanned(file_count=len(remote), size_bytes=size_bytes))
         with store_failures(self._archives, "make the folder for archives"):
             self._archives.mkdir(parents=True, exist_ok=True)
         threads: list[threading.Thread] = []
         with ConnectionPools(self._settings) as pools:
+            self._plan(pools)
             try:
                 for _ in range(self._thread_count):
                     # daemons: one that hangs in a dead connection must not keep the process from ending
                     thread = threading.Thread(target=self._work, args=(pools,), daemon=True)
                     threads.append(thread)
                     thread.start()
-                trees = [self._next_result() for _ in requests]
+                trees = [self._next_result() for _ in self._requests]
             except BaseException as error:
                 self._stop.set()
                 self._leave(threads, error)
@@ -183,6 +180,15 @@ class _Crew:
             for thread in threads:
                 thread.join()
         return trees
+
+    def _plan(self, pools: ConnectionPools) -> None:
+        """Put the largest first: the last one to arrive then is a small one."""
+        sizes = find_sizes(self._requests, pools, self._settings.connections)
+        ordered = sorted(self._requests, key=lambda request: -sizes[request.sha256])
+        self._waiting.extend((request, False) for request in ordered)
+        remote = [request for request in ordered if not request.is_local]
+        size_bytes = sum(sizes[request.sha256] for request in remote)
+        self._reporter.report(FetchPlanned(file_count=len(remote), size_bytes=size_bytes))
 
     def _next_result(self) -> Tree:
         """Wait for the next tree; raises what its thread raised."""

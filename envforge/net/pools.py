@@ -45,32 +45,39 @@ class ConnectionPools:
             manager.clear()
 
     def get(
-        self, url: str, headers: Mapping[str, str], index_name: str = "", index_url: str = ""
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        index_name: str = "",
+        index_url: str = "",
+        *,
+        method: str = "GET",
     ) -> BaseHTTPResponse:
-        """Send a GET; the body is still to be read.
+        """Send a request; the body is still to be read.
 
         Args:
             url: with or without credentials, which are not sent on when another host redirects.
             headers: beside the usual ones.
             index_name: index that the file belongs to, for :func:`find_credentials`.
             index_url: that index's URL.
+            method: ``GET`` or ``HEAD``.
 
         Raises:
             urllib3.exceptions.HTTPError: no answer came.
         """
         bare, own = split_credentials(url)
         found = self._granted.get(origin(url)) or find_credentials(url, index_name, index_url)
-        response = self._send(bare, headers, found)
+        response = self._send(method, bare, headers, found)
         if response.status == 401:
             asked = ask_keyring(bare, own.username if own else "")
             if asked is not None and asked != found:
                 response.close()
                 self._granted[origin(url)] = asked
-                response = self._send(bare, headers, asked)
+                response = self._send(method, bare, headers, asked)
         return response
 
     def _send(
-        self, url: str, headers: Mapping[str, str], credentials: Credentials | None
+        self, method: str, url: str, headers: Mapping[str, str], credentials: Credentials | None
     ) -> BaseHTTPResponse:
         """One request; only redirects are followed, a broken transfer is the caller's to resume."""
         from urllib3.util import Retry, Timeout
@@ -84,7 +91,7 @@ class ConnectionPools:
         if credentials is not None:
             fields["Authorization"] = credentials.authorization
         return self._manager(url).request(
-            "GET",
+            method,
             url,
             headers=fields,
             preload_content=False,

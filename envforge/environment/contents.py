@@ -5,7 +5,6 @@ Values only; :mod:`envforge.environment.generation` writes them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from ntpath import dirname as windows_folder
 from posixpath import dirname as posix_folder
@@ -54,14 +53,11 @@ def plan_python(interpreter: Interpreter, layout: EnvironmentLayout) -> tuple[Py
     return tuple(names)
 
 
-def planned_files(
-    spec: GenerationSpec, *, extra_files: Mapping[str, bytes], powershell: bytes | None
-) -> dict[str, bytes]:
+def planned_files(spec: GenerationSpec, *, powershell: bytes | None) -> dict[str, bytes]:
     """Path relative to the environment → content.
 
     Args:
         spec: of the generation.
-        extra_files: path in site-packages → content.
         powershell: the interpreter's ``Activate.ps1``; None where it has none.
 
     Raises:
@@ -81,7 +77,6 @@ def planned_files(
         "pyvenv.cfg": _pyvenv_cfg(spec).encode("utf-8", "surrogateescape"),
         ".gitignore": b"*\n",
         **{f"{layout.scripts}/{name}": content for name, content in scripts.items()},
-        **{f"{layout.site_packages}/{path}": content for path, content in extra_files.items()},
     }
 
 

@@ -8,16 +8,15 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from envforge import __version__
-from envforge.environment.spec import FORMAT, GenerationSpec, file_digests, parse_spec, spec_fields
+from envforge.environment.spec import FORMAT, GenerationSpec, parse_spec, spec_fields
 from envforge.errors import GenerationError, InterpreterError
 from envforge.events import Reporter
 from envforge.plan.link_plan import MARKER, LinkPlan
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 _ASIDE = ".tmp-"
 _STALE_S = 24 * 3600
-_NONE: Mapping[str, bytes] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +66,6 @@ def create_generation(
     tier_root: Path,
     environments_dir: Path,
     reporter: Reporter,
-    *,
-    extra_files: Mapping[str, bytes] = _NONE,
 ) -> Generation:
     """Make a generation, or find it made.
 
@@ -79,7 +75,6 @@ def create_generation(
         tier_root: where ``trees/`` and ``bundles/`` stand, absolute.
         environments_dir: the project's folder of generations, absolute; made if it is not there.
         reporter: hears when links had to become copies.
-        extra_files: path in site-packages → content, as ``spec.extra_files`` tells their digests.
 
     Returns:
         The generation; nothing points to it yet.
@@ -94,20 +89,17 @@ def create_generation(
     from envforge.store.owner import this_process
     from envforge.store.sealing import remove_sealed
 
-    if file_digests(extra_files) != spec.extra_files:
-        raise ValueError("extra_files are not those of the spec")
     final = environments_dir / spec.digest
     found = read_generation(final)
     if found is not None:
         return found
     _check_interpreter(spec)
-    _check_extra_files(spec, plan, extra_files)
     with link_failures(environments_dir, "build the environment"):
         environments_dir.mkdir(parents=True, exist_ok=True)
         sweep_unfinished(environments_dir)
         aside = environments_dir / f"{_ASIDE}{this_process()}.{os.urandom(6).hex()}"
         try:
-            _build(spec, plan, tier_root, aside, final, reporter, extra_files)
+            _build(spec, plan, tier_root, aside, final, reporter)
             return _move_in(aside, final)
         finally:
             remove_sealed(aside)
@@ -161,21 +153,6 @@ def _check_interpreter(spec: GenerationSpec) -> None:
         )
 
 
-def _check_extra_files(spec: GenerationSpec, plan: LinkPlan, extra_files: Iterable[str]) -> None:
-    """Refuse files that would be written through a link, into the store."""
-    linked = {link.path for link in plan.links}
-    for path in extra_files:
-        place = f"{spec.layout.site_packages}/{path}"
-        while place:
-            if place in linked:
-                raise GenerationError(
-                    f"the project's own {path} is also brought by a package",
-                    context=[f"path: {place}"],
-                    hints=["rename the project, or remove the package from its dependencies"],
-                )
-            place = place.rpartition("/")[0]
-
-
 def _build(
     spec: GenerationSpec,
     plan: LinkPlan,
@@ -183,7 +160,6 @@ def _build(
     aside: Path,
     final: Path,
     reporter: Reporter,
-    extra_files: Mapping[str, bytes],
 ) -> None:
     """Write everything, the marker last."""
     from envforge.environment.contents import plan_python, planned_files
@@ -192,7 +168,7 @@ def _build(
 
     layout = spec.layout
     powershell = _read_powershell(spec)
-    files = planned_files(spec, extra_files=extra_files, powershell=powershell)
+    files = planned_files(spec, powershell=powershell)
     apply_link_plan(plan, tier_root, aside, final_prefix=final, reporter=reporter)
     for name in plan_python(spec.interpreter, layout):
         _make_name(aside, name)
@@ -236,9 +212,7 @@ def _make_name(prefix: Path, name: PythonName) -> None:
 
 
 def _write(place: Path, content: bytes) -> None:
-    """Write a new file. Its folder may be one that only extra files need."""
-    if not place.parent.is_dir():
-        place.parent.mkdir(parents=True, exist_ok=True)
+    """Write a new file into a folder of the plan."""
     with open(place, "xb") as file:
         file.write(content)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
@@ -31,16 +31,6 @@ class GenerationTree:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EditableProject:
-    """The project itself, installed editable: where it is, and the digest of what its build gave."""
-
-    name: str
-    version: str
-    path: str
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationSpec:
     """Everything that determines a generation.
 
@@ -52,8 +42,6 @@ class GenerationSpec:
         trees: sorted by name.
         venv: absolute path of the project's ``.venv`` as the user sees it: what activation sets.
         prompt: what the shell's prompt shows.
-        editable: the project, None where it is not installed.
-        extra_files: files written into site-packages beside the trees: (path, sha256), sorted.
     """
 
     target: str
@@ -63,8 +51,6 @@ class GenerationSpec:
     trees: tuple[GenerationTree, ...]
     venv: str
     prompt: str
-    editable: EditableProject | None = None
-    extra_files: tuple[tuple[str, str], ...] = ()
 
     @property
     def layout(self) -> EnvironmentLayout:
@@ -90,11 +76,6 @@ def generation_trees(
     )
 
 
-def file_digests(files: Mapping[str, bytes]) -> tuple[tuple[str, str], ...]:
-    """(path, sha256) of files, sorted: for ``GenerationSpec.extra_files``."""
-    return tuple((path, sha256(content).hexdigest()) for path, content in sorted(files.items()))
-
-
 def spec_fields(spec: GenerationSpec) -> dict[str, Any]:
     """A spec as JSON has it."""
     python = spec.interpreter
@@ -111,8 +92,6 @@ def spec_fields(spec: GenerationSpec) -> dict[str, Any]:
         "link_mode": spec.link_mode.value,
         "venv": spec.venv,
         "prompt": spec.prompt,
-        "editable": asdict(spec.editable) if spec.editable else None,
-        "extra_files": dict(spec.extra_files),
         "packages": {
             tree.name: {"version": tree.version, "tree": tree.id, "mode": tree.mode.value}
             for tree in spec.trees
@@ -126,7 +105,6 @@ def parse_spec(fields: Mapping[str, Any]) -> GenerationSpec:
     Raises:
         KeyError, TypeError, ValueError: it is something else.
     """
-    editable = fields["editable"]
     return GenerationSpec(
         target=fields["target"],
         groups=tuple(fields["groups"]),
@@ -138,6 +116,4 @@ def parse_spec(fields: Mapping[str, Any]) -> GenerationSpec:
         ),
         venv=fields["venv"],
         prompt=fields["prompt"],
-        editable=EditableProject(**editable) if editable else None,
-        extra_files=tuple(fields["extra_files"].items()),
     )

@@ -112,7 +112,7 @@ def _check_placed(link: Link, place: Path, source: Path) -> Iterator[Finding]:
 
 
 def _check_files(generation: Generation) -> Iterator[Finding]:
-    """Files that were written: scripts, activation, pyvenv.cfg, the project's own."""
+    """Files that were written: scripts, activation, pyvenv.cfg."""
     for path, digest in generation.files.items():
         try:
             content = (generation.path / path).read_bytes()

@@ -79,20 +79,6 @@ def diff_locks(old: Lock | None, new: Lock) -> LockDiff:
     )
 
 
-def diff_packages(installed: Mapping[str, str], wanted: Mapping[str, str]) -> tuple[PackageDiff, ...]:
-    """The difference between two environments.
-
-    Args:
-        installed: name → version of what is there.
-        wanted: name → version of what has to be there.
-    """
-    return tuple(
-        PackageDiff(name=name, old=_one(installed.get(name)), new=_one(wanted.get(name)))
-        for name in sorted(installed.keys() | wanted.keys())
-        if installed.get(name) != wanted.get(name)
-    )
-
-
 def format_diff(diff: LockDiff) -> Iterator[str]:
     """Lines: ``+ torch 2.15.0``, ``- six 1.17.0``, ``~ numpy 2.4.0 → 2.5.5 (linux-64 only)``."""
     for package in diff.packages:
@@ -111,10 +97,6 @@ def format_diff(diff: LockDiff) -> Iterator[str]:
         for label in labels:
             if label.partition(" ")[0] not in moved:
                 yield f"{sign} target {label}"
-
-
-def _one(version: str | None) -> tuple[str, ...]:
-    return () if version is None else (version,)
 
 
 def _versions(lock: Lock | None) -> Mapping[str, Mapping[str, str]]:

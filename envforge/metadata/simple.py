@@ -87,14 +87,6 @@ def parse_files(chunk: bytes, page_format: PageFormat, base_url: str, index: str
     return [file for file in found if file is not None]
 
 
-def parse_page(body: bytes, content_type: str, url: str, project: str, index: str) -> list[IndexFile]:
-    """All files of a page, newest version first; for the arguments see :func:`split_page`."""
-    page = split_page(body, content_type, url, project)
-    return [
-        file for _, chunk in page.chunks for file in parse_files(chunk, page.format, page.base_url, index)
-    ]
-
-
 def chunk_upload_times(chunk: bytes, page_format: PageFormat) -> list[str]:
     """The upload times in a chunk, found without reading the rest; a file may have none."""
     pattern = _JSON_TIMES if page_format == "json" else _HTML_TIMES

@@ -6,14 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from envforge.environment.generation import Generation, create_generation
-from envforge.environment.spec import GenerationSpec, file_digests, generation_trees
+from envforge.environment.spec import GenerationSpec, generation_trees
 from envforge.events import SilentReporter
 from envforge.host.paths import project_environments_folder
 from envforge.model.host import Interpreter
@@ -78,9 +77,7 @@ class Grounds:
     def plan(self, mode: LinkMode = LinkMode.SHARED) -> LinkPlan:
         return plan_links(self.forest.trees, self.spec(mode).layout, self.forest, mode=mode)
 
-    def spec(
-        self, mode: LinkMode = LinkMode.SHARED, extra_files: Mapping[str, bytes] | None = None, **changes: Any
-    ) -> GenerationSpec:
+    def spec(self, mode: LinkMode = LinkMode.SHARED, **changes: Any) -> GenerationSpec:
         fields: dict[str, Any] = {
             "target": "linux-64",
             "groups": ("project",),
@@ -89,18 +86,14 @@ class Grounds:
             "trees": generation_trees(self.forest.trees, mode),
             "venv": str(self.venv),
             "prompt": "demo",
-            "extra_files": file_digests(extra_files or {}),
         }
         return GenerationSpec(**{**fields, **changes})
 
-    def create(
-        self, mode: LinkMode = LinkMode.SHARED, extra_files: Mapping[str, bytes] | None = None, **changes: Any
-    ) -> Generation:
+    def create(self, mode: LinkMode = LinkMode.SHARED, **changes: Any) -> Generation:
         return create_generation(
-            self.spec(mode, extra_files, **changes),
+            self.spec(mode, **changes),
             self.plan(mode),
             self.tier,
             self.environments,
             SilentReporter(),
-            extra_files=extra_files or {},
         )

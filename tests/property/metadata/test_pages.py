@@ -18,8 +18,9 @@ from packaging.utils import (
 from packaging.version import Version
 
 from envforge.metadata.anchors import chunk_anchors, cut_anchors
-from envforge.metadata.simple import parse_page
 from envforge.metadata.versions import canonical_version, version_of, version_sort_key
+
+from support.pages import parse_page
 
 URL = "https://index.test/simple/demo/"
 

@@ -61,7 +61,7 @@ def test_names_on_windows(version: str, launchers: list[str]) -> None:
 
 def test_pyvenv_cfg(grounds: Grounds) -> None:
     spec = grounds.spec(interpreter=LINUX)
-    text = planned_files(spec, extra_files={}, powershell=None)["pyvenv.cfg"].decode()
+    text = planned_files(spec, powershell=None)["pyvenv.cfg"].decode()
     lines = dict(line.split(" = ") for line in text.splitlines())
     assert lines.pop("envforge")
     assert lines == {
@@ -74,9 +74,7 @@ def test_pyvenv_cfg(grounds: Grounds) -> None:
 
 
 def test_files_on_linux(grounds: Grounds) -> None:
-    files = planned_files(
-        grounds.spec(interpreter=LINUX), extra_files={"demo.pth": b"/p\n"}, powershell=b"ps"
-    )
+    files = planned_files(grounds.spec(interpreter=LINUX), powershell=b"ps")
     assert set(files) == {
         ".gitignore",
         "pyvenv.cfg",
@@ -84,7 +82,6 @@ def test_files_on_linux(grounds: Grounds) -> None:
         "bin/activate.fish",
         "bin/activate.csh",
         "bin/Activate.ps1",
-        "lib/python3.12/site-packages/demo.pth",
     }
     assert files[".gitignore"] == b"*\n"
     assert files["bin/Activate.ps1"] == b"ps"
@@ -93,15 +90,14 @@ def test_files_on_linux(grounds: Grounds) -> None:
 def test_files_on_windows(grounds: Grounds) -> None:
     spec = grounds.spec(interpreter=WINDOWS, venv=r"C:\100%\.venv")
     with pytest.raises(GenerationError):
-        planned_files(replace(spec, venv=r"C:\a;b\.venv"), extra_files={}, powershell=None)
-    files = planned_files(spec, extra_files={"demo.pth": b""}, powershell=None)
+        planned_files(replace(spec, venv=r"C:\a;b\.venv"), powershell=None)
+    files = planned_files(spec, powershell=None)
     assert set(files) == {
         ".gitignore",
         "pyvenv.cfg",
         "Scripts/activate",
         "Scripts/activate.bat",
         "Scripts/deactivate.bat",
-        "Lib/site-packages/demo.pth",
     }
     assert files["pyvenv.cfg"].startswith(b"home = C:\\py\n")
     assert b'@set "VIRTUAL_ENV=C:\\100%%\\.venv"\r\n' in files["Scripts/activate.bat"]
@@ -118,7 +114,7 @@ def test_where_powershells_script_comes_from() -> None:
 @pytest.mark.parametrize("venv", ["/a:b/.venv", "/a\nb/.venv"])
 def test_a_venv_that_no_path_can_name(grounds: Grounds, venv: str) -> None:
     with pytest.raises(GenerationError, match="cannot be on a PATH") as raised:
-        planned_files(grounds.spec(venv=venv), extra_files={}, powershell=None)
+        planned_files(grounds.spec(venv=venv), powershell=None)
     assert raised.value.hints
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from envforge.environment.generation import is_generation, read_generation, sweep_unfinished
-from envforge.errors import ArchiveError, GenerationError, InterpreterError, StoreError
+from envforge.errors import ArchiveError, InterpreterError, StoreError
 from envforge.model.tree import EntryPoint
 from envforge.plan.link_plan import MARKER, LinkMode
 
@@ -24,10 +24,8 @@ def leftovers(grounds: Grounds) -> list[str]:
 
 
 def test_what_a_generation_holds(grounds: Grounds) -> None:
-    made = grounds.create(extra_files={"demo.pth": b"/p\n", "demo-1.dist-info/METADATA": b"Name: demo\n"})
-    assert made.path == grounds.environments / grounds.spec(extra_files={
-        "demo.pth": b"/p\n", "demo-1.dist-info/METADATA": b"Name: demo\n",
-    }).digest  # fmt: skip
+    made = grounds.create()
+    assert made.path == grounds.environments / grounds.spec().digest
     minor = grounds.interpreter.minor
     assert set(os.listdir(made.path)) == {
         "bin", "lib", "lib64", "share", "pyvenv.cfg", ".gitignore", MARKER,
@@ -35,7 +33,7 @@ def test_what_a_generation_holds(grounds: Grounds) -> None:
     names = {"python", "python3", f"python{minor}", "activate", "activate.fish", "activate.csh"}
     assert names | {"alpha", "old", "program"} <= set(os.listdir(made.scripts))
     assert set(os.listdir(made.site_packages)) == {
-        "alpha", "alpha-1.0.dist-info", "beta", "beta-1.0.dist-info", "ns", "demo.pth", "demo-1.dist-info",
+        "alpha", "alpha-1.0.dist-info", "beta", "beta-1.0.dist-info", "ns",
     }  # fmt: skip
     assert os.readlink(made.path / "lib64") == "lib"
     assert os.path.realpath(made.python) == grounds.interpreter.executable
@@ -83,24 +81,6 @@ def test_a_renamed_folder_is_not_that_generation(grounds: Grounds) -> None:
 
 def test_all_modes_are_different_generations(grounds: Grounds) -> None:
     assert len({grounds.create(mode).path for mode in LinkMode}) == 3
-
-
-def test_extra_files_are_those_of_the_spec(grounds: Grounds) -> None:
-    from envforge.environment.generation import create_generation
-    from envforge.events import SilentReporter
-
-    with pytest.raises(ValueError, match="not those of the spec"):
-        create_generation(
-            grounds.spec(), grounds.plan(), grounds.tier, grounds.environments, SilentReporter(),
-            extra_files={"x.pth": b""},
-        )  # fmt: skip
-
-
-@pytest.mark.parametrize("path", ["alpha/evil.py", "alpha", "ns/alpha.py"])
-def test_the_projects_files_are_never_written_through_a_link(grounds: Grounds, path: str) -> None:
-    with pytest.raises(GenerationError, match="also brought by a package"):
-        grounds.create(extra_files={path: b"evil"})
-    assert not list(grounds.tier.glob("trees/*/lib/alpha/evil.py"))
 
 
 def test_an_interpreter_that_is_gone(grounds: Grounds, tmp_path: Path) -> None:

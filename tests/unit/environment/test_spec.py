@@ -8,12 +8,10 @@ from typing import Any
 
 import pytest
 
-from envforge.environment.spec import EditableProject, generation_trees, parse_spec, spec_fields
+from envforge.environment.spec import generation_trees, parse_spec, spec_fields
 from envforge.plan.link_plan import LinkMode
 
 from support.environments import Grounds
-
-EDITABLE = EditableProject(name="demo", version="1", path="/p", sha256="ab")
 
 
 def test_the_same_spec_has_the_same_name(grounds: Grounds) -> None:
@@ -31,9 +29,6 @@ def test_the_same_spec_has_the_same_name(grounds: Grounds) -> None:
         {"trees": ()},
         {"venv": "/elsewhere/.venv"},
         {"prompt": "other"},
-        {"editable": EDITABLE},
-        {"editable": replace(EDITABLE, sha256="cd")},
-        {"extra_files": {"x.pth": b""}},
     ],
 )
 def test_everything_that_determines_it_changes_the_name(grounds: Grounds, change: dict[str, Any]) -> None:
@@ -58,7 +53,7 @@ def test_what_is_unknown_about_the_host_does_not(grounds: Grounds) -> None:
 
 
 def test_fields_are_read_back(grounds: Grounds) -> None:
-    spec = grounds.spec(editable=EDITABLE, extra_files={"demo.pth": b"/p\n"})
+    spec = grounds.spec()
     assert parse_spec(json.loads(json.dumps(spec_fields(spec)))) == spec
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from envforge.lock.diff import LockDiff, PackageDiff, diff_locks, diff_packages, format_diff
+from envforge.lock.diff import LockDiff, diff_locks, format_diff
 
 from support.locks import lock_of, pin, resolution, simple_lock
 
@@ -114,12 +114,3 @@ def test_groups_count_as_they_are_installed():
     target = old.targets[0]
     new = replace(old, targets=(replace(target, groups={"project": ("a",)}),))
     assert lines(diff_locks(old, new)) == ["- b 1"]
-
-
-def test_environments():
-    assert diff_packages({"a": "1", "b": "1", "c": "1"}, {"b": "1", "c": "2", "d": "1"}) == (
-        PackageDiff(name="a", old=("1",), new=()),
-        PackageDiff(name="c", old=("1",), new=("2",)),
-        PackageDiff(name="d", old=(), new=("1",)),
-    )
-    assert diff_packages({}, {}) == ()

@@ -7,8 +7,10 @@ import json
 import pytest
 
 from envforge.errors import PackageIndexError
-from envforge.metadata.simple import chunk_upload_times, parse_page, split_page
+from envforge.metadata.simple import chunk_upload_times, split_page
 from envforge.model.release import IndexFile
+
+from support.pages import parse_page
 
 URL = "https://index.test/simple/demo/"
 SHA = "a" * 64

@@ -7,7 +7,6 @@ untouched; a generation that is there already costs only the switch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,11 +15,11 @@ from envforge.environment.generation import Generation
 from envforge.environment.switch import check_replaceable, current_generation, switch
 from envforge.lock.write import format_lock
 from envforge.model.lock import Lock
+from envforge.model.requirement import normalize_name
 from envforge.plan.link_plan import LinkMode
-from envforge.workflows.assembly import assemble, find_assembled, missing_packages, open_assembly
+from envforge.workflows.assembly import Assembly, assemble, find_assembled, missing_packages, open_assembly
 from envforge.workflows.lock import current_lock, up_to_date_lock
 from envforge.workflows.project import FormerLock, Project, read_former_lock, read_project, write_text
-from envforge.workflows.selection import Selection
 from envforge.workflows.session import Session
 from envforge.workflows.stamp import forget_stamp, write_stamp
 from envforge.workflows.upgrades import Upgrades
@@ -128,7 +127,7 @@ def plan_sync(session: Session, options: SyncOptions = SyncOptions()) -> SyncRep
         generation=current.path if current else None,
         python=assembly.selection.interpreter.version,
         package_count=len(assembly.selection.packages),
-        changes=_changes(current, assembly.selection),
+        changes=_changes(current, assembly),
         fetched_count=len(missing_packages(assembly)),
         locked=lock is not former.lock,
         changed=generation is None or current is None or current.path != generation.path,
@@ -163,7 +162,7 @@ def prepare_sync(
         generation=generation.path,
         python=assembly.selection.interpreter.version,
         package_count=len(assembly.selection.packages),
-        changes=_changes(current, assembly.selection),
+        changes=_changes(current, assembly),
         fetched_count=len(missing),
         locked=locked,
         changed=current is None or current.path != generation.path,
@@ -193,10 +192,12 @@ def _wanted_lock(session: Session, options: SyncOptions) -> tuple[Project, Lock,
     return project, up_to_date_lock(project, former, Upgrades(), session), former
 
 
-def _changes(current: Generation | None, selection: Selection) -> tuple[PackageChange, ...]:
-    """What a switch from the current environment changes."""
-    old: Mapping[str, str] = {tree.name: tree.version for tree in current.spec.trees} if current else {}
-    new = {package.name: package.version for package in selection.packages}
+def _changes(current: Generation | None, assembly: Assembly) -> tuple[PackageChange, ...]:
+    """What a switch from the current environment changes, the project itself left out: it is not locked."""
+    own = normalize_name(assembly.project.manifest.name)
+    installed = current.spec.trees if current else ()
+    old = {tree.name: tree.version for tree in installed if tree.name != own}
+    new = {package.name: package.version for package in assembly.selection.packages}
     return tuple(
         PackageChange(name=name, old=old.get(name, ""), new=new.get(name, ""))
         for name in sorted(old.keys() | new.keys())

@@ -136,6 +136,12 @@ def test_the_project_itself_is_editable(project: Project) -> None:
     assert project.done("run", "hello").out == "the second time\n"
     assert set(project.installed()) == {"core", "demo"}
     assert project.done("verify").code == 0
+    # A new entry point is a new build; the project is in no list of packages that came or went.
+    manifest = project.root / "pyproject.toml"
+    manifest.write_text(manifest.read_text() + 'bye = "demo.main:run"\n')
+    told = project.done("sync").err
+    assert "Built demo (editable)" in told
+    assert "removed" not in told
 
 
 def test_a_project_without_a_build_system_installs_nothing_of_its_own(project: Project) -> None:

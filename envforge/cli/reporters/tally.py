@@ -108,7 +108,10 @@ class Tally:
     def _fetch(self, event: Event) -> None:
         match event:
             case FetchPlanned(file_count=file_count, size_bytes=size_bytes):
-                self.fetching_since_s = self.fetching_since_s or monotonic()
+                if self.finished_files >= self.planned_files:  # another fetch, of a build for example
+                    self.planned_files = self.planned_bytes = 0
+                    self.finished_files = self.received_bytes = self.stored_files = 0
+                    self.fetching_since_s = monotonic()
                 self.planned_files += file_count
                 self.planned_bytes += size_bytes
             case DownloadStarted(filename=filename, size_bytes=size_bytes):

@@ -83,6 +83,27 @@ class BuildFinished(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PrefixStarted(Event):
+    """A conda prefix is being made of so many packages."""
+
+    package_count: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrefixFinished(Event):
+    package_count: int
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkScriptRun(Event):
+    """A script of a conda package was run, because the manifest allows it."""
+
+    package: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingForOwner(Event):
     """Another process holds the guard that this one needs."""
 

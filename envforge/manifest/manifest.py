@@ -74,6 +74,58 @@ class Source:
     index: str
 
 
+DEFAULT_CHANNEL_NAME = "conda-forge"
+DEFAULT_CHANNEL_ALIAS = "https://conda.anaconda.org"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """A source of conda packages.
+
+    Args:
+        name: as written, without credentials: ``conda-forge``, a URL, or a folder.
+        url: where its subdirs are, ``https://conda.anaconda.org/conda-forge`` or ``file:///…``; it may hold
+            credentials and ``${VARIABLES}``, so it is never shown; ``public_url`` may be.
+    """
+
+    name: str
+    url: str = field(repr=False)
+
+    @property
+    def public_url(self) -> str:
+        """The URL without credentials, for locks and messages."""
+        return without_credentials(self.url)
+
+
+DEFAULT_CHANNEL = Channel(name=DEFAULT_CHANNEL_NAME, url=f"{DEFAULT_CHANNEL_ALIAS}/{DEFAULT_CHANNEL_NAME}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CondaDependency:
+    """A package that the user wants from conda.
+
+    Args:
+        name: conda's, lower case.
+        spec: the rest of the match spec (CEP 29): ``>=7.1``, ``2.12.* cuda*``; ``*`` for any.
+        platforms: subdirs it is wanted on, empty for all of the manifest's.
+        where: dotted path, ``tool.envforge.conda-dependencies.ffmpeg``.
+    """
+
+    name: str
+    spec: str = "*"
+    platforms: tuple[str, ...] = ()
+    where: str = field(default="", compare=False)
+
+    @property
+    def match_spec(self) -> str:
+        """``ffmpeg >=7.1``."""
+        return self.name if self.spec == "*" else f"{self.name} {self.spec}"
+
+    def is_wanted_on(self, platform: str) -> bool:
+        """Whether it is for a subdir at all."""
+        return not self.platforms or platform in self.platforms
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """``[tool.envforge]``.
@@ -88,6 +140,12 @@ class Settings:
         system: what targets may assume.
         unshare: normalized names of projects whose files are copied, not linked.
         default_groups: normalized names of the groups that are synced unless the user says otherwise.
+        channels: conda channels; of two that have a package, the first one is the only one used for it.
+        conda_dependencies: what is wanted from conda, in the order written; empty for none, and then
+            Python comes from the host.
+        conda_pypi_map: conda name → normalized PyPI name that it stands for, "" for none; before all else
+            that is known of names.
+        link_scripts: names of conda packages whose link scripts may run.
     """
 
     platforms: tuple[str, ...] = DEFAULT_PLATFORMS
@@ -98,6 +156,10 @@ class Settings:
     system: SystemAssumptions = field(default_factory=SystemAssumptions)
     unshare: tuple[str, ...] = ()
     default_groups: tuple[str, ...] = ()
+    channels: tuple[Channel, ...] = (DEFAULT_CHANNEL,)
+    conda_dependencies: tuple[CondaDependency, ...] = ()
+    conda_pypi_map: Mapping[str, str] = field(default_factory=dict)
+    link_scripts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

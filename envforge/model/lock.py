@@ -6,8 +6,9 @@ The file itself is read and written by :mod:`envforge.lock`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from envforge.model.conda import CondaRecord
 from envforge.model.target import Target
 
 PROJECT_GROUP = "project"
@@ -85,10 +86,12 @@ class LockedTarget:
     Args:
         target: what was resolved for.
         groups: group (see :data:`PROJECT_GROUP`) → ids of all packages that it reaches, sorted.
+        conda: ids of the conda records (keys of ``Lock.conda_packages``), sorted; all groups have them.
     """
 
     target: Target
     groups: Mapping[str, tuple[str, ...]]
+    conda: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -110,17 +113,26 @@ class Lock:
         indexes: in order of name.
         targets: in the manifest's order of platforms.
         packages: id → package, sorted by id.
+        channels: URLs of the conda channels without credentials, first the one that wins.
+        conda_packages: id → record, sorted by id. The id is ``CondaRecord.id``, or the URL where two
+            channels have archives of one name.
     """
 
     inputs: str
     exclude_newer: str = ""
     indexes: tuple[LockedIndex, ...] = ()
+    channels: tuple[str, ...] = ()
     targets: tuple[LockedTarget, ...] = ()
     packages: Mapping[str, LockedPackage]
+    conda_packages: Mapping[str, CondaRecord] = field(default_factory=dict)
 
     def target_for(self, platform: str) -> LockedTarget | None:
         """The target of a platform, None if it is not locked."""
         return next((target for target in self.targets if target.target.platform == platform), None)
+
+    def conda_records(self, target: LockedTarget) -> tuple[CondaRecord, ...]:
+        """The records of a target, sorted by id."""
+        return tuple(self.conda_packages[record_id] for record_id in target.conda)
 
     def preferences(self) -> Iterator[tuple[str, str]]:
         """(name, version) of everything locked, to be kept by the next resolution."""

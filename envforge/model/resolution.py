@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from envforge.model.conda import CondaRecord
 from envforge.model.release import CoreMetadata, IndexFile
 from envforge.model.target import Target
 
@@ -36,8 +37,11 @@ class TargetResolution:
         target: what was resolved for.
         pins: name → pin.
         groups: group → names of all packages that it reaches.
+        conda: the conda part, sorted by name; a requirement that one of its records meets (by
+            ``pypi_names``) has no pin.
     """
 
     target: Target
     pins: Mapping[str, Pin]
     groups: Mapping[str, frozenset[str]]
+    conda: tuple[CondaRecord, ...] = ()

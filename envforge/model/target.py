@@ -63,10 +63,20 @@ class SystemAssumptions:
 
     macOS 14 because torch has wheels for nothing older since 2.12: with 13 a lock would hold torch 2.11
     for the Mac beside 2.15 for everybody else.
+
+    Args:
+        glibc: of Linux.
+        macos: of macOS.
+        linux: the kernel's; 4.18 came with glibc 2.28 in the oldest enterprise Linux that is kept up.
+        cuda: the newest CUDA that the driver runs, None for no NVIDIA driver.
+        archspec: micro-architecture as archspec names it, ``""`` for the platform's plainest.
     """
 
     glibc: tuple[int, int] = (2, 28)
     macos: tuple[int, int] = (14, 0)
+    linux: tuple[int, int] = (4, 18)
+    cuda: tuple[int, int] | None = None
+    archspec: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

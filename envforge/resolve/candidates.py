@@ -19,12 +19,24 @@ from envforge.model.target import Target, python_admitted, wheel_tag_ranks
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A release under consideration, with the extras that everybody together asks of it."""
+    """A release under consideration, with the extras that everybody together asks of it.
+
+    Args:
+        name: normalized.
+        version: canonical.
+        extras: normalized.
+        file: what the target would install; None where conda brings the project.
+    """
 
     name: str
     version: str
     extras: frozenset[str]
-    file: IndexFile
+    file: IndexFile | None
+
+    @property
+    def is_built(self) -> bool:
+        """Whether the target would have to build it."""
+        return self.file is not None and not self.file.is_wheel
 
 
 class Unfit(StrEnum):
@@ -94,12 +106,20 @@ class CandidateFinder:
                 if isinstance(usable, Unfit):
                     yield version, usable
 
+    def requires_pythons(self) -> set[str]:
+        """Every ``Requires-Python`` of an index that had a say so far."""
+        return {
+            file.requires_python
+            for name, version in self._usable
+            for file in self.source.page(name).files(version)
+        }
+
     def is_held_back_by_python(self, candidate: Candidate) -> bool:
         """Whether a newer release of the project serves this platform, but only other Pythons."""
         page = self.source.page(candidate.name)
         for version in page.versions:
             if version == candidate.version:
-                return not candidate.file.is_wheel and self.has_platform_wheel(page.files(version))
+                return candidate.is_built and self.has_platform_wheel(page.files(version))
             if (
                 not _is_prerelease(version)
                 and isinstance(self._find_usable(page, version, ()), Unfit)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from envforge.errors import BuildError, MetadataError, UnknownPackageError
-from envforge.model.release import CoreMetadata, PackageSource
+from envforge.model.release import CoreMetadata, IndexFile, PackageSource
 from envforge.model.requirement import Requirement
 from envforge.model.target import Target, marker_holds, python_admitted
 from envforge.resolve.candidates import Candidate
@@ -23,6 +24,7 @@ class DependencyReader:
     source: PackageSource
     target: Target
     _known: dict[Candidate, tuple[Requirement, ...]] = field(default_factory=dict)
+    _requires_pythons: set[str] = field(default_factory=set)
     _unbuildable: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def dependencies(self, candidate: Candidate) -> tuple[Requirement, ...]:
@@ -35,8 +37,16 @@ class DependencyReader:
             self._known[candidate] = tuple(self._read(candidate))
         return self._known[candidate]
 
+    def requires_pythons(self) -> set[str]:
+        """Every ``Requires-Python`` of a release's metadata that had a say so far."""
+        return self._requires_pythons
+
     def _read(self, candidate: Candidate) -> Iterator[Requirement]:
-        metadata = self._read_metadata(candidate)
+        if candidate.file is None:
+            yield from self._read_extras(candidate)
+            return
+        metadata = self._read_metadata(candidate, candidate.file)
+        self._requires_pythons.add(metadata.requires_python)
         if not python_admitted(metadata.requires_python, self.target):
             raise UnusableCandidateError(
                 f"{candidate.name} {candidate.version} requires Python {metadata.requires_python}"
@@ -48,15 +58,40 @@ class DependencyReader:
                 )
             yield requirement
 
-    def _read_metadata(self, candidate: Candidate) -> CoreMetadata:
+    def _read_extras(self, candidate: Candidate) -> Iterator[Requirement]:
+        """What the extras of a project that conda brings need, by the metadata of its release on PyPI.
+
+        What the project itself needs is conda's matter. A release that PyPI does not have has no extras.
+        """
+        if not candidate.extras:
+            return
+        metadata = self.release_metadata(candidate.name, candidate.version)
+        for requirement in metadata.requires if metadata else ():
+            if (
+                not requirement.url
+                and not marker_holds(requirement.marker, self.target)
+                and any(marker_holds(requirement.marker, self.target, extra) for extra in candidate.extras)
+            ):
+                yield requirement
+
+    def release_metadata(self, name: str, version: str) -> CoreMetadata | None:
+        """The metadata of a release on an index, whether the target could use it or not."""
+        with suppress(UnknownPackageError, MetadataError, BuildError):
+            page = self.source.page(name)
+            if version in page.versions:
+                files = sorted(page.files(version), key=lambda file: not file.is_wheel)
+                return self.source.metadata(files[0]) if files else None
+        return None
+
+    def _read_metadata(self, candidate: Candidate, file: IndexFile) -> CoreMetadata:
         """Where one release of a project does not build, older ones are not tried: each takes minutes."""
         failed_version, reason = self._unbuildable.get(candidate.name, ("", ""))
-        if failed_version and not candidate.file.is_wheel:
+        if failed_version and not file.is_wheel:
             if candidate.version != failed_version:
                 reason = f"not tried, because {failed_version} does not build"
             raise UnusableCandidateError(reason)
         try:
-            return self.source.metadata(candidate.file)
+            return self.source.metadata(file)
         except MetadataError as error:
             raise UnusableCandidateError(error.message) from error
         except BuildError as error:

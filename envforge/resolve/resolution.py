@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from envforge.errors import ResolutionError, UnknownPackageError
-from envforge.model.release import PackageSource
-from envforge.model.requirement import Requirement
+from envforge.errors import ResolutionError
+from envforge.model.release import IndexFile, PackageSource
+from envforge.model.requirement import Requirement, parse_version
 from envforge.model.resolution import Pin, TargetResolution
-from envforge.model.target import Target, marker_holds
+from envforge.model.target import Target, marker_holds, python_admitted
 from envforge.resolve.candidates import Candidate, CandidateFinder
+from envforge.resolve.conda import CondaLayer, CondaPart, pypi_version
 from envforge.resolve.dependencies import DependencyReader
-from envforge.resolve.walk import walk
+from envforge.resolve.problem import NoSolutionError, Problem
+from envforge.resolve.walk import Answer
 
 
 def resolve_target(
@@ -20,20 +23,73 @@ def resolve_target(
     target: Target,
     source: PackageSource,
     preferred: Mapping[str, str],
+    conda: CondaPart | None = None,
 ) -> TargetResolution:
     """Versions for everything that any group needs on a target, all groups agreeing.
 
     Args:
         groups: group (see :data:`envforge.model.lock.PROJECT_GROUP`) → its requirements.
-        target: what is resolved for.
+        target: what is resolved for. With a conda part that names a minor version only, the answer's
+            target has the patch version that conda brings.
         source: facts; may block on the network.
         preferred: name → version to keep where it can be kept.
+        conda: what is wanted from conda, None for nothing.
 
     Raises:
         ResolutionError: no set of versions meets all; the message is the explanation.
+        CondaUnsolvableError: what is wanted from conda does not go together, whatever PyPI says.
         UnknownPackageError: a requirement of the user names a project that no index has.
         NetworkError: a fact that is needed cannot be had.
     """
+    failures: list[tuple[NoSolutionError, Problem]] = []
+    for exact in [target] if conda is None else _conda_targets(conda, target):
+        if any(_fails_alike(problem, exact) for _, problem in failures):
+            continue
+        problem = _problem(groups, exact, source, preferred, conda)
+        try:
+            answer = problem.solve()
+        except NoSolutionError as failure:
+            failures.append((failure, problem))
+        else:
+            return _resolution(groups, problem, answer)
+    from envforge.resolve.explain import explain_failure
+
+    raise explain_failure(*failures[0])
+
+
+def _conda_targets(conda: CondaPart, target: Target) -> Iterator[Target]:
+    """The target with each patch version that the conda part can have of its Python, best first.
+
+    Raises:
+        CondaUnsolvableError: there is none.
+    """
+    best = CondaLayer(conda, target).require_solution().python
+    yield replace(target, python=best)
+    if target.python == best:
+        return
+    versions = {pypi_version(version) for version in conda.source.versions("python", target.platform)}
+    for version in sorted(versions - {best}, key=parse_version, reverse=True):
+        if version.startswith(f"{target.python_minor}."):
+            exact = replace(target, python=version)
+            if CondaLayer(conda, exact).solve({}) is not None:
+                yield exact
+
+
+def _fails_alike(problem: Problem, target: Target) -> bool:
+    """Whether another patch version of Python cannot help: nobody who was asked tells it from the first."""
+    return not any(
+        python_admitted(specifier, problem.target) != python_admitted(specifier, target)
+        for specifier in {*problem.finder.requires_pythons(), *problem.reader.requires_pythons()}
+    )
+
+
+def _problem(
+    groups: Mapping[str, Sequence[Requirement]],
+    target: Target,
+    source: PackageSource,
+    preferred: Mapping[str, str],
+    conda: CondaPart | None,
+) -> Problem:
     # Sorted: the order in which a manifest names things must not decide between equal answers.
     roots = sorted(
         {
@@ -45,13 +101,29 @@ def resolve_target(
         key=str,
     )
     _refuse_direct_references(roots)
-    finder = CandidateFinder(source, target, preferred)
-    reader = DependencyReader(source, target)
-    pins = _solve(roots, finder, reader)
+    return Problem(
+        roots=tuple(roots),
+        finder=CandidateFinder(source, target, preferred),
+        reader=DependencyReader(source, target),
+        layer=CondaLayer(conda, target) if conda else None,
+    )
+
+
+def _resolution(
+    groups: Mapping[str, Sequence[Requirement]], problem: Problem, answer: Answer
+) -> TargetResolution:
     return TargetResolution(
-        target=target,
-        pins={name: _pin(candidate, source) for name, candidate in sorted(pins.items())},
-        groups={group: _reach(requirements, pins, reader) for group, requirements in sorted(groups.items())},
+        target=problem.target,
+        pins={
+            name: _pin(candidate, candidate.file, problem.finder.source)
+            for name, candidate in sorted(answer.pins.items())
+            if candidate.file is not None
+        },
+        groups={
+            group: _reach(requirements, answer.pins, problem.reader)
+            for group, requirements in sorted(groups.items())
+        },
+        conda=answer.conda.records if answer.conda else (),
     )
 
 
@@ -65,39 +137,20 @@ def held_back_by_python(resolution: TargetResolution, source: PackageSource) -> 
     ]
 
 
-def _solve(
-    roots: Sequence[Requirement], finder: CandidateFinder, reader: DependencyReader
-) -> dict[str, Candidate]:
-    try:
-        settled = walk(roots, finder, reader)
-    except UnknownPackageError:
-        settled = None  # perhaps only one version of something needs it: the search can avoid that one
-    if settled is not None:
-        return settled
-    from envforge.resolve.search import NoSolutionError, search
-
-    try:
-        return search(roots, finder, reader)
-    except NoSolutionError as failure:
-        from envforge.resolve.explain import explain_failure
-
-        raise explain_failure(failure, roots, finder, reader) from None
-
-
-def _pin(candidate: Candidate, source: PackageSource) -> Pin:
+def _pin(candidate: Candidate, file: IndexFile, source: PackageSource) -> Pin:
     return Pin(
         name=candidate.name,
         version=candidate.version,
         extras=candidate.extras,
-        file=candidate.file,
-        metadata=source.metadata(candidate.file),
+        file=file,
+        metadata=source.metadata(file),
     )
 
 
 def _reach(
     requirements: Sequence[Requirement], pins: Mapping[str, Candidate], reader: DependencyReader
 ) -> frozenset[str]:
-    """Names of all packages that one group needs: its own extras only, not those of other groups."""
+    """Names of all packages from PyPI that one group needs: its own extras only, not those of others."""
     extras: dict[str, frozenset[str]] = {}
     queue = deque(item for item in requirements if marker_holds(item.marker, reader.target))
     while queue:
@@ -109,7 +162,7 @@ def _reach(
         extras[requirement.name] = united
         pin = pins[requirement.name]
         queue.extend(reader.dependencies(Candidate(pin.name, pin.version, united, pin.file)))
-    return frozenset(extras)
+    return frozenset(name for name in extras if pins[name].file is not None)
 
 
 def _refuse_direct_references(roots: Sequence[Requirement]) -> None:

@@ -1,10 +1,11 @@
 """The quick way to a resolution: settle, and check, without search.
 
 Most resolutions have no real conflict: each package can have the newest version that everybody's
-demands admit. The walk collects demands from the roots, gives every package its best version under
-them, and repeats with the new versions' demands until nothing moves. What it returns is checked by
-construction: in the last round every demand of every candidate was collected, and is met. When it does not
-settle, or a package is left without a version, it gives up and the search (:mod:`.search`) decides.
+demands admit, and the conda part can be the best solution that they admit. The walk collects demands
+from the roots, gives every package its best version under them, and repeats with the new versions'
+demands until nothing moves. What it returns is checked by construction: in the last round every demand of
+every candidate was collected, and is met. When it does not settle, or a package is left without a version,
+it gives up and the search (:mod:`.search`) decides.
 
 On 173 packages with warm metadata a walk takes a tenth of what the search takes; for the second and
 later targets, which start from the first one's versions, nearly all of it is one round.
@@ -14,43 +15,87 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from envforge.model.requirement import Requirement
 from envforge.resolve.candidates import Candidate, CandidateFinder, requirement_extras
+from envforge.resolve.conda import CondaLayer, CondaSolution, admits
 from envforge.resolve.dependencies import DependencyReader, UnusableCandidateError
 
 _MAX_ROUNDS = 12
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Candidates that meet all demands on them.
+
+    Args:
+        pins: by name; what conda brings has no file.
+        conda: the conda part, None without one.
+    """
+
+    pins: Mapping[str, Candidate]
+    conda: CondaSolution | None = None
+
+
 def walk(
-    roots: Sequence[Requirement], finder: CandidateFinder, reader: DependencyReader
-) -> dict[str, Candidate] | None:
-    """Candidates by name that meet all demands, or None if that needs a search.
+    roots: Sequence[Requirement],
+    finder: CandidateFinder,
+    reader: DependencyReader,
+    layer: CondaLayer | None = None,
+) -> Answer | None:
+    """Candidates that meet all demands, or None if that needs a search.
 
     Args:
         roots: requirements that hold for the finder's target.
+        finder: of PyPI's candidates.
+        reader: of their dependencies.
+        layer: of conda's solutions, None where nothing is wanted from conda.
 
     Raises:
         UnknownPackageError: a project that is needed is on no index.
+        CondaUnsolvableError: the conda part has no solution, whatever PyPI packages demand.
     """
-    pins: dict[str, Candidate] = {}
+    step = _Step({}, layer.require_solution() if layer else None)
     for _ in range(_MAX_ROUNDS):
         try:
-            demands, expanded = _collect_demands(roots, pins, finder, reader)
+            demands, expanded = _collect_demands(roots, step, finder, reader)
         except UnusableCandidateError:
             return None
-        settled = _settle(demands, finder)
-        if settled is None or settled == expanded:
-            return settled
-        pins = settled
+        settled = _settle(demands, step, finder, layer)
+        if settled is None or (settled.pins == expanded and settled.conda == step.conda):
+            return Answer(settled.pins, settled.conda) if settled else None
+        step = settled
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What a round starts from.
+
+    Args:
+        pins: candidates of the round before.
+        conda: the conda part of the round before.
+        in_the_way: releases from PyPI that an earlier conda part did not go with.
+    """
+
+    pins: Mapping[str, Candidate]
+    conda: CondaSolution | None
+    in_the_way: Mapping[str, str] = field(default_factory=dict)
+
+    def best(self, name: str, asked: Sequence[Requirement], finder: CandidateFinder) -> Candidate | None:
+        """What meets all that is asked of a project: what conda brings, else the best release."""
+        extras, specifiers = requirement_extras(asked), _specifiers(asked)
+        if self.conda is None or name not in self.conda.provides:
+            return finder.best(name, specifiers, extras)
+        version = self.conda.provides[name]
+        if all(admits(specifier, version) for specifier in specifiers):
+            return Candidate(name, version, extras, None)
+        return None
+
+
 def _collect_demands(
-    roots: Sequence[Requirement],
-    pins: Mapping[str, Candidate],
-    finder: CandidateFinder,
-    reader: DependencyReader,
+    roots: Sequence[Requirement], step: _Step, finder: CandidateFinder, reader: DependencyReader
 ) -> tuple[dict[str, list[Requirement]], dict[str, Candidate]]:
     """Everything that is asked of every package that is reached, and by which candidates.
 
@@ -64,7 +109,7 @@ def _collect_demands(
         requirement = queue.popleft()
         asked = demands.setdefault(requirement.name, [])
         asked.append(requirement)
-        candidate = _current(requirement.name, asked, pins, expanded, finder)
+        candidate = _current(requirement.name, asked, step, expanded, finder)
         if candidate is not None and expanded.get(requirement.name) != candidate:
             expanded[requirement.name] = candidate
             queue.extend(reader.dependencies(candidate))
@@ -74,31 +119,63 @@ def _collect_demands(
 def _current(
     name: str,
     asked: Sequence[Requirement],
-    pins: Mapping[str, Candidate],
+    step: _Step,
     expanded: Mapping[str, Candidate],
     finder: CandidateFinder,
 ) -> Candidate | None:
     """The candidate to expand: the pin or first guess, with all extras that are asked for by now."""
     extras = requirement_extras(asked)
-    known = expanded.get(name) or pins.get(name)
+    known = expanded.get(name) or step.pins.get(name)
     if known is None:
-        return finder.best(name, _specifiers(asked), extras)
+        return step.best(name, asked, finder)
     if extras == known.extras:
         return known
     return Candidate(name, known.version, extras, known.file)
 
 
 def _settle(
-    demands: Mapping[str, Sequence[Requirement]], finder: CandidateFinder
-) -> dict[str, Candidate] | None:
-    """The best candidate of every package under all demands on it; None if one has none."""
-    settled: dict[str, Candidate] = {}
+    demands: Mapping[str, Sequence[Requirement]],
+    step: _Step,
+    finder: CandidateFinder,
+    layer: CondaLayer | None,
+) -> _Step | None:
+    """The best conda part, and the best candidate of every package, under all demands; None for no such."""
+    settled = _settle_conda(demands, step, layer) if layer else step
+    if settled is None:
+        return None
+    pins: dict[str, Candidate] = {}
     for name, asked in demands.items():
-        candidate = finder.best(name, _specifiers(asked), requirement_extras(asked))
+        candidate = settled.best(name, asked, finder)
         if candidate is None:
             return None
-        settled[name] = candidate
-    return settled
+        pins[name] = candidate
+    return _Step(pins, settled.conda, settled.in_the_way)
+
+
+def _settle_conda(
+    demands: Mapping[str, Sequence[Requirement]], step: _Step, layer: CondaLayer
+) -> _Step | None:
+    on_conda = {
+        name: frozenset(_specifiers(asked)) for name, asked in demands.items() if layer.may_bring(name)
+    }
+    from_pypi = {
+        name: step.pins[name].version
+        for name in on_conda
+        if name in step.pins and step.pins[name].file is not None
+    }
+    solution = layer.solve(on_conda, step.in_the_way)
+    if solution is None:
+        return None
+    # What the solution brings now need not come from PyPI; what it constrains has to go with it.
+    constrained = {
+        name: version
+        for name, version in layer.in_the_way(solution, from_pypi).items()
+        if name not in solution.provides
+    }
+    if constrained:
+        in_the_way = {**step.in_the_way, **constrained}
+        return _Step(step.pins, layer.solve(on_conda, in_the_way), in_the_way)
+    return _Step(step.pins, solution, step.in_the_way)
 
 
 def _specifiers(asked: Sequence[Requirement]) -> list[str]:

@@ -13,6 +13,7 @@ from envforge.model.requirement import parse_requirement
 from envforge.model.target import Target, marker_holds
 from envforge.resolve.candidates import CandidateFinder
 from envforge.resolve.dependencies import DependencyReader
+from envforge.resolve.problem import Problem
 from envforge.resolve.resolution import held_back_by_python, resolve_target
 from envforge.resolve.search import search
 from envforge.resolve.walk import walk
@@ -65,11 +66,16 @@ def test_search_and_walk_agree_where_both_find_an_answer(scenario: dict[str, Any
     source, target = Universe(scenario["packages"]), _target(scenario)
     roots = [r for group in _groups(scenario).values() for r in group if marker_holds(r.marker, target)]
     preferred = scenario.get("prefer", {})
-    found = search(roots, CandidateFinder(source, target, preferred), DependencyReader(source, target))
-    assert {name: candidate.version for name, candidate in found.items()} == scenario["expected"]
+    problem = Problem(
+        roots=tuple(roots),
+        finder=CandidateFinder(source, target, preferred),
+        reader=DependencyReader(source, target),
+    )
+    found = search(problem)
+    assert {name: candidate.version for name, candidate in found.pins.items()} == scenario["expected"]
     try:
         walked = walk(roots, CandidateFinder(source, target, preferred), DependencyReader(source, target))
     except UnknownPackageError:
         return
     if walked is not None:
-        assert {name: candidate.version for name, candidate in walked.items()} == scenario["expected"]
+        assert {name: candidate.version for name, candidate in walked.pins.items()} == scenario["expected"]

@@ -1,0 +1,338 @@
+"""The conda part of a target: one thing to choose, out of the solutions of a conda solver.
+
+A :class:`CondaSolution` stands for all its records together. What PyPI packages demand of a project that
+it brings (``numpy<2`` where conda has numpy) is a demand on it. Demands become constraints for the solver
+by asking each version that the channel has, so that PEP 440 decides, never a likeness between its
+specifiers and conda's.
+
+Nothing here talks to a channel: :class:`envforge.model.conda.CondaSource` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+
+from envforge.errors import RequirementError
+from envforge.model.conda import (
+    CondaQuestion,
+    CondaRecord,
+    CondaSource,
+    CondaUnsolvableError,
+    VirtualPackage,
+    target_virtual_packages,
+)
+from envforge.model.requirement import parse_version, specifier_admits
+from envforge.model.target import Target
+
+Demands = Mapping[str, frozenset[str]]
+"""Normalized PyPI name → specifiers that its version has to meet."""
+
+_PYPI_BUILD = "pypi_0"
+_NO_BUILD = "envforge-none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CondaPart:
+    """What a resolution is asked of conda.
+
+    Args:
+        source: answers.
+        specs: match specs of the user that are for the target, sorted; never empty.
+        preferred: records of the lock.
+    """
+
+    source: CondaSource
+    specs: tuple[str, ...]
+    preferred: tuple[CondaRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CondaSolution:
+    """One answer of the conda solver, under consideration as a whole.
+
+    Args:
+        records: sorted by name.
+        provides: PyPI name → version that it brings of the project, canonical where it is PEP 440.
+        constrains: conda name → what records say of a package that they do not bring themselves.
+    """
+
+    records: tuple[CondaRecord, ...]
+    provides: Mapping[str, str] = field(hash=False, compare=False)
+    constrains: Mapping[str, Collection[str]] = field(hash=False, compare=False)
+
+    @property
+    def python(self) -> str:
+        """The full version of its Python, ``""`` for none."""
+        return next((record.version for record in self.records if record.name == "python"), "")
+
+    def record_of(self, pypi_name: str) -> CondaRecord:
+        """The record that brings a project; KeyError for none."""
+        for record in self.records:
+            if pypi_name in record.pypi_names:
+                return record
+        raise KeyError(pypi_name)
+
+    def meets(self, name: str, specifier: str) -> bool:
+        """Whether what it brings of a project, if anything, is admitted by a specifier."""
+        version = self.provides.get(name)
+        return version is None or admits(specifier, version)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CondaSpace:
+    """A part of all solutions.
+
+    Args:
+        specs: match specs that have to be met beside the user's.
+        constraints: match specs that hold for what is installed.
+        brought: PyPI name → version that comes from PyPI.
+    """
+
+    specs: frozenset[str] = frozenset()
+    constraints: frozenset[str] = frozenset()
+    brought: Mapping[str, str] = field(default_factory=dict)
+
+    def __hash__(self) -> int:
+        return hash((self.specs, self.constraints, frozenset(self.brought.items())))
+
+
+def admits(specifier: str, version: str) -> bool:
+    """Whether a version of conda meets a PEP 440 specifier. One that is not PEP 440 meets none."""
+    if not specifier:
+        return True
+    try:
+        return specifier_admits(specifier, version)
+    except RequirementError:
+        return False
+
+
+@cache
+def pypi_version(conda_version: str) -> str:
+    """conda's version as PEP 440 spells it; as it is where that cannot be."""
+    for text in (conda_version, conda_version.replace("_", "+", 1).replace("_", ".")):
+        try:
+            return str(parse_version(text))
+        except RequirementError:
+            continue
+    return conda_version
+
+
+class CondaLayer:
+    """Asks a conda solver on behalf of one resolution, for one Python.
+
+    Args:
+        part: what the user wants.
+        target: what is resolved for; its Python, a minor or a patch version, holds for conda too.
+    """
+
+    def __init__(self, part: CondaPart, target: Target) -> None:
+        self.part = part
+        self.target = target
+        self.question_count = 0
+        self._virtual_packages = target_virtual_packages(target)
+        # Without it a solver may choose the free-threaded Python, for which few wheels are made.
+        self._python_constraints = (f"python_abi * *_cp{target.python_minor.replace('.', '')}",)
+        self._solved: list[tuple[frozenset[str], CondaSolution]] = []
+        self._answers: dict[CondaSpace, CondaSolution | None] = {}
+
+    @property
+    def python_spec(self) -> str:
+        python = self.target.python
+        return f"python =={python}" if python.count(".") == 2 else f"python {python}.*"
+
+    def may_bring(self, name: str) -> bool:
+        """Whether the channels have something that is a PyPI project."""
+        return bool(self._conda_names(name))
+
+    def solve(self, demands: Demands, brought: Mapping[str, str] | None = None) -> CondaSolution | None:
+        """The best solution under demands, None where there is none.
+
+        Args:
+            demands: what PyPI packages require of projects that conda may bring.
+            brought: PyPI name → version that comes from PyPI: no record may be the same project, and the
+                records' constraints hold for it.
+
+        Raises:
+            NetworkError: a channel that had to be asked did not answer.
+        """
+        constraints = self._constraints(demands)
+        solution = self._best_known(constraints, demands) or self._ask(CondaSpace(constraints=constraints))
+        if solution is None:
+            return None
+        self._solved.append((constraints, solution))
+        in_the_way = self.in_the_way(solution, brought or {})
+        if not in_the_way:
+            return solution
+        return self._ask(CondaSpace(constraints=constraints, brought=in_the_way))
+
+    def require_solution(self) -> CondaSolution:
+        """The best solution when PyPI demands nothing.
+
+        Raises:
+            CondaUnsolvableError: there is none, whatever PyPI packages demand.
+        """
+        solution = self.solve({})
+        if solution is None:
+            self.ask_for_report({})
+            raise AssertionError("a question that had no answer has one")
+        return solution
+
+    def ask_for_report(self, demands: Demands) -> None:
+        """Ask again what has no solution, to hear why.
+
+        Raises:
+            CondaUnsolvableError: with the solver's report.
+        """
+        self.part.source.solve(self._question(CondaSpace(constraints=self._constraints(demands))))
+
+    def best_in(self, space: CondaSpace) -> CondaSolution | None:
+        """The best solution of a part of all solutions, None where it is empty."""
+        return self._ask(space)
+
+    def split(
+        self, space: CondaSpace, solution: CondaSolution, consulted: Mapping[str, Collection[str]]
+    ) -> Iterator[CondaSpace]:
+        """What is left of a space when a solution, and all that look the same to PyPI, have failed.
+
+        Two solutions look the same where every specifier that was consulted says the same of what they
+        bring. The space falls apart (Lawler 1972) into one where the first consulted project looks
+        different, one where it looks the same and the second one different, and so on.
+        """
+        for name in sorted(consulted):
+            version = solution.provides.get(name)
+            if version is None:
+                for conda_name in self._conda_names(name):
+                    yield replace(space, specs=space.specs | {conda_name})
+                same = self._let_through(name, ())
+            else:
+                versions = self._versions(name)
+                look = _looks(version, consulted[name])
+                alike = [other for other in versions if _looks(other, consulted[name]) == look]
+                different = self._let_through(name, [other for other in versions if other not in alike])
+                yield replace(space, constraints=space.constraints | different)
+                same = self._let_through(name, alike)
+            space = replace(space, constraints=space.constraints | same)
+
+    def in_the_way(self, solution: CondaSolution, brought: Mapping[str, str]) -> dict[str, str]:
+        """What of the releases from PyPI a solution has itself, or constrains to something else."""
+        return {
+            name: version
+            for name, version in brought.items()
+            if name in solution.provides
+            or any(
+                not _constraint_admits(constraint, conda_name, version)
+                for conda_name in self._conda_names(name)
+                for constraint in solution.constrains.get(conda_name, ())
+            )
+        }
+
+    def _constraints(self, demands: Demands) -> frozenset[str]:
+        """Match specs that let through what meets all demands."""
+        constraints: set[str] = set()
+        for name, specifiers in demands.items():
+            needed = [specifier for specifier in specifiers if specifier]
+            if needed:
+                admitted = [
+                    version
+                    for version in self._versions(name)
+                    if all(admits(specifier, version) for specifier in needed)
+                ]
+                constraints |= self._let_through(name, admitted)
+        return frozenset(constraints)
+
+    def _versions(self, name: str) -> frozenset[str]:
+        """All versions of a project that conda may bring, as PEP 440 spells them."""
+        return frozenset(
+            pypi_version(version)
+            for conda_name in self._conda_names(name)
+            for version in self.part.source.versions(conda_name, self.target.platform)
+        )
+
+    def _let_through(self, name: str, admitted: Collection[str]) -> frozenset[str]:
+        """Match specs that let some versions of a project through, and no others."""
+        constraints = set()
+        for conda_name in self._conda_names(name):
+            versions = sorted(self.part.source.versions(conda_name, self.target.platform))
+            kept = [version for version in versions if pypi_version(version) in admitted]
+            if not kept:
+                constraints.add(f"{conda_name} * {_NO_BUILD}")
+            elif 2 * len(kept) <= len(versions):
+                constraints.add(f"{conda_name} {'|'.join(f'=={version}' for version in kept)}")
+            elif len(kept) < len(versions):
+                refused = [version for version in versions if version not in kept]
+                constraints.add(f"{conda_name} {','.join(f'!={version}' for version in refused)}")
+        return frozenset(constraints)
+
+    def _conda_names(self, name: str) -> Sequence[str]:
+        return self.part.source.conda_names(name, self.target.platform)
+
+    def _best_known(self, constraints: frozenset[str], demands: Demands) -> CondaSolution | None:
+        """A solution found before that is the best for this question too.
+
+        It was the best under fewer constraints, and meets those that have come since.
+        """
+        for asked, solution in self._solved:
+            if asked <= constraints and all(
+                solution.meets(name, specifier)
+                for name, specifiers in demands.items()
+                for specifier in specifiers
+            ):
+                return solution
+        return None
+
+    def _ask(self, space: CondaSpace) -> CondaSolution | None:
+        if space not in self._answers:
+            self.question_count += 1
+            try:
+                records = self.part.source.solve(self._question(space))
+            except CondaUnsolvableError:
+                self._answers[space] = None
+            else:
+                self._answers[space] = _solution(records, space.brought)
+        return self._answers[space]
+
+    def _question(self, space: CondaSpace) -> CondaQuestion:
+        """What comes from PyPI is there as a virtual package: records' constraints on it then hold."""
+        virtual = [
+            VirtualPackage(conda_name, version, _PYPI_BUILD)
+            for name, version in sorted(space.brought.items())
+            for conda_name in self._conda_names(name)
+        ]
+        demanded = [f"{package.name} =={package.version} {_PYPI_BUILD}" for package in virtual]
+        return CondaQuestion(
+            platform=self.target.platform,
+            specs=tuple(sorted({*self.part.specs, self.python_spec, *space.specs, *demanded})),
+            constraints=tuple(sorted({*self._python_constraints, *space.constraints})),
+            virtual_packages=(*self._virtual_packages, *virtual),
+            preferred=self.part.preferred,
+        )
+
+
+def _solution(records: Sequence[CondaRecord], brought: Mapping[str, str]) -> CondaSolution | None:
+    """Records as a solution; None where one of them leans on a project that is to come from PyPI."""
+    provides: dict[str, str] = {}
+    constrains: dict[str, set[str]] = {}
+    for record in records:
+        for name in record.pypi_names:
+            provides.setdefault(name, pypi_version(record.version))
+        for constraint in record.constrains:
+            constrains.setdefault(constraint.split(" ", 1)[0], set()).add(constraint)
+    if provides.keys() & brought.keys():
+        return None
+    return CondaSolution(tuple(records), provides, constrains)
+
+
+def _looks(version: str, specifiers: Collection[str]) -> tuple[bool, ...]:
+    """What some specifiers say of a version, in a fixed order."""
+    return tuple(admits(specifier, version) for specifier in sorted(specifiers))
+
+
+@cache
+def _constraint_admits(constraint: str, name: str, version: str) -> bool:
+    """Whether a record's constraint on a package lets a release from PyPI of that name through."""
+    from rattler import BuildString, MatchSpec, PackageRecord
+
+    record = PackageRecord(name, version, BuildString(_PYPI_BUILD), 0, "noarch", noarch="python")
+    return MatchSpec(constraint).matches(record)

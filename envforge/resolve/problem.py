@@ -1,0 +1,101 @@
+"""A resolution's question as one value, and both ways to its answer: the walk, else the search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from envforge.errors import UnknownPackageError
+from envforge.model.requirement import Requirement
+from envforge.model.target import Target
+from envforge.resolve.candidates import CandidateFinder
+from envforge.resolve.conda import CondaLayer
+from envforge.resolve.dependencies import DependencyReader
+from envforge.resolve.walk import Answer, walk
+
+if TYPE_CHECKING:
+    from envforge.resolve.provider import Choice, Demand
+
+
+class NoSolutionError(Exception):
+    """The search is exhausted.
+
+    Args:
+        causes: (demand, the choice that makes it or None for a root) that met in the last conflict.
+        unusable: reason by (name, version) for releases whose metadata ruled them out.
+    """
+
+    def __init__(
+        self,
+        causes: Sequence[tuple[Demand, Choice | None]],
+        unusable: Mapping[tuple[str, str], str],
+    ) -> None:
+        super().__init__("no solution")
+        self.causes = causes
+        self.unusable = unusable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What has to be met on one target, and by what.
+
+    Args:
+        roots: the user's requirements that hold for the target, sorted.
+        finder: of PyPI's candidates.
+        reader: of their dependencies.
+        layer: of conda's solutions, None where nothing is wanted from conda.
+    """
+
+    roots: tuple[Requirement, ...]
+    finder: CandidateFinder
+    reader: DependencyReader
+    layer: CondaLayer | None = None
+
+    @property
+    def target(self) -> Target:
+        return self.finder.target
+
+    def with_roots(self, roots: Sequence[Requirement]) -> Problem:
+        """The same question of other requirements."""
+        return replace(self, roots=tuple(roots))
+
+    def with_specs(self, specs: Sequence[str]) -> Problem:
+        """The same question with other wishes for conda; without any, conda still brings Python."""
+        assert self.layer is not None
+        part = replace(self.layer.part, specs=tuple(specs))
+        return replace(self, layer=CondaLayer(part, self.target))
+
+    def solve(self) -> Answer:
+        """Candidates that meet all demands.
+
+        Raises:
+            NoSolutionError: there are none.
+            CondaUnsolvableError: the conda part has no solution, whatever PyPI packages demand.
+            ResolutionError: gave up after very many steps.
+        """
+        try:
+            settled = walk(self.roots, self.finder, self.reader, self.layer)
+        except UnknownPackageError:
+            settled = None  # perhaps only one version of something needs it: the search can avoid that one
+        if settled is not None:
+            return settled
+        from envforge.resolve.search import search
+
+        return search(self)
+
+    def find_failure(self) -> NoSolutionError | None:
+        """Why there is no answer, None where there is one."""
+        try:
+            self.solve()
+        except NoSolutionError as failure:
+            return failure
+        return None
+
+    def pinned_version(self, name: str) -> str:
+        """The version of a project in the answer.
+
+        Raises:
+            NoSolutionError: there is none.
+        """
+        return self.solve().pins[name].version

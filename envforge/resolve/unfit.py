@@ -1,0 +1,104 @@
+"""Why a project on its own has nothing for a target: facts and hints for one requirement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+
+from envforge.errors import EnvforgeError, ResolutionError, UnknownPackageError
+from envforge.model.requirement import Requirement
+from envforge.model.target import PLATFORMS
+from envforge.resolve.candidates import CandidateFinder, Unfit
+from envforge.resolve.dependencies import is_unknown
+
+_MAX_VERSIONS_TO_NAME = 3
+
+
+def unknown_project(root: Requirement, finder: CandidateFinder) -> EnvforgeError:
+    """No index has a project that the user asks for."""
+    try:
+        finder.source.page(root.name)
+    except UnknownPackageError as error:
+        return error
+    raise AssertionError("asked only for a project that is unknown")
+
+
+def no_release_fits(root: Requirement, finder: CandidateFinder) -> ResolutionError:
+    """No release meets one requirement on its own: too narrow a specifier, or nothing for the target."""
+    label = finder.target.label
+    unfit = list(finder.unfit_versions(root.name, [root.specifier]))
+    if not unfit:
+        return _no_such_version(root, finder)
+    return ResolutionError(
+        f"no version of {root.name}{' that meets ' + root.specifier if root.specifier else ''} fits {label}",
+        context=_unfit_facts(root.name, unfit, finder),
+        hints=_unfit_hints(root.name, unfit, finder),
+    )
+
+
+def _no_such_version(root: Requirement, finder: CandidateFinder) -> ResolutionError:
+    """The specifier admits nothing that was ever released."""
+    usable = finder.matches(root.name, (), frozenset())
+    versions = [candidate.version for candidate in islice(usable, _MAX_VERSIONS_TO_NAME)]
+    if not versions:
+        return ResolutionError(
+            f"no version of {root.name} meets {root.specifier}",
+            context=[f"and none at all fits {finder.target.label}"],
+        )
+    return ResolutionError(
+        f"no version of {root.name} meets {root.specifier}",
+        context=[f"the newest versions that fit {finder.target.label}: {', '.join(versions)}"],
+        hints=[f"admit one of them, e.g. {root.name}>={versions[-1]}"],
+    )
+
+
+def _unfit_facts(name: str, unfit: Sequence[tuple[str, Unfit]], finder: CandidateFinder) -> list[str]:
+    page = finder.source.page(name)
+    facts = []
+    for version, reason in unfit[:_MAX_VERSIONS_TO_NAME]:
+        files = page.files(version)
+        if reason is Unfit.PYTHON:
+            wanted = sorted({file.requires_python for file in files})
+            facts.append(f"{name} {version} needs Python {' or '.join(wanted)}")
+        elif reason is Unfit.YANKED:
+            why = next((file.yanked for file in files if file.yanked), "")
+            facts.append(f"{name} {version} was yanked{': ' + why if why else ''}")
+        else:
+            tags = sorted({"-".join(file.filename[:-4].split("-")[-3:]) for file in files if file.is_wheel})
+            shown = ", ".join(tags[:4]) + (f" and {len(tags) - 4} more" if len(tags) > 4 else "")
+            facts.append(f"{name} {version} has wheels only for {shown or 'nothing'}, and no sdist")
+    if len(unfit) > _MAX_VERSIONS_TO_NAME:
+        facts.append(f"… and {len(unfit) - _MAX_VERSIONS_TO_NAME} older versions")
+    return facts
+
+
+def _unfit_hints(name: str, unfit: Sequence[tuple[str, Unfit]], finder: CandidateFinder) -> list[str]:
+    target = finder.target
+    reasons = {reason for _, reason in unfit}
+    hints = []
+    if Unfit.YANKED in reasons:
+        hints.append(f"to use a yanked release all the same, name it exactly: {name}=={unfit[0][0]}")
+    if Unfit.PYTHON in reasons or any(
+        reason is Unfit.WHEEL and finder.has_platform_wheel(finder.source.page(name).files(version))
+        for version, reason in unfit
+    ):
+        hints.append(f"choose another Python: tool.envforge.python (now {target.python})")
+    if Unfit.WHEEL in reasons:
+        system = PLATFORMS[target.platform].sys_platform
+        hints.append(
+            f"if {target.platform} is not needed, remove it from tool.envforge.platforms, or exclude the"
+            f" package there: \"{name}; sys_platform != '{system}'\""
+        )
+    return hints
+
+
+def why_nothing_fits(requirement: Requirement, finder: CandidateFinder) -> list[str]:
+    """Facts about a demanded package of which no release at all can be used."""
+    if is_unknown(finder.source, requirement.name):
+        return [f"{requirement.name} is on no index"]
+    if finder.best(requirement.name, [requirement.specifier], frozenset()) is not None:
+        return []
+    unfit = list(finder.unfit_versions(requirement.name, [requirement.specifier]))
+    if not unfit:
+        return [f"no version of {requirement.name} meets {requirement.specifier}"]
+    return _unfit_facts(requirement.name, unfit, finder)

@@ -8,48 +8,74 @@ taken from the interpreter.
 
 from __future__ import annotations
 
+import re
 import shlex
 
+from envforge.environment.activate_conda import (
+    NOTHING,
+    CondaBlocks,
+    bat_blocks,
+    csh_blocks,
+    csh_quoted,
+    fish_blocks,
+    fish_quoted,
+    sh_blocks,
+)
+from envforge.environment.conda_activation import CondaActivation
 from envforge.model.layout import EnvironmentLayout
 
 
-def activation_files(venv: str, prompt: str, layout: EnvironmentLayout) -> dict[str, bytes]:
+def activation_files(
+    venv: str, prompt: str, layout: EnvironmentLayout, conda: CondaActivation | None = None
+) -> dict[str, bytes]:
     """File name in the scripts folder → content.
 
     Args:
         venv: what VIRTUAL_ENV is set to.
         prompt: shown before the shell's own; everything but letters, digits and ``._+-@`` becomes ``-``.
         layout: of the environment.
+        conda: the prefix to be in too, None for none.
     """
     plain = "".join(char if char.isalnum() or char in "._+-@ " else "-" for char in prompt)
+    sh = sh_blocks(conda, windows=layout.windows) if conda else NOTHING
     if layout.windows:
+        bat = bat_blocks(conda) if conda else NOTHING
+        place = _WINDOWS_PATH.format(shlex.quote(venv))
+        activate_bat = _text(_BAT, bat, venv=venv.replace("%", "%%"), prompt=plain)
         return {
-            "activate": _text(_SH, venv=_WINDOWS_PATH.format(shlex.quote(venv)), prompt=plain, bin="Scripts"),
-            "activate.bat": _text(_BAT, venv=venv.replace("%", "%%"), prompt=plain).replace(b"\n", b"\r\n"),
-            "deactivate.bat": _BAT_DEACTIVATE.replace("\n", "\r\n").encode(),
+            "activate": _text(_SH, sh, venv=place, prompt=plain, bin="Scripts"),
+            "activate.bat": activate_bat.replace(b"\n", b"\r\n"),
+            "deactivate.bat": (bat.leave + _BAT_DEACTIVATE).replace("\n", "\r\n").encode(),
         }
-    return {
-        "activate": _text(_SH, venv=shlex.quote(venv), prompt=plain, bin=layout.scripts),
-        "activate.fish": _text(_FISH, venv=_fish_quoted(venv), prompt=plain, bin=layout.scripts),
-        "activate.csh": _text(_CSH, venv=_csh_quoted(venv), prompt=plain, bin=layout.scripts),
+    fish = fish_blocks(conda) if conda else NOTHING
+    csh = csh_blocks(conda) if conda else NOTHING
+    files = {
+        "activate": _text(_SH, sh, venv=shlex.quote(venv), prompt=plain, bin=layout.scripts),
+        "activate.fish": _text(_FISH, fish, venv=fish_quoted(venv), prompt=plain, bin=layout.scripts),
+        "activate.csh": _text(_CSH, csh, venv=csh_quoted(venv), prompt=plain, bin=layout.scripts),
     }
+    if conda:
+        files["deactivate.csh"] = csh.leave.encode("utf-8", "surrogateescape")
+    return files
 
 
-def _text(template: str, **values: str) -> bytes:
-    # in this order: the other values hold no @, and what stands in the path is not looked at again
-    text = template.replace("@BIN@", values.get("bin", "")).replace("@PROMPT@", values["prompt"])
-    return text.replace("@VENV@", values["venv"]).encode("utf-8", "surrogateescape")
+def _text(template: str, conda: CondaBlocks, **values: str) -> bytes:
+    """The template filled in, in one pass: what stands in a path is not looked at again."""
+    fields = {
+        "BIN": values.get("bin", ""),
+        "PROMPT": values["prompt"],
+        "VENV": values["venv"],
+        "CONDA_LEAVE": conda.leave,
+        "CONDA_ENTER": conda.enter,
+        "CONDA_PATH": conda.path,
+        "CONDA_SCRIPTS": conda.scripts,
+    }
+    filled = _FIELD.sub(lambda hit: fields[hit[1] or hit[2]], template)
+    return filled.encode("utf-8", "surrogateescape")
 
 
-def _fish_quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
-
-
-def _csh_quoted(text: str) -> str:
-    """Quoted for csh, where ``!`` means history inside quotes too."""
-    escaped = text.replace("'", "'\\''").replace("!", "\\!")
-    return f"'{escaped}'"
+_FIELD = re.compile(r"@(CONDA_(?:LEAVE|ENTER|SCRIPTS))@\n|@([A-Z_]+)@")
+"""What is a line of its own takes the line break with it."""
 
 
 _WINDOWS_PATH = '$(cygpath {0} 2>/dev/null || printf "%s" {0})'
@@ -57,7 +83,11 @@ _WINDOWS_PATH = '$(cygpath {0} 2>/dev/null || printf "%s" {0})'
 _SH = """\
 # Use it with "source .venv/@BIN@/activate" in sh, bash or zsh; it cannot be run.
 
+# what another environment has entered, only its own function can leave
+if [ -n "${_ENVFORGE_CONDA+x}" ]; then deactivate nondestructive; fi
+
 deactivate () {
+@CONDA_LEAVE@
     if [ -n "${_OLD_VIRTUAL_PATH+x}" ]; then
         PATH="$_OLD_VIRTUAL_PATH"
         export PATH
@@ -86,8 +116,9 @@ VIRTUAL_ENV=@VENV@
 VIRTUAL_ENV_PROMPT='@PROMPT@'
 export VIRTUAL_ENV VIRTUAL_ENV_PROMPT
 
+@CONDA_ENTER@
 _OLD_VIRTUAL_PATH="$PATH"
-PATH="$VIRTUAL_ENV/@BIN@:$PATH"
+PATH="$VIRTUAL_ENV/@BIN@:@CONDA_PATH@$PATH"
 export PATH
 
 if [ -n "${PYTHONHOME+x}" ]; then
@@ -100,13 +131,18 @@ if [ -z "${VIRTUAL_ENV_DISABLE_PROMPT-}" ]; then
     PS1="(@PROMPT@) ${PS1-}"
 fi
 
+@CONDA_SCRIPTS@
 hash -r 2>/dev/null || true
 """
 
 _FISH = """\
 # Use it with "source .venv/@BIN@/activate.fish" in fish; it cannot be run.
 
+# what another environment has entered, only its own function can leave
+set -q _ENVFORGE_CONDA; and functions -q deactivate; and deactivate nondestructive
+
 function deactivate -d 'Leave the environment and return to the normal shell'
+@CONDA_LEAVE@
     if set -q _OLD_VIRTUAL_PATH
         set -gx PATH $_OLD_VIRTUAL_PATH
         set -e _OLD_VIRTUAL_PATH
@@ -135,8 +171,9 @@ deactivate nondestructive
 
 set -gx VIRTUAL_ENV @VENV@
 set -gx VIRTUAL_ENV_PROMPT '@PROMPT@'
+@CONDA_ENTER@
 set -gx _OLD_VIRTUAL_PATH $PATH
-set -gx PATH "$VIRTUAL_ENV/@BIN@" $PATH
+set -gx PATH "$VIRTUAL_ENV/@BIN@"@CONDA_PATH@ $PATH
 
 if set -q PYTHONHOME
     set -gx _OLD_VIRTUAL_PYTHONHOME $PYTHONHOME
@@ -154,13 +191,19 @@ if test -z "$VIRTUAL_ENV_DISABLE_PROMPT"; and functions -q fish_prompt
     end
     set -gx _OLD_FISH_PROMPT_OVERRIDE "$VIRTUAL_ENV"
 end
+
+@CONDA_SCRIPTS@
 """
 
 _CSH = """\
 # Use it with "source .venv/@BIN@/activate.csh" in csh or tcsh; it cannot be run.
 
+# what another environment has entered, only its own alias can leave
+test $?_ENVFORGE_CONDA != 0 && deactivate nondestructive
+
 # "if (…) …" would look at variables that are not there; "test … && …" does not
-alias deactivate 'test $?_OLD_VIRTUAL_PATH != 0 && setenv PATH "$_OLD_VIRTUAL_PATH:q" \
+alias deactivate 'test $?_ENVFORGE_CONDA != 0 && source "$VIRTUAL_ENV:q/@BIN@/deactivate.csh"; \
+test $?_OLD_VIRTUAL_PATH != 0 && setenv PATH "$_OLD_VIRTUAL_PATH:q" \
 && unset _OLD_VIRTUAL_PATH; \
 test $?_OLD_VIRTUAL_PYTHONHOME != 0 && setenv PYTHONHOME "$_OLD_VIRTUAL_PYTHONHOME:q" \
 && unset _OLD_VIRTUAL_PYTHONHOME; \
@@ -172,8 +215,9 @@ deactivate nondestructive
 
 setenv VIRTUAL_ENV @VENV@
 setenv VIRTUAL_ENV_PROMPT '@PROMPT@'
+@CONDA_ENTER@
 set _OLD_VIRTUAL_PATH = "$PATH:q"
-setenv PATH "$VIRTUAL_ENV:q/@BIN@:$PATH:q"
+setenv PATH "$VIRTUAL_ENV:q/@BIN@:@CONDA_PATH@$PATH:q"
 
 if ($?PYTHONHOME) then
     set _OLD_VIRTUAL_PYTHONHOME = "$PYTHONHOME:q"
@@ -185,6 +229,7 @@ if (! $?VIRTUAL_ENV_DISABLE_PROMPT && $?prompt) then
     set prompt = '(@PROMPT@) '"$prompt:q"
 endif
 
+@CONDA_SCRIPTS@
 rehash
 """
 
@@ -192,13 +237,15 @@ _BAT = """\
 @if defined _OLD_VIRTUAL_PATH call "%~dp0deactivate.bat"
 @set "VIRTUAL_ENV=@VENV@"
 @set "VIRTUAL_ENV_PROMPT=@PROMPT@"
+@CONDA_ENTER@
 @set "_OLD_VIRTUAL_PATH=%PATH%"
-@set "PATH=%VIRTUAL_ENV%\\Scripts;%PATH%"
+@set "PATH=%VIRTUAL_ENV%\\Scripts;@CONDA_PATH@%PATH%"
 @if defined PYTHONHOME set "_OLD_VIRTUAL_PYTHONHOME=%PYTHONHOME%"
 @set PYTHONHOME=
 @if not defined PROMPT set "PROMPT=$P$G"
 @if not defined VIRTUAL_ENV_DISABLE_PROMPT set "_OLD_VIRTUAL_PROMPT=%PROMPT%"
 @if not defined VIRTUAL_ENV_DISABLE_PROMPT set "PROMPT=(@PROMPT@) %PROMPT%"
+@CONDA_SCRIPTS@
 """
 
 _BAT_DEACTIVATE = """\

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from envforge.environment.generation import is_generation
+from envforge.environment.generation import is_generation, read_recorded_generation
 from envforge.environment.history import read_history
-from envforge.environment.switch import current_generation
+from envforge.environment.switch import recorded_generation
 from envforge.link.failures import link_failures
 from envforge.store.sealing import remove_sealed
 
@@ -41,7 +41,7 @@ def collect_generations(environments_dir: Path, venv: Path, *, keep: int = KEEP)
         # one that no history knows was never switched to, or its history is lost: its own time counts
         age = {name: ages.get(name, (environments_dir / name).stat().st_mtime) for name in present}
         old = sorted(present, key=age.__getitem__)[: max(len(present) - keep, 0)]
-        current = current_generation(venv)
+        current = recorded_generation(venv)
         protected = {current.digest} if current is not None else set()
         candidates = [name for name in old if name not in protected]
         used = digests_in_use(candidates)
@@ -49,6 +49,20 @@ def collect_generations(environments_dir: Path, venv: Path, *, keep: int = KEEP)
         for name in removed:
             remove_generation(environments_dir / name)
     return removed
+
+
+def prefixes_in_use(tier_root: Path) -> set[str]:
+    """Paths of the conda prefixes that generations of any project on a tier stand on.
+
+    What is not among them may be removed, by whoever collects prefixes: nothing here does. A prefix that
+    is being made has no generation yet; its guard is what protects it.
+    """
+    generations = map(read_recorded_generation, sorted((tier_root / "envs").glob("*/*/")))
+    return {
+        generation.spec.prefix.path
+        for generation in generations
+        if generation is not None and generation.spec.prefix is not None
+    }
 
 
 def digests_in_use(digests: Iterable[str]) -> set[str]:

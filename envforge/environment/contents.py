@@ -10,7 +10,9 @@ from ntpath import dirname as windows_folder
 from posixpath import dirname as posix_folder
 
 from envforge import __version__
+from envforge.environment.activate_conda import powershell_with_conda
 from envforge.environment.activate_scripts import activation_files
+from envforge.environment.conda_activation import CondaActivation
 from envforge.environment.spec import GenerationSpec
 from envforge.errors import GenerationError
 from envforge.model.host import Interpreter
@@ -53,12 +55,15 @@ def plan_python(interpreter: Interpreter, layout: EnvironmentLayout) -> tuple[Py
     return tuple(names)
 
 
-def planned_files(spec: GenerationSpec, *, powershell: bytes | None) -> dict[str, bytes]:
+def planned_files(
+    spec: GenerationSpec, *, powershell: bytes | None, conda: CondaActivation | None = None
+) -> dict[str, bytes]:
     """Path relative to the environment → content.
 
     Args:
         spec: of the generation.
         powershell: the interpreter's ``Activate.ps1``; None where it has none.
+        conda: what activating its prefix means, None for a generation without one.
 
     Raises:
         GenerationError: ``.venv`` stands where no PATH can name it.
@@ -70,10 +75,14 @@ def planned_files(spec: GenerationSpec, *, powershell: bytes | None) -> dict[str
             f"the environment {spec.venv!r} cannot be on a PATH, for the {separator!r} or line break in it",
             hints=["rename the project's folder"],
         )
-    scripts = activation_files(spec.venv, spec.prompt, layout)
+    scripts = activation_files(spec.venv, spec.prompt, layout, conda)
     if powershell is not None:
-        scripts["Activate.ps1"] = powershell
+        scripts["Activate.ps1"] = (
+            powershell_with_conda(powershell, conda, windows=layout.windows) if conda else powershell
+        )
+    own_site = {} if spec.prefix is None else {f"{layout.site_packages}/{NO_USER_SITE}": _NO_USER_SITE_LINE}
     return {
+        **own_site,
         "pyvenv.cfg": _pyvenv_cfg(spec).encode("utf-8", "surrogateescape"),
         ".gitignore": b"*\n",
         **{f"{layout.scripts}/{name}": content for name, content in scripts.items()},
@@ -86,13 +95,21 @@ def powershell_source(interpreter: Interpreter, layout: EnvironmentLayout) -> st
     return f"{interpreter.base_prefix}/{library}/venv/scripts/common/Activate.ps1"
 
 
+NO_USER_SITE = "_envforge.pth"
+_NO_USER_SITE_LINE = b"import site; site.ENABLE_USER_SITE = False\n"
+"""Who sees the base's packages also sees the user's (``~/.local``), and before them: not in the lock.
+
+Python reads the environment's own .pth files before it looks for the user's folder.
+"""
+
+
 def _pyvenv_cfg(spec: GenerationSpec) -> str:
     python = spec.interpreter
     folder = windows_folder if spec.layout.windows else posix_folder
     prompt = " ".join(spec.prompt.split())
     return (
         f"home = {folder(python.executable)}\n"
-        "include-system-site-packages = false\n"
+        f"include-system-site-packages = {'true' if spec.prefix is not None else 'false'}\n"
         f"version = {python.version}\n"
         f"executable = {python.executable}\n"
         f"prompt = {prompt}\n"

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 from envforge import __version__
 from envforge.environment.spec import FORMAT, GenerationSpec, parse_spec, spec_fields
 from envforge.errors import GenerationError, InterpreterError
-from envforge.events import Reporter
+from envforge.events import Reporter, Warned
 from envforge.plan.link_plan import MARKER, LinkPlan
 
 if TYPE_CHECKING:
+    from envforge.environment.conda_activation import CondaActivation
     from envforge.environment.contents import PythonName
 
 _ASIDE = ".tmp-"
@@ -41,6 +42,12 @@ class Generation:
     path: Path
     spec: GenerationSpec
     files: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def has_lost_prefix(self) -> bool:
+        """Whether it stands on a conda prefix that is gone."""
+        prefix = self.spec.prefix
+        return prefix is not None and not Path(prefix.path, "conda-meta").is_dir()
 
     @property
     def digest(self) -> str:
@@ -106,7 +113,16 @@ def create_generation(
 
 
 def read_generation(path: Path) -> Generation | None:
-    """The complete generation in a folder; None if there is none, or not one that this envforge knows."""
+    """The complete generation in a folder.
+
+    None if there is none, if it is not one that this envforge knows, or if its conda prefix is gone.
+    """
+    recorded = read_recorded_generation(path)
+    return None if recorded is None or recorded.has_lost_prefix else recorded
+
+
+def read_recorded_generation(path: Path) -> Generation | None:
+    """What a generation says of itself, even if what it stands on is gone."""
     try:
         with open(f"{path}/{MARKER}", "rb") as marker:
             fields = json.loads(marker.read())
@@ -163,21 +179,23 @@ def _build(
 ) -> None:
     """Write everything, the marker last."""
     from envforge.environment.contents import plan_python, planned_files
+    from envforge.environment.prefix_contents import prefix_kernels, prefix_scripts
     from envforge.link.apply import apply_link_plan
     from envforge.link.scripts import write_scripts
 
     layout = spec.layout
-    powershell = _read_powershell(spec)
-    files = planned_files(spec, powershell=powershell)
+    python = str(Generation(final, spec).python)
+    files = planned_files(spec, powershell=_read_powershell(spec), conda=_conda_activation(spec, reporter))
+    programs = prefix_scripts(spec, plan, python)
+    files |= prefix_kernels(spec, plan, python) | programs
     apply_link_plan(plan, tier_root, aside, final_prefix=final, reporter=reporter)
     for name in plan_python(spec.interpreter, layout):
         _make_name(aside, name)
-    python = str(Generation(final, spec).python)
     written = write_scripts(
         plan.scripts, tier_root, aside, layout, python=python, platform=spec.interpreter.platform
     )
     for path, content in files.items():
-        _write(aside / path, content)
+        _write(aside / path, content, executable=path in programs)
     digests = {path: sha256(content).hexdigest() for path, content in files.items()}
     _write(aside / MARKER, _marker_text(spec, {**digests, **written}).encode("utf-8", "surrogateescape"))
 
@@ -201,6 +219,18 @@ def _read_powershell(spec: GenerationSpec) -> bytes | None:
     return None
 
 
+def _conda_activation(spec: GenerationSpec, reporter: Reporter) -> CondaActivation | None:
+    """What activating the prefix of a generation means; what of it cannot be read is told."""
+    if spec.prefix is None:
+        return None
+    from envforge.environment.conda_activation import read_activation
+
+    found = read_activation(spec.prefix.path, spec.prompt, windows=spec.layout.windows)
+    for fault in found.faults:
+        reporter.report(Warned(message=fault))
+    return found
+
+
 def _make_name(prefix: Path, name: PythonName) -> None:
     place = prefix / name.path
     if name.copied:
@@ -211,10 +241,12 @@ def _make_name(prefix: Path, name: PythonName) -> None:
         place.symlink_to(name.source)
 
 
-def _write(place: Path, content: bytes) -> None:
+def _write(place: Path, content: bytes, *, executable: bool = False) -> None:
     """Write a new file into a folder of the plan."""
     with open(place, "xb") as file:
         file.write(content)
+    if executable:
+        place.chmod(place.stat().st_mode | 0o111)
 
 
 def _move_in(aside: Path, final: Path) -> Generation:

@@ -16,7 +16,7 @@ from envforge.model.layout import EnvironmentLayout, environment_layout
 from envforge.model.tree import Tree
 from envforge.plan.link_plan import LinkMode
 
-FORMAT = 1
+FORMAT = 2
 """Raised when a generation of the same spec is made otherwise than before: names change with it."""
 
 
@@ -28,6 +28,28 @@ class GenerationTree:
     version: str
     id: str
     mode: LinkMode
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixPackage:
+    """A conda package of the prefix that a generation stands on."""
+
+    name: str
+    version: str
+    build: str
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationPrefix:
+    """The conda prefix that a generation stands on; several generations may share it.
+
+    Args:
+        path: absolute; conda packages hold it, so it never moves.
+        packages: sorted by name.
+    """
+
+    path: str
+    packages: tuple[PrefixPackage, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +64,8 @@ class GenerationSpec:
         trees: sorted by name.
         venv: absolute path of the project's ``.venv`` as the user sees it: what activation sets.
         prompt: what the shell's prompt shows.
+        prefix: where conda's part stands, None for an environment without one; its Python is the
+            interpreter then.
     """
 
     target: str
@@ -51,6 +75,7 @@ class GenerationSpec:
     trees: tuple[GenerationTree, ...]
     venv: str
     prompt: str
+    prefix: GenerationPrefix | None = None
 
     @property
     def layout(self) -> EnvironmentLayout:
@@ -77,8 +102,9 @@ def generation_trees(
 
 
 def spec_fields(spec: GenerationSpec) -> dict[str, Any]:
-    """A spec as JSON has it."""
+    """A spec as JSON has it; conda's part is named where there is one."""
     python = spec.interpreter
+    conda = {} if spec.prefix is None else {"conda": _prefix_fields(spec.prefix)}
     return {
         "target": spec.target,
         "groups": list(spec.groups),
@@ -96,7 +122,15 @@ def spec_fields(spec: GenerationSpec) -> dict[str, Any]:
             tree.name: {"version": tree.version, "tree": tree.id, "mode": tree.mode.value}
             for tree in spec.trees
         },
+        **conda,
     }
+
+
+def _prefix_fields(prefix: GenerationPrefix) -> dict[str, Any]:
+    packages = {
+        package.name: {"version": package.version, "build": package.build} for package in prefix.packages
+    }
+    return {"prefix": prefix.path, "packages": packages}
 
 
 def parse_spec(fields: Mapping[str, Any]) -> GenerationSpec:
@@ -116,4 +150,13 @@ def parse_spec(fields: Mapping[str, Any]) -> GenerationSpec:
         ),
         venv=fields["venv"],
         prompt=fields["prompt"],
+        prefix=_parse_prefix(fields["conda"]) if "conda" in fields else None,
     )
+
+
+def _parse_prefix(fields: Mapping[str, Any]) -> GenerationPrefix:
+    packages = (
+        PrefixPackage(name, package["version"], package["build"])
+        for name, package in fields["packages"].items()
+    )
+    return GenerationPrefix(fields["prefix"], tuple(packages))

@@ -11,7 +11,12 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from envforge.environment.generation import Generation, is_generation, read_generation
+from envforge.environment.generation import (
+    Generation,
+    is_generation,
+    read_generation,
+    read_recorded_generation,
+)
 from envforge.environment.history import read_history, record_switch
 from envforge.errors import GenerationError
 
@@ -22,6 +27,12 @@ def current_generation(venv: Path) -> Generation | None:
     """The generation that ``.venv`` points to; None if it is not there or is not envforge's."""
     target = _link_target(venv)
     return read_generation(target) if target is not None else None
+
+
+def recorded_generation(venv: Path) -> Generation | None:
+    """Likewise, also one whose conda prefix is gone: to tell what was installed."""
+    target = _link_target(venv)
+    return read_recorded_generation(target) if target is not None else None
 
 
 def switch(venv: Path, generation: Generation, *, now_s: float) -> bool:
@@ -62,7 +73,7 @@ def rollback(venv: Path, steps: int = 1) -> Generation:
         GenerationError: there is no environment, or nothing that far back.
         StoreError: the project's folder cannot be written.
     """
-    current = current_generation(venv)
+    current = recorded_generation(venv)
     if current is None:
         raise GenerationError(
             "there is no environment to roll back",

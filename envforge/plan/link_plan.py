@@ -144,6 +144,7 @@ def reserved_paths(layout: EnvironmentLayout) -> tuple[str, ...]:
     else:
         minor = layout.site_packages.split("/")[1]
         programs = ["python", "python3", minor, "activate", "activate.fish", "activate.csh", "Activate.ps1"]
+        programs += ["deactivate.csh"]
     shortcuts = [link.path for link in _shortcuts(layout)]
     return (*names, *shortcuts, *(f"{layout.scripts}/{program}" for program in programs))
 

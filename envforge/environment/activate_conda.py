@@ -66,8 +66,19 @@ def sh_blocks(conda: CondaActivation, *, windows: bool) -> CondaBlocks:
 
 
 def _sh_runs(scripts: Sequence[str]) -> Iterator[str]:
+    """Run them without ``set -e`` and ``set -u``, which few are written for and which would end the shell.
+
+    ``. script || true`` does not hold off ``set -e`` in dash.
+    """
+    if not scripts:
+        return
+    yield "_ENVFORGE_FLAGS=$-"
+    yield "set +eu"
     for script in map(shlex.quote, scripts):
-        yield f"if [ -r {script} ]; then . {script} || true; fi"
+        yield f"if [ -r {script} ]; then . {script}; fi"
+    for flag in "eu":
+        yield f'case "$_ENVFORGE_FLAGS" in *{flag}*) set -{flag} ;; esac'
+    yield "unset _ENVFORGE_FLAGS"
 
 
 def fish_blocks(conda: CondaActivation) -> CondaBlocks:
@@ -104,7 +115,7 @@ def csh_blocks(conda: CondaActivation) -> CondaBlocks:
     leave = [f"source {csh_quoted(script)}" for script in conda.leaving_scripts_for(".csh")]
     for name, value in conda.variables.items():
         enter += [
-            f'if ($?{name}) set _OLD_{name} = "${name}:q"',
+            f'test $?{name} != 0 && set _OLD_{name} = "${name}:q"',
             f"setenv {name} {csh_quoted(value)}",
         ]
         leave += [

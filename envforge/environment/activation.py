@@ -53,6 +53,7 @@ def _folders_to_leave(generation: Generation, venv: Path, base: Mapping[str, str
         yield str(active / scripts)
         outer = read_recorded_generation(active.resolve())
         if outer is not None:
+            yield str(outer.scripts)
             yield from _prefix_folders(outer)
 
 

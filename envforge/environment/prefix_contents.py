@@ -34,7 +34,7 @@ _SCRIPT_START = re.compile(
     # where the path is too long for the kernel, or has blanks in it
     \#!/bin/(?:ba)?sh\r?\n
     '''exec' [ ] ["']? (?P<quoted> [^\r\n]*?/python[0-9.]* ) ["']? [ \t][^\r\n]*\r?\n
-    (?: [ \t]*'''[^\r\n]*\r?\n )?
+    (?: '[ ]'''[^\r\n]*\r?\n )?
     """,
     re.VERBOSE,
 )

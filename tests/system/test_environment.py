@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -14,15 +15,18 @@ from pathlib import Path
 import pytest
 
 from envforge.environment.activation import activated_environment
-from envforge.environment.generation import Generation, read_generation
+from envforge.environment.generation import Generation, create_generation, read_generation
+from envforge.environment.prefix_contents import with_prefix_data
 from envforge.environment.switch import current_generation, switch
 from envforge.environment.verify import verify_generation
 from envforge.errors import StoreError
+from envforge.events import SilentReporter
 from envforge.model.host import Interpreter
 from envforge.model.tree import EntryPoint
 from envforge.plan.link_plan import LinkMode
 
 from support.environments import Grounds, base_interpreter, interpreters
+from support.prefixes import PlantedPrefix
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the trees here are planted for Linux")
 
@@ -163,6 +167,110 @@ def test_activation(tmp_path: Path, shell: str, folder: str) -> None:
         str(grounds.venv),
         f"none /nowhere {os.environ['PATH']}",
     ]
+
+
+CONDA_SCRIPTS = {
+    "sh": (
+        'export CONDA_SAID="in $CONDA_PREFIX"\nfalse\n',
+        'test "$CONDA_SAID" = "in $CONDA_PREFIX" && export LEFT="$(printenv OWN)"; unset CONDA_SAID\n',
+    ),
+    "fish": (
+        'set -gx CONDA_SAID "in $CONDA_PREFIX"\nfalse\n',
+        'test "$CONDA_SAID" = "in $CONDA_PREFIX"; and set -gx LEFT (printenv OWN); set -e CONDA_SAID\n',
+    ),
+    "csh": (
+        'setenv CONDA_SAID "in $CONDA_PREFIX"\n',
+        'if ("$CONDA_SAID" == "in $CONDA_PREFIX") setenv LEFT "$OWN"\nunsetenv CONDA_SAID\n',
+    ),
+}
+
+
+@pytest.mark.parametrize("shell", list(SHELLS))
+@pytest.mark.parametrize("folder", ["plain", "it's a $HOME `x` \\ (1)! %"])
+def test_activation_of_a_conda_prefix(tmp_path: Path, shell: str, folder: str) -> None:
+    """Both are on the PATH; packages' variables and scripts come, and what was before comes back."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"there is no {shell} here")
+    script, command = SHELLS[shell]
+    grounds = Grounds(tmp_path, project_name=folder)
+    plant(grounds)
+    made = create_based(grounds)
+    switch(grounds.venv, made, now_s=0)
+    prefix = made.spec.prefix
+    assert prefix is not None
+    path = shlex_path(grounds.venv / "bin" / script, shell)
+    lines = [
+        f"{'.' if shell == 'dash' else 'source'} {path}",
+        "printenv CONDA_PREFIX",
+        "printenv CONDA_DEFAULT_ENV",
+        "printenv CONDA_SHLVL",
+        "printenv OWN",
+        "printenv CONDA_SAID",
+        "which python",
+        "which native",
+        "alpha",
+        "deactivate",
+        "sh -c 'echo $CONDA_PREFIX $CONDA_SHLVL ${CONDA_DEFAULT_ENV-none} ${OWN-none} ${CONDA_SAID-none}'",
+        "sh -c 'echo $LEFT; echo $PATH'",
+    ]
+    environment = plain_environment(PATH=os.environ["PATH"], CONDA_PREFIX="/opt/x", CONDA_SHLVL="2")
+    output = run(*command, env=environment, input="\n".join([*lines, ""])).splitlines()
+    assert output == [
+        prefix.path,
+        "demo",
+        "1",
+        "it's $5!",
+        f"in {prefix.path}",
+        f"{grounds.venv}/bin/python",
+        f"{prefix.path}/bin/native",
+        "alpha 42",
+        "/opt/x 2 none none none",
+        "it's $5!",
+        os.environ["PATH"],
+    ]
+
+
+@pytest.mark.parametrize("shell", list(SHELLS))
+def test_from_one_environment_into_another(tmp_path: Path, shell: str) -> None:
+    """What the first one entered is left, whether or not the second one has a prefix."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"there is no {shell} here")
+    script, command = SHELLS[shell]
+    one, two = Grounds(tmp_path / "one"), Grounds(tmp_path / "two")
+    made = create_based(one)
+    switch(one.venv, made, now_s=0)
+    switch(two.venv, two.create(), now_s=0)
+    assert made.spec.prefix is not None
+    source = "." if shell == "dash" else "source"
+    lines = [
+        f"{source} {one.venv}/bin/{script}",
+        f"{source} {two.venv}/bin/{script}",
+        "sh -c 'echo ${CONDA_PREFIX-none} ${OWN-none} ${CONDA_SAID-none} $LEFT'",
+        f"{source} {one.venv}/bin/{script}",
+        f"{source} {one.venv}/bin/{script}",
+        "printenv CONDA_SAID",
+        "deactivate",
+        "sh -c 'echo ${CONDA_PREFIX-none} $PATH'",
+    ]
+    output = run(*command, env=plain_environment(), input="\n".join([*lines, ""])).splitlines()
+    assert output == [
+        "none none none it's $5!",
+        f"in {made.spec.prefix.path}",
+        f"none {os.environ['PATH']}",
+    ]
+
+
+def create_based(grounds: Grounds) -> Generation:
+    """A generation on a prefix whose packages want to be activated in every shell."""
+    prefix = PlantedPrefix(grounds.tier / "prefixes" / "abc")
+    files = {"etc/conda/env_vars.d/one.json": json.dumps({"OWN": "it's $5!"}), "bin/native": "#!/bin/sh\n"}
+    for suffix, (enter, leave) in CONDA_SCRIPTS.items():
+        files[f"etc/conda/activate.d/one.{suffix}"] = enter
+        files[f"etc/conda/deactivate.d/one.{suffix}"] = leave
+    prefix.install("one", files)
+    spec = grounds.spec(interpreter=prefix.interpreter, prefix=prefix.value)
+    plan = with_prefix_data(grounds.plan(), spec, grounds.tier)
+    return create_generation(spec, plan, grounds.tier, grounds.environments, SilentReporter())
 
 
 def shlex_path(path: Path, shell: str) -> str:

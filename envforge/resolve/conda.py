@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import product
 
 from envforge.errors import RequirementError
 from envforge.model.conda import (
@@ -30,7 +31,7 @@ Demands = Mapping[str, frozenset[str]]
 """Normalized PyPI name → specifiers that its version has to meet."""
 
 _PYPI_BUILD = "pypi_0"
-_NO_BUILD = "envforge-none"
+_NO_BUILD = "envforge_none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +40,14 @@ class CondaPart:
 
     Args:
         source: answers.
-        specs: match specs of the user that are for the target, sorted; never empty.
+        specs: match specs of the user that are for the target, sorted.
+        constraints: match specs that hold for what is installed, and do not ask for it.
         preferred: records of the lock.
     """
 
     source: CondaSource
     specs: tuple[str, ...]
+    constraints: tuple[str, ...] = ()
     preferred: tuple[CondaRecord, ...] = ()
 
 
@@ -133,12 +136,14 @@ class CondaLayer:
         self.question_count = 0
         self._virtual_packages = target_virtual_packages(target)
         # Without it a solver may choose the free-threaded Python, for which few wheels are made.
-        self._python_constraints = (f"python_abi * *_cp{target.python_minor.replace('.', '')}",)
-        self._solved: list[tuple[frozenset[str], CondaSolution]] = []
+        abi = target.python_minor.replace(".", "")
+        self._python_constraints = (f"python_abi * *_cp{abi}",) if "." in target.python else ()
+        self._solved: list[tuple[CondaSpace, CondaSolution]] = []
         self._answers: dict[CondaSpace, CondaSolution | None] = {}
 
     @property
     def python_spec(self) -> str:
+        """The target's Python; any where it names a major version only."""
         python = self.target.python
         return f"python =={python}" if python.count(".") == 2 else f"python {python}.*"
 
@@ -146,26 +151,39 @@ class CondaLayer:
         """Whether the channels have something that is a PyPI project."""
         return bool(self._conda_names(name))
 
-    def solve(self, demands: Demands, brought: Mapping[str, str] | None = None) -> CondaSolution | None:
+    def solve(
+        self, demands: Demands, brought: Mapping[str, str] | None = None, present: Collection[str] = ()
+    ) -> CondaSolution | None:
         """The best solution under demands, None where there is none.
 
         Args:
             demands: what PyPI packages require of projects that conda may bring.
             brought: PyPI name → version that comes from PyPI: no record may be the same project, and the
                 records' constraints hold for it.
+            present: PyPI names that have to be among what it brings.
 
         Raises:
             NetworkError: a channel that had to be asked did not answer.
         """
         constraints = self._constraints(demands)
-        solution = self._best_known(constraints, demands) or self._ask(CondaSpace(constraints=constraints))
-        if solution is None:
-            return None
-        self._solved.append((constraints, solution))
-        in_the_way = self.in_the_way(solution, brought or {})
-        if not in_the_way:
-            return solution
-        return self._ask(CondaSpace(constraints=constraints, brought=in_the_way))
+        for specs in self._specs_for(present):
+            space = CondaSpace(specs=specs, constraints=constraints)
+            solution = self._best_known(space, demands) or self._ask(space)
+            if solution is None:
+                continue
+            self._solved.append((space, solution))
+            in_the_way = self.in_the_way(solution, brought or {})
+            if not in_the_way:
+                return solution
+            solution = self._ask(replace(space, brought=in_the_way))
+            if solution is not None:
+                return solution
+        return None
+
+    def _specs_for(self, present: Collection[str]) -> Iterator[frozenset[str]]:
+        """Match specs that ask for some projects: one set for every choice of packages that bring them."""
+        for names in product(*(self._conda_names(name) for name in sorted(present))):
+            yield frozenset(names)
 
     def require_solution(self) -> CondaSolution:
         """The best solution when PyPI demands nothing.
@@ -185,7 +203,14 @@ class CondaLayer:
         Raises:
             CondaUnsolvableError: with the solver's report.
         """
-        self.part.source.solve(self._question(CondaSpace(constraints=self._constraints(demands))))
+        try:
+            self.part.source.solve(self._question(CondaSpace(constraints=self._constraints(demands))))
+        except CondaUnsolvableError as error:
+            raise CondaUnsolvableError(
+                f"the conda dependencies cannot be met together on {self.target.label}",
+                context=[f"asked for: {', '.join(self.part.specs) or 'Python'}", *error.context],
+                hints=error.hints,
+            ) from None
 
     def best_in(self, space: CondaSpace) -> CondaSolution | None:
         """The best solution of a part of all solutions, None where it is empty."""
@@ -268,16 +293,20 @@ class CondaLayer:
     def _conda_names(self, name: str) -> Sequence[str]:
         return self.part.source.conda_names(name, self.target.platform)
 
-    def _best_known(self, constraints: frozenset[str], demands: Demands) -> CondaSolution | None:
+    def _best_known(self, space: CondaSpace, demands: Demands) -> CondaSolution | None:
         """A solution found before that is the best for this question too.
 
         It was the best under fewer constraints, and meets those that have come since.
         """
         for asked, solution in self._solved:
-            if asked <= constraints and all(
-                solution.meets(name, specifier)
-                for name, specifiers in demands.items()
-                for specifier in specifiers
+            if (
+                asked.specs <= space.specs <= {record.name for record in solution.records}
+                and asked.constraints <= space.constraints
+                and all(
+                    solution.meets(name, specifier)
+                    for name, specifiers in demands.items()
+                    for specifier in specifiers
+                )
             ):
                 return solution
         return None
@@ -304,7 +333,9 @@ class CondaLayer:
         return CondaQuestion(
             platform=self.target.platform,
             specs=tuple(sorted({*self.part.specs, self.python_spec, *space.specs, *demanded})),
-            constraints=tuple(sorted({*self._python_constraints, *space.constraints})),
+            constraints=tuple(
+                sorted({*self.part.constraints, *self._python_constraints, *space.constraints})
+            ),
             virtual_packages=(*self._virtual_packages, *virtual),
             preferred=self.part.preferred,
         )

@@ -10,6 +10,7 @@ with what was learned.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,8 @@ from envforge.resolve.dependencies import DependencyReader, UnusableCandidateErr
 
 UNUSABLE = "\0unusable"
 CONDA = "\0conda"
-_ANYTHING = ""
+_WISH = ""
+"""The version of a candidate that conda is asked to bring. The solution that does has the real one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,13 @@ class FromPyPI:
 
 
 @dataclass(frozen=True, slots=True)
+class CondaPresence:
+    """A demand on the conda part: it brings a project."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class FromConda:
     """A demand on a project: it is what the conda part brings."""
 
@@ -55,7 +64,7 @@ class FromConda:
     version: str
 
 
-Demand = Requirement | CondaWanted | CondaDemand | FromPyPI | FromConda
+Demand = Requirement | CondaWanted | CondaDemand | CondaPresence | FromPyPI | FromConda
 Choice = Candidate | CondaSolution
 
 
@@ -154,12 +163,14 @@ class Provider(AbstractProvider[Demand, Choice, str]):
         if not candidate.extras.issuperset(requirement.extras):
             return False
         if candidate.file is None:
-            return candidate.version == _ANYTHING or admits(requirement.specifier, candidate.version)
+            return candidate.version == _WISH or admits(requirement.specifier, candidate.version)
         return specifier_admits(requirement.specifier, candidate.version)
 
     def get_dependencies(self, candidate: Choice) -> Iterable[Demand]:
         if isinstance(candidate, CondaSolution):
             return [FromConda(name, version) for name, version in candidate.provides.items()]
+        if candidate.version == _WISH:
+            return [] if self._conda_has_anything else [CondaPresence(candidate.name)]
         try:
             requirements = self.reader.dependencies(candidate)
         except UnusableCandidateError as error:
@@ -169,7 +180,9 @@ class Provider(AbstractProvider[Demand, Choice, str]):
         if self._layer is None:
             return requirements
         demands = [demand for requirement in requirements for demand in self._demands(requirement)]
-        if candidate.file is not None and self._may_bring(candidate.name):
+        if candidate.file is None:
+            demands.append(CondaPresence(candidate.name))
+        elif self._may_bring(candidate.name):
             demands.append(FromPyPI(candidate.name, candidate.version))
         return demands
 
@@ -187,22 +200,22 @@ class Provider(AbstractProvider[Demand, Choice, str]):
         required = [demand for demand in asked if isinstance(demand, Requirement)]
         specifiers = list({item.specifier: None for item in required if item.specifier})
         extras = requirement_extras(required)
-        conda_versions = {demand.version for demand in asked if isinstance(demand, FromConda)}
-        if self._conda_has_anything and self._may_bring(name):
-            conda_versions = {_ANYTHING}
-        if conda_versions:
-            version = min(conda_versions)
-            brought = Candidate(name, version, extras, None)
-            if len(conda_versions) == 1 and all(self.is_satisfied_by(item, brought) for item in required):
-                yield from [brought] if brought not in refused else []
+        from_conda = [demand for demand in asked if isinstance(demand, FromConda)]
+        if from_conda:
+            brought = Candidate(name, from_conda[0].version, extras, None)
+            if brought not in refused and all(self.is_satisfied_by(demand, brought) for demand in asked):
+                yield brought
             return
-        refused_versions = {choice.version for choice in refused if isinstance(choice, Candidate)}
-        try:
-            yield from self._finder.matches(name, specifiers, extras, refused_versions)
-        except UnknownPackageError:
+        may_bring = self._may_bring(name)
+        if not (may_bring and self._conda_has_anything):
+            refused_versions = {choice.version for choice in refused if isinstance(choice, Candidate)}
             # A candidate that needs a project that does not exist is no candidate; whether the
             # user named it is asked when the failure is explained.
-            return
+            with suppress(UnknownPackageError):
+                yield from self._finder.matches(name, specifiers, extras, refused_versions)
+        wish = Candidate(name, _WISH, extras, None)
+        if may_bring and wish not in refused:
+            yield wish
 
     def _conda_matches(self, asked: Sequence[Demand]) -> Iterator[CondaSolution]:
         """The best conda part under what is asked of it: the next one comes with the next demand."""
@@ -215,9 +228,10 @@ class Provider(AbstractProvider[Demand, Choice, str]):
         for demand in asked:
             if isinstance(demand, CondaDemand):
                 demands.setdefault(demand.name, set()).add(demand.specifier)
-        brought = {demand.name: demand.version for demand in asked if isinstance(demand, FromPyPI)}
         solution = self._layer.solve(
-            {name: frozenset(specifiers) for name, specifiers in demands.items()}, brought
+            {name: frozenset(specifiers) for name, specifiers in demands.items()},
+            {demand.name: demand.version for demand in asked if isinstance(demand, FromPyPI)},
+            [demand.name for demand in asked if isinstance(demand, CondaPresence)],
         )
         if solution is not None:
             yield solution
@@ -226,6 +240,8 @@ class Provider(AbstractProvider[Demand, Choice, str]):
         assert self._layer is not None
         if isinstance(demand, CondaDemand):
             return solution.meets(demand.name, demand.specifier)
+        if isinstance(demand, CondaPresence):
+            return demand.name in solution.provides
         if isinstance(demand, FromPyPI):
             in_the_way = self._layer.in_the_way(solution, {demand.name: demand.version})
             self.in_the_way.update(in_the_way)

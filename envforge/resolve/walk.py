@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from envforge.model.requirement import Requirement
 from envforge.resolve.candidates import Candidate, CandidateFinder, requirement_extras
@@ -62,7 +62,7 @@ def walk(
             demands, expanded = _collect_demands(roots, step, finder, reader)
         except UnusableCandidateError:
             return None
-        settled = _settle(demands, step, finder, layer)
+        settled = _settle(demands, replace(step, pins=expanded), finder, layer)
         if settled is None or (settled.pins == expanded and settled.conda == step.conda):
             return Answer(settled.pins, settled.conda) if settled else None
         step = settled

@@ -122,7 +122,7 @@ def _refuse_what_is_no_spec(text: str) -> None:
             "names a channel",
             f"{channel}::",
             [
-                "leave the channel out; the first of tool.envforge.channels that has a package is used for it",
+                "leave it out: the first of tool.envforge.channels that has a package is used for it",
                 f"to add one: channels = [..., {channel!r}]",
             ],
         )

@@ -233,7 +233,7 @@ class Provider(AbstractProvider[Demand, Choice, str]):
             {demand.name: demand.version for demand in asked if isinstance(demand, FromPyPI)},
             [demand.name for demand in asked if isinstance(demand, CondaPresence)],
         )
-        if solution is not None:
+        if solution is not None and all(self._is_met_by_conda(demand, solution) for demand in asked):
             yield solution
 
     def _is_met_by_conda(self, demand: Demand, solution: CondaSolution) -> bool:

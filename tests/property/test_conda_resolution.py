@@ -110,7 +110,7 @@ def _is_solution(chosen: dict[str, str | None], pins: dict[str, str], channel: d
         for name, version in chosen.items()
         if version is not None
         for text in channel[name][version]["constrains"]
-        if channel[text.split()[0]]
+        if channel.get(text.split()[0])
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -31,7 +32,6 @@ print(json.dumps({
     "free_threaded": bool(get("Py_GIL_DISABLED")),
     "prefix": sys.base_prefix,
     "purelib": sysconfig.get_path("purelib", vars=bases),
-    "include": sysconfig.get_path("include", vars=bases | {"installed_base": sys.base_prefix}),
     "library": get("LIBDIR") + "/" + get("INSTSONAME") if get("Py_ENABLE_SHARED") else "",
 }))
 """
@@ -44,13 +44,11 @@ class HostPython:
     Args:
         prefix: of the installation, never of a venv.
         library: the shared libpython that it needs, None for none.
-        include: where its headers are, if it has any.
     """
 
     version: str
     prefix: Path
     library: Path | None
-    include: Path
 
     @property
     def minor(self) -> str:
@@ -78,10 +76,7 @@ def find_pythons(wanted: int = 2, executables: Iterable[str] = ()) -> list[HostP
         executables: take these instead of looking for some.
     """
     if executables:
-        asked = [_query(executable) for executable in executables]
-        return sorted(filter(None, asked), key=_rank)
-    import sys
-
+        return sorted(map(_query_named, executables), key=_rank)
     by_minor: dict[str, HostPython] = {}
     for executable in (sys.executable, *_installed()):
         python = _query(executable)
@@ -107,10 +102,18 @@ def _installed() -> Iterator[str]:
                 yield interpreter.executable
 
 
+def _query_named(executable: str) -> HostPython:
+    python = _query(executable)
+    if python is None:
+        raise SystemExit(f"error: {executable} is no CPython of the usual layout that could be packaged")
+    return python
+
+
 def _query(executable: str) -> HostPython | None:
     """None for a Python whose layout is not that of a plain installation (Debian's, a free-threaded one)."""
-    asked = subprocess.run([executable, "-I", "-c", _QUERY], capture_output=True, text=True, check=False)
-    if asked.returncode:
+    try:
+        asked = subprocess.run([executable, "-I", "-c", _QUERY], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
         return None
     told = json.loads(asked.stdout)
     prefix, minor = Path(told["prefix"]), told["version"].rpartition(".")[0]
@@ -120,7 +123,7 @@ def _query(executable: str) -> HostPython | None:
     library = Path(told["library"]) if told["library"] else None
     if library is not None and not library.is_file():
         return None
-    return HostPython(version=told["version"], prefix=prefix, library=library, include=Path(told["include"]))
+    return HostPython(version=told["version"], prefix=prefix, library=library)
 
 
 def python_package(python: HostPython, subdir: str) -> Package:

@@ -56,7 +56,15 @@ def changes_text(changes: Iterable[PackageChange]) -> str:
 
 def changes_document(changes: Iterable[PackageChange]) -> list[dict[str, str | None]]:
     """For ``--json``: ``old`` or ``new`` is null for what is not there."""
-    return [{"name": change.name, "old": change.old or None, "new": change.new or None} for change in changes]
+    return [
+        {
+            "name": change.name,
+            "old": change.old or None,
+            "new": change.new or None,
+            "ecosystem": change.ecosystem,
+        }
+        for change in changes
+    ]
 
 
 def say_sync(output: Output, report: SyncReport, duration_s: float) -> None:
@@ -88,11 +96,12 @@ def sync_document(report: SyncReport) -> dict[str, object]:
 
 
 def _change_line(change: PackageChange) -> str:
+    origin = " (conda)" if change.ecosystem == "conda" else ""
     if not change.old:
-        return f"+ {change.name} {change.new}"
+        return f"+ {change.name} {change.new}{origin}"
     if not change.new:
-        return f"- {change.name} {change.old}"
-    return f"~ {change.name} {change.old} → {change.new}"
+        return f"- {change.name} {change.old}{origin}"
+    return f"~ {change.name} {change.old} → {change.new}{origin}"
 
 
 def _say_lines(output: Output, lines: Sequence[str]) -> None:

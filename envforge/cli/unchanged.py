@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-_PLAIN = {"-q", "--quiet", "--frozen", "--offline"}
+_PLAIN = {"-q", "--quiet", "--frozen", "--offline", "--ignore-host"}
 """Options that change nothing where there is nothing to do."""
 
 
@@ -23,8 +23,8 @@ def answer_unchanged(words: list[str]) -> bool:
     """
     if not words or words[0] not in _ANSWERS or not _PLAIN.issuperset(words[1:]):
         return False
-    if words[0] == "lock" and "--frozen" in words:
-        return False  # lock has no such option, and will say so
+    if words[0] == "lock" and {"--frozen", "--ignore-host"} & set(words):
+        return False  # lock has no such options, and will say so
     from envforge.workflows.stamp import is_up_to_date
 
     if not is_up_to_date(_project_root(), os.environ):

@@ -49,12 +49,17 @@ def _folders_to_leave(generation: Generation, venv: Path, base: Mapping[str, str
     yield str(generation.scripts)
     yield from _prefix_folders(generation)
     if base.get("VIRTUAL_ENV"):
-        active = Path(base["VIRTUAL_ENV"])
-        yield str(active / scripts)
-        outer = read_recorded_generation(active.resolve())
-        if outer is not None:
-            yield str(outer.scripts)
-            yield from _prefix_folders(outer)
+        yield str(Path(base["VIRTUAL_ENV"]) / scripts)
+    outer = active_generation(base)
+    if outer is not None:
+        yield str(outer.scripts)
+        yield from _prefix_folders(outer)
+
+
+def active_generation(base: Mapping[str, str]) -> Generation | None:
+    """The generation that is active in a process environment, None if none of envforge's is."""
+    active = base.get("VIRTUAL_ENV")
+    return read_recorded_generation(Path(active).resolve()) if active else None
 
 
 def _prefix_folders(generation: Generation) -> tuple[str, ...]:

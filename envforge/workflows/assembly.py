@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,8 +80,16 @@ def open_assembly(project: Project, lock: Lock, options: SyncOptions, session: S
     )
 
 
+def lacks_prefix(assembly: Assembly) -> bool:
+    """Whether the environment has a conda part whose prefix is not there."""
+    conda = assembly.selection.conda
+    return conda is not None and conda.prefix is None
+
+
 def find_assembled(assembly: Assembly) -> Generation | None:
     """The generation, if it was made before; costs no look at the wheels' trees."""
+    if lacks_prefix(assembly):
+        return None
     trees = _known_trees(assembly)
     return (
         read_generation(assembly.environments / _spec(assembly, trees).digest) if trees is not None else None
@@ -89,13 +97,14 @@ def find_assembled(assembly: Assembly) -> Generation | None:
 
 
 def assemble(assembly: Assembly) -> Generation:
-    """Fetch, build and link.
+    """Make the conda prefix, fetch, build and link.
 
     Raises:
         EnvforgeError: nothing half-done is left.
     """
     from envforge.fetch.archives import sweep_archives
 
+    assembly = _with_prefix(assembly)
     assembly.store.sweep()
     sweep_archives(assembly.session.places.archives, assembly.store)
     trees = [*_fetched(assembly), *_built(assembly)]
@@ -105,6 +114,17 @@ def assemble(assembly: Assembly) -> Generation:
     return create_generation(
         spec, plan, assembly.store.root, assembly.environments, assembly.session.reporter
     )
+
+
+def _with_prefix(assembly: Assembly) -> Assembly:
+    """The same with the conda prefix that it stands on."""
+    selection = assembly.selection
+    if selection.conda is None or selection.conda.prefix is not None:
+        return assembly
+    from envforge.workflows.prefixes import make_stock
+
+    made = make_stock(selection.conda, assembly.session)
+    return replace(assembly, selection=replace(selection, conda=made))
 
 
 def missing_packages(assembly: Assembly) -> list[LockedPackage]:
@@ -177,6 +197,7 @@ def _known_trees(assembly: Assembly) -> list[GenerationTree] | None:
 
 
 def _spec(assembly: Assembly, trees: Sequence[GenerationTree]) -> GenerationSpec:
+    conda = assembly.selection.conda
     return GenerationSpec(
         target=assembly.selection.target.id,
         groups=assembly.selection.groups,
@@ -185,6 +206,7 @@ def _spec(assembly: Assembly, trees: Sequence[GenerationTree]) -> GenerationSpec
         trees=tuple(sorted(trees, key=lambda tree: tree.name)),
         venv=str(assembly.project.venv),
         prompt=assembly.project.manifest.name,
+        prefix=conda.recorded if conda is not None else None,
     )
 
 

@@ -35,6 +35,10 @@ def plan_environment(
             bundle = ensure_bundle(store, [by_id[member] for member in members], session.reporter)
             bundles.update(dict.fromkeys(members, bundle))
     plan = plan_links(trees, spec.layout, store, mode=spec.link_mode, unshared=unshared, bundles=bundles)
+    if spec.prefix is not None:
+        from envforge.environment.prefix_contents import with_prefix_data
+
+        plan = with_prefix_data(plan, spec, store.root)
     for clobber in plan.clobbers:
         session.reporter.report(
             Warned(

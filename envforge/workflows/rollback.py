@@ -32,7 +32,7 @@ def rollback(session: Session, steps: int = 1) -> RollbackReport:
         GenerationError: there is no environment so far back.
     """
     venv = session.root / VENV_NAME
-    current = switch.current_generation(venv)
+    current = switch.recorded_generation(venv)
     if current is None:
         raise GenerationError("the project has no environment yet", hints=["run: envforge sync"])
     generation = switch.rollback(venv, steps)

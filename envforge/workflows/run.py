@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NoReturn
 
-from envforge.environment.activation import activated_environment
+from envforge.environment.activation import activated_environment, active_generation
 from envforge.environment.generation import Generation
-from envforge.environment.switch import current_generation
+from envforge.environment.switch import current_generation, recorded_generation
 from envforge.errors import GenerationError, UsageError
-from envforge.events import HandingOver
+from envforge.events import HandingOver, Reporter, SilentReporter, Warned
 from envforge.workflows.project import VENV_NAME
 from envforge.workflows.session import Session
 from envforge.workflows.stamp import is_up_to_date
 from envforge.workflows.sync import SyncOptions, sync
+
+if TYPE_CHECKING:
+    from envforge.environment.conda_activation import CondaActivation
 
 
 def run(
@@ -37,19 +40,81 @@ def run(
         UsageError: no such program.
     """
     generation = ready_generation(session, options, no_sync=no_sync)
-    environ = activated_environment(generation, session.root / VENV_NAME, session.environ)
-    become(command, environ, session)
+    become(command, activated(generation, session), session)
 
 
 def ready_generation(session: Session, options: SyncOptions, *, no_sync: bool) -> Generation:
     """The environment to run in, synced unless that is not wanted or a stamp says that it is."""
-    is_plain = options == SyncOptions()
-    if not no_sync and not (is_plain and is_up_to_date(str(session.root), session.environ)):
+    if not no_sync and not (options.is_plain and is_up_to_date(str(session.root), session.environ)):
         sync(session, options)
     generation = current_generation(session.root / VENV_NAME)
     if generation is None:
-        raise GenerationError("the project has no environment yet", hints=["run: envforge sync"])
+        lost = recorded_generation(session.root / VENV_NAME)
+        raise GenerationError(
+            "the conda part of the environment is gone" if lost else "the project has no environment yet",
+            context=[f"path: {lost.spec.prefix.path}"] if lost and lost.spec.prefix else [],
+            hints=["run: envforge sync"],
+        )
     return generation
+
+
+def activated(generation: Generation, session: Session) -> dict[str, str]:
+    """The variables of a process in an environment, those that scripts of conda packages set included.
+
+    A script that fails is told; the program is started all the same, as in a shell that was activated.
+    """
+    venv = session.root / VENV_NAME
+    base = _without_outer_prefix(session.environ)
+    conda = _conda_activation(generation)
+    environ = activated_environment(generation, venv, base, conda)
+    if conda is None:
+        return environ
+    if generation.spec.layout.windows:
+        if conda.scripts_for(".bat"):
+            session.reporter.report(
+                Warned(
+                    message="activation scripts of conda packages are not run here",
+                    hint=r"on Windows they are run by .venv\Scripts\activate.bat",
+                )
+            )
+        return environ
+    return _after_scripts(conda.scripts_for(".sh"), environ, session.reporter)
+
+
+def _conda_activation(generation: Generation) -> CondaActivation | None:
+    if generation.spec.prefix is None:
+        return None
+    from envforge.environment.conda_activation import read_activation
+
+    spec = generation.spec
+    return read_activation(generation.spec.prefix.path, spec.prompt, windows=spec.layout.windows)
+
+
+def _without_outer_prefix(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """An environment without what the conda prefix of an environment around this process has set."""
+    outer = active_generation(environ)
+    conda = _conda_activation(outer) if outer is not None else None
+    if conda is None or environ.get("CONDA_PREFIX") != conda.prefix:
+        return environ
+    left = _after_scripts(conda.leaving_scripts_for(".sh"), environ, SilentReporter())
+    return {name: value for name, value in left.items() if name not in conda.variables}
+
+
+def _after_scripts(scripts: Sequence[str], environ: Mapping[str, str], reporter: Reporter) -> dict[str, str]:
+    if not scripts:
+        return dict(environ)
+    from envforge.environment.activation_run import run_activation_scripts
+
+    after, failures = run_activation_scripts(scripts, environ)
+    for failure in failures:
+        said = [f"{failure.script} failed (exit code {failure.status})", failure.output]
+        reporter.report(
+            Warned(
+                message="\n".join(filter(None, said)),
+                hint="it belongs to a conda package; variables that it sets may be missing",
+            )
+        )
+    return after
 
 
 def become(command: Sequence[str], environ: dict[str, str], session: Session) -> NoReturn:

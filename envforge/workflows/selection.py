@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from envforge.errors import EnvforgeError, HostError, InterpreterError, LockError, UsageError
+from envforge.events import Warned
 from envforge.host.facts import glibc_version, host_platform
 from envforge.host.interpreters import cache_file_for_host, choose_interpreter
 from envforge.host.paths import find_data_root
+from envforge.model.conda import CondaRecord
 from envforge.model.host import Interpreter
 from envforge.model.lock import PROJECT_GROUP, Lock, LockedPackage, LockedTarget
 from envforge.model.requirement import normalize_name
 
 if TYPE_CHECKING:
     from envforge.manifest.manifest import Manifest
+    from envforge.workflows.prefixes import CondaStock
     from envforge.workflows.project import Project
     from envforge.workflows.session import Session
     from envforge.workflows.sync import SyncOptions
@@ -27,15 +31,42 @@ class Selection:
 
     Args:
         target: the lock's answer for this host.
-        interpreter: the Python to build on.
+        base: the Python of this host to build on, None where it comes from conda.
+        conda: the conda part, None where there is none.
         groups: names as in the lock, sorted.
-        packages: what the groups reach, sorted by id.
+        packages: what the groups reach of PyPI, sorted by id.
     """
 
     target: LockedTarget
-    interpreter: Interpreter
+    base: Interpreter | None
+    conda: CondaStock | None
     groups: tuple[str, ...]
     packages: tuple[LockedPackage, ...]
+
+    @property
+    def interpreter(self) -> Interpreter:
+        """The Python to build on.
+
+        Raises:
+            GenerationError: it comes from a conda prefix that is not there yet.
+        """
+        if self.base is not None:
+            return self.base
+        assert self.conda is not None
+        return self.conda.interpreter
+
+    @property
+    def python_version(self) -> str:
+        """Known also while the Python itself is not there."""
+        if self.base is not None:
+            return self.base.version
+        assert self.conda is not None
+        return self.conda.python_version
+
+    @property
+    def records(self) -> tuple[CondaRecord, ...]:
+        """The conda part's packages."""
+        return self.conda.spec.records if self.conda is not None else ()
 
 
 def select(project: Project, lock: Lock, options: SyncOptions, session: Session) -> Selection:
@@ -46,16 +77,34 @@ def select(project: Project, lock: Lock, options: SyncOptions, session: Session)
         UsageError: a group or extra that the manifest does not have.
         HostError: the host is older than the target assumes.
         InterpreterError: no Python here fits.
+        GenerationError: the lock's conda part has no Python.
     """
-    target = _target_of_host(lock)
+    target = _target_of_host(lock, options, session)
     groups = wanted_groups(project.manifest, options)
-    interpreter = find_interpreter(target.target.python, project.manifest.requires_python, session)
-    return Selection(
-        target=target,
-        interpreter=interpreter,
-        groups=groups,
-        packages=tuple(lock.packages[package_id] for package_id in target.package_ids(groups)),
-    )
+    packages = tuple(lock.packages[package_id] for package_id in target.package_ids(groups))
+    base: Interpreter | None = None
+    conda: CondaStock | None = None
+    if target.conda:
+        from envforge.workflows.prefixes import find_stock
+
+        records = lock.conda_records(target)
+        _refuse_twice(packages, records)
+        conda = find_stock(records, target.target.platform, project.manifest, session)
+    else:
+        base = find_interpreter(target.target.python, project.manifest.requires_python, session)
+    return Selection(target=target, base=base, conda=conda, groups=groups, packages=packages)
+
+
+def _refuse_twice(packages: Iterable[LockedPackage], records: Iterable[CondaRecord]) -> None:
+    """Refuse a lock, of a bad merge, in which both worlds bring a project: Python would see two of it."""
+    from_conda = {name: record for record in records for name in record.pypi_names}
+    for package in packages:
+        if package.name in from_conda:
+            raise LockError(
+                f"the lock brings {package.name} twice, from PyPI and from conda",
+                context=[f"PyPI: {package.name} {package.version}", f"conda: {from_conda[package.name]}"],
+                hints=["resolve it again: envforge lock"],
+            )
 
 
 def find_interpreter(wanted: str, requires_python: str, session: Session) -> Interpreter:
@@ -141,7 +190,7 @@ def _refuse_unknown(what: str, names: list[str], known: object) -> None:
             )
 
 
-def _target_of_host(lock: Lock) -> LockedTarget:
+def _target_of_host(lock: Lock, options: SyncOptions, session: Session) -> LockedTarget:
     platform = host_platform()
     target = lock.target_for(platform)
     if target is None:
@@ -154,8 +203,13 @@ def _target_of_host(lock: Lock) -> LockedTarget:
     if platform.startswith("linux"):
         assumed, here = target.target.system.glibc, glibc_version()
         if here is not None and here < assumed:
-            raise HostError(
-                f"this host has glibc {here[0]}.{here[1]}, the lock needs {assumed[0]}.{assumed[1]} or newer",
-                hints=[f'set tool.envforge.system.glibc = "{here[0]}.{here[1]}" and run: envforge lock'],
+            too_old = (
+                f"this host has glibc {here[0]}.{here[1]}, the lock needs {assumed[0]}.{assumed[1]} or newer"
             )
+            if not options.ignore_host:
+                raise HostError(
+                    too_old,
+                    hints=[f'set tool.envforge.system.glibc = "{here[0]}.{here[1]}" and run: envforge lock'],
+                )
+            session.reporter.report(Warned(message=too_old, hint="packages may not work on this host"))
     return target

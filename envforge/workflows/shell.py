@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from typing import NoReturn
 
-from envforge.environment.activation import activated_environment
-from envforge.workflows.project import VENV_NAME
-from envforge.workflows.run import become, ready_generation
+from envforge.workflows.run import activated, become, ready_generation
 from envforge.workflows.session import Session
 from envforge.workflows.sync import SyncOptions
 
@@ -15,7 +13,7 @@ from envforge.workflows.sync import SyncOptions
 def shell(session: Session, options: SyncOptions = SyncOptions(), *, no_sync: bool = False) -> NoReturn:
     """Start the user's shell with the environment active; leaving it leaves the environment."""
     generation = ready_generation(session, options, no_sync=no_sync)
-    environ = activated_environment(generation, session.root / VENV_NAME, session.environ)
+    environ = activated(generation, session)
     become([user_shell(environ)], environ, session)
 
 

@@ -7,17 +7,26 @@ untouched; a generation that is there already costs only the switch.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envforge.environment.collect import collect_generations
 from envforge.environment.generation import Generation
-from envforge.environment.switch import check_replaceable, current_generation, switch
+from envforge.environment.switch import check_replaceable, recorded_generation, switch
 from envforge.lock.write import format_lock
+from envforge.model.conda import CondaRecord
 from envforge.model.lock import Lock
 from envforge.model.requirement import normalize_name
 from envforge.plan.link_plan import LinkMode
-from envforge.workflows.assembly import Assembly, assemble, find_assembled, missing_packages, open_assembly
+from envforge.workflows.assembly import (
+    Assembly,
+    assemble,
+    find_assembled,
+    lacks_prefix,
+    missing_packages,
+    open_assembly,
+)
 from envforge.workflows.lock import current_lock, up_to_date_lock
 from envforge.workflows.project import FormerLock, Project, read_former_lock, read_project, write_text
 from envforge.workflows.session import Session
@@ -35,6 +44,7 @@ class SyncOptions:
         extras: the project's optional dependencies to install.
         no_dev: leave the default groups out.
         link_mode: how files get into the environment.
+        ignore_host: warn, where this host lacks what the lock needs (a driver, a newer C library).
     """
 
     frozen: bool = False
@@ -42,15 +52,29 @@ class SyncOptions:
     extras: tuple[str, ...] = ()
     no_dev: bool = False
     link_mode: LinkMode = LinkMode.SHARED
+    ignore_host: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the environment is what a sync without options makes: a stamp may vouch for it."""
+        return replace(self, frozen=False, ignore_host=False) == SyncOptions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageChange:
-    """One difference between two environments; ``old`` or ``new`` is "" for what is not there."""
+    """One difference between two environments; ``old`` or ``new`` is "" for what is not there.
+
+    Args:
+        name: of the package, in the words of its ecosystem.
+        old: version before; with the build string where nothing else of a conda package differs.
+        new: version afterwards.
+        ecosystem: ``pypi`` or ``conda``.
+    """
 
     name: str
     old: str
     new: str
+    ecosystem: str = "pypi"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +85,7 @@ class SyncReport:
         venv: the project's ``.venv``.
         generation: folder of the environment it points to, None in a dry run that found none.
         python: version of its interpreter.
-        package_count: distributions in it, the project itself not counted.
+        package_count: packages of PyPI and of conda in it, the project itself not counted.
         changes: against what ``.venv`` held before, sorted by name.
         fetched_count: archives that had to be downloaded (dry run: would have to be).
         locked: whether the lock was renewed on the way.
@@ -120,13 +144,14 @@ def plan_sync(session: Session, options: SyncOptions = SyncOptions()) -> SyncRep
     """
     project, lock, former = _wanted_lock(session, options)
     assembly = open_assembly(project, lock, options, session)
+    _check_host(assembly, options)
     generation = find_assembled(assembly)
-    current = current_generation(project.venv)
+    current = recorded_generation(project.venv)
     return SyncReport(
         venv=project.venv,
         generation=current.path if current else None,
-        python=assembly.selection.interpreter.version,
-        package_count=len(assembly.selection.packages),
+        python=assembly.selection.python_version,
+        package_count=len(assembly.selection.packages) + len(assembly.selection.records),
         changes=_changes(current, assembly),
         fetched_count=len(missing_packages(assembly)),
         locked=lock is not former.lock,
@@ -153,21 +178,22 @@ def prepare_sync(
     """
     check_replaceable(project.venv)  # before gigabytes are fetched for a place that is taken
     assembly = open_assembly(project, lock, options, session)
+    _check_host(assembly, options)
     missing = missing_packages(assembly)
     # A generation whose trees were purged has links that lead nowhere: fetching them again mends it.
     generation = (None if missing else find_assembled(assembly)) or assemble(assembly)
-    current = current_generation(project.venv)
+    current = recorded_generation(project.venv)
     report = SyncReport(
         venv=project.venv,
         generation=generation.path,
-        python=assembly.selection.interpreter.version,
-        package_count=len(assembly.selection.packages),
+        python=assembly.selection.python_version,
+        package_count=len(assembly.selection.packages) + len(assembly.selection.records),
         changes=_changes(current, assembly),
         fetched_count=len(missing),
         locked=locked,
         changed=current is None or current.path != generation.path,
     )
-    is_plain = replace(options, frozen=False) == SyncOptions() and not project.manifest.has_build_system
+    is_plain = options.is_plain and not project.manifest.has_build_system
     return PreparedSync(project=project, generation=generation, report=report, is_plain=is_plain)
 
 
@@ -192,14 +218,41 @@ def _wanted_lock(session: Session, options: SyncOptions) -> tuple[Project, Lock,
     return project, up_to_date_lock(project, former, Upgrades(), session), former
 
 
+def _check_host(assembly: Assembly, options: SyncOptions) -> None:
+    """Look whether this host can use the conda packages, before the first of them is downloaded.
+
+    Not where their prefix is there: it was let in when it was made.
+    """
+    if lacks_prefix(assembly):
+        from envforge.workflows.prefixes import check_host
+
+        check_host(assembly.selection.records, assembly.session, ignore=options.ignore_host)
+
+
 def _changes(current: Generation | None, assembly: Assembly) -> tuple[PackageChange, ...]:
     """What a switch from the current environment changes, the project itself left out: it is not locked."""
     own = normalize_name(assembly.project.manifest.name)
     installed = current.spec.trees if current else ()
     old = {tree.name: tree.version for tree in installed if tree.name != own}
     new = {package.name: package.version for package in assembly.selection.packages}
-    return tuple(
+    changes = [
         PackageChange(name=name, old=old.get(name, ""), new=new.get(name, ""))
-        for name in sorted(old.keys() | new.keys())
+        for name in old.keys() | new.keys()
         if old.get(name) != new.get(name)
-    )
+    ]
+    changes += _conda_changes(current, assembly.selection.records)
+    return tuple(sorted(changes, key=lambda change: (change.name, change.ecosystem)))
+
+
+def _conda_changes(current: Generation | None, records: Iterable[CondaRecord]) -> Iterator[PackageChange]:
+    """The conda part of the difference; builds are named where versions are the same."""
+    prefix = current.spec.prefix if current else None
+    old = {package.name: (package.version, package.build) for package in (prefix.packages if prefix else ())}
+    new = {record.name: (record.version, record.build) for record in records}
+    for name in old.keys() | new.keys():
+        before, after = old.get(name, ("", "")), new.get(name, ("", ""))
+        if before != after:
+            parts = 2 if before[0] == after[0] else 1
+            yield PackageChange(
+                name=name, old=" ".join(before[:parts]), new=" ".join(after[:parts]), ecosystem="conda"
+            )

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from envforge.environment.collect import remove_generation
 from envforge.environment.generation import Generation
-from envforge.environment.switch import current_generation
+from envforge.environment.switch import recorded_generation
 from envforge.environment.verify import verify_generation
+from envforge.environment.verify_prefix import PrefixDamage, verify_prefix
 from envforge.errors import GenerationError, StoreError
 from envforge.model.tree import Tree
 from envforge.store.store import Damage, Store
 from envforge.workflows.environments import plan_environment
-from envforge.workflows.project import VENV_NAME, read_project
+from envforge.workflows.project import VENV_NAME, Project, read_project
 from envforge.workflows.session import Session
 from envforge.workflows.stamp import forget_stamp
 from envforge.workflows.sync import SyncOptions, sync
@@ -43,18 +44,18 @@ class VerifyReport:
 
 
 def verify(session: Session, *, repair: bool = False) -> VerifyReport:
-    """Compare the environment, and by content its trees in the store, with what was installed.
+    """Compare the environment, and by content its trees and its conda prefix, with what was installed.
 
     Args:
         session: the surroundings.
         repair: where something is wrong, take damaged trees out of the store, fetch them again and make
-            the environment anew.
+            the environment anew; a damaged prefix, too, for all environments that stand on it.
 
     Raises:
         GenerationError: the project has no environment.
         EnvforgeError: the repair failed; the next one goes on.
     """
-    generation = current_generation(session.root / VENV_NAME)
+    generation = recorded_generation(session.root / VENV_NAME)
     if generation is None:
         raise GenerationError("the project has no environment yet", hints=["run: envforge sync"])
     report = _check(generation, session)
@@ -88,6 +89,7 @@ def _options_of(generation: Generation) -> SyncOptions:
         extras=tuple(name for kind, _, name in named if kind == "extra"),
         no_dev=True,
         link_mode=generation.spec.link_mode,
+        ignore_host=True,  # it was let in when it was installed
     )
 
 
@@ -105,7 +107,9 @@ def _check(generation: Generation, session: Session) -> VerifyReport:
         Finding(f"trees/{tree.id}", f"the store has lost {tree.name} {tree.version}", _REPAIR)
         for tree in lost
     ]
-    if not lost:
+    prefix_count, damages = _check_prefix(generation, project)
+    findings += [_prefix_finding(damage, generation) for damage in damages]
+    if not lost and not generation.has_lost_prefix:
         unshared = project.manifest.settings.unshare
         plan = plan_environment(list(trees.values()), generation.spec, unshared, store, session)
         findings += [
@@ -118,8 +122,25 @@ def _check(generation: Generation, session: Session) -> VerifyReport:
                 ask_version=_ask_version,
             )
         ]
-    checked_count = sum(tree.file_count for tree in trees.values()) + len(generation.files)
+    checked_count = sum(tree.file_count for tree in trees.values()) + len(generation.files) + prefix_count
     return VerifyReport(generation=generation.path, checked_count=checked_count, findings=tuple(findings))
+
+
+def _check_prefix(generation: Generation, project: Project) -> tuple[int, list[PrefixDamage]]:
+    """The conda part: how many files were compared, and what is wrong with it."""
+    spec = generation.spec
+    if spec.prefix is None:
+        return 0, []
+    if project.manifest.settings.link_scripts:
+        return verify_prefix(spec.prefix)  # what the scripts have made is in no record
+    return verify_prefix(spec.prefix, (spec.layout.scripts, spec.layout.site_packages))
+
+
+def _prefix_finding(damage: PrefixDamage, generation: Generation) -> Finding:
+    assert generation.spec.prefix is not None
+    place = "/".join(Path(generation.spec.prefix.path).parts[-2:])
+    package = f" ({damage.package})" if damage.package else ""
+    return Finding(f"{place}/{damage.path}".rstrip("/"), f"{damage.problem}{package}", _REPAIR)
 
 
 def _find_trees(generation: Generation, store: Store) -> Iterable[Tree]:

@@ -25,6 +25,7 @@ def add_selection(parser: Parser) -> None:
     parser.add_argument("--all-extras", action="store_true", help="also every extra of the project")
     parser.add_argument("--no-dev", action="store_true", help="without the default groups, such as dev")
     add_link_mode(parser)
+    add_ignore_host(parser)
 
 
 def add_link_mode(parser: Parser) -> None:
@@ -35,6 +36,15 @@ def add_link_mode(parser: Parser) -> None:
         choices=("shared", "hardlink", "copy"),
         default="shared",
         help="shared (links into the store; default), hardlink, or copy",
+    )
+
+
+def add_ignore_host(parser: Parser) -> None:
+    """Declare that a host which lacks something gets the environment all the same."""
+    parser.add_argument(
+        "--ignore-host",
+        action="store_true",
+        help="warn only, where this machine lacks what the lock needs (a driver, a newer glibc)",
     )
 
 
@@ -58,4 +68,5 @@ def read_selection(arguments: Namespace, session: Session) -> SyncOptions:
         extras=tuple(dict.fromkeys(extras)),
         no_dev=arguments.no_dev,
         link_mode=LinkMode(arguments.link_mode),
+        ignore_host=arguments.ignore_host,
     )

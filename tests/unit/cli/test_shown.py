@@ -18,15 +18,16 @@ from envforge.errors import UsageError
 from envforge.lock.diff import LockDiff, PackageDiff
 
 
-def sync_report(*changes: tuple[str, str, str], **more: object):
+def sync_report(*changes: tuple[str, ...], **more: object):
     from envforge.workflows.sync import PackageChange, SyncReport
 
-    told = tuple(PackageChange(name=name, old=old, new=new) for name, old, new in changes)
+    names = ("name", "old", "new", "ecosystem")
+    told = tuple(PackageChange(**dict(zip(names, change, strict=False))) for change in changes)
     facts = {"generation": Path("/tier/envs/p/1"), "python": "3.12.4", "package_count": 175, **more}
     return SyncReport(venv=Path("/p/.venv"), changes=told, **facts)  # type: ignore[arg-type]
 
 
-CHANGES = [("a", "", "1"), ("b", "1", ""), ("c", "1", "2"), ("d", "", "3")]
+CHANGES = [("a", "", "1"), ("b", "1", ""), ("c", "1", "2"), ("d", "", "3", "conda")]
 
 
 def test_a_sync(capsys):
@@ -37,7 +38,7 @@ def test_a_sync(capsys):
         "+ a 1",
         "- b 1",
         "~ c 1 → 2",
-        "+ d 3",
+        "+ d 3 (conda)",
     ]
 
 
@@ -84,10 +85,10 @@ def test_a_sync_as_json():
         "python": "3.12.4",
         "package_count": 175,
         "changes": [
-            {"name": "a", "old": None, "new": "1"},
-            {"name": "b", "old": "1", "new": None},
-            {"name": "c", "old": "1", "new": "2"},
-            {"name": "d", "old": None, "new": "3"},
+            {"name": "a", "old": None, "new": "1", "ecosystem": "pypi"},
+            {"name": "b", "old": "1", "new": None, "ecosystem": "pypi"},
+            {"name": "c", "old": "1", "new": "2", "ecosystem": "pypi"},
+            {"name": "d", "old": None, "new": "3", "ecosystem": "conda"},
         ],
         "fetched_count": 2,
         "locked": False,

@@ -1,0 +1,142 @@
+"""The conda part of an environment: whether this host may have it, its prefix, and the Python in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envforge.environment.spec import GenerationPrefix, PrefixPackage
+from envforge.errors import GenerationError
+from envforge.events import Warned
+from envforge.host.facts import glibc_version
+from envforge.link.conda_prefix import Prefix, PrefixSpec, ensure_prefix, find_prefix
+from envforge.model.conda import CondaRecord
+from envforge.model.host import Interpreter
+
+if TYPE_CHECKING:
+    from envforge.manifest.manifest import Manifest
+    from envforge.workflows.session import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CondaStock:
+    """What of conda an environment has.
+
+    Args:
+        spec: what determines the prefix.
+        prefix: None while it is not there.
+    """
+
+    spec: PrefixSpec
+    prefix: Prefix | None
+
+    @property
+    def python_version(self) -> str:
+        """Of the Python in it, known before it is there."""
+        return next((record.version for record in self.spec.records if record.name == "python"), "")
+
+    @property
+    def interpreter(self) -> Interpreter:
+        """The Python to build on.
+
+        Raises:
+            GenerationError: there is none in the prefix, or no prefix.
+        """
+        if self.prefix is None or not self.prefix.python:
+            raise no_python()
+        return Interpreter(
+            executable=self.prefix.python,
+            version=self.prefix.python_version,
+            platform=self.spec.platform,
+            base_prefix=str(self.prefix.path),
+            glibc=glibc_version(),
+        )
+
+    @property
+    def recorded(self) -> GenerationPrefix | None:
+        """What a generation remembers of it."""
+        if self.prefix is None:
+            return None
+        packages = sorted(
+            (PrefixPackage(record.name, record.version, record.build) for record in self.spec.records),
+            key=lambda package: package.name,
+        )
+        return GenerationPrefix(str(self.prefix.path), tuple(packages))
+
+
+def no_python() -> GenerationError:
+    return GenerationError(
+        "the lock has conda packages, but no Python among them",
+        context=["an environment stands on the Python of its conda packages"],
+        hints=["run: envforge lock --upgrade"],
+    )
+
+
+def find_stock(
+    records: tuple[CondaRecord, ...], platform: str, manifest: Manifest, session: Session
+) -> CondaStock | None:
+    """The conda part of a lock for this host, None if there is none; costs a look at the prefix's marker.
+
+    Raises:
+        GenerationError: no Python is among the records.
+    """
+    if not records:
+        return None
+    if not any(record.name == "python" for record in records):
+        raise no_python()
+    spec = PrefixSpec(records=records, platform=platform, link_scripts=manifest.settings.link_scripts)
+    return CondaStock(spec=spec, prefix=find_prefix(spec, prefixes_folder(session.places.tier)))
+
+
+def make_stock(stock: CondaStock, session: Session) -> CondaStock:
+    """The same with its prefix made, or found.
+
+    Raises:
+        EnvforgeError: the prefix is complete or absent.
+    """
+    prefix = ensure_prefix(
+        stock.spec,
+        prefixes_folder(session.places.tier),
+        packages_cache=conda_packages_folder(session),
+        network=session.network,
+        environ=session.environ,
+        reporter=session.reporter,
+    )
+    return CondaStock(spec=stock.spec, prefix=prefix)
+
+
+def prefixes_folder(tier: Path) -> Path:
+    """Where the prefixes of a tier stand, beside the generations that use them."""
+    return tier / "prefixes"
+
+
+def conda_packages_folder(session: Session) -> Path:
+    """Where conda's archives are kept, beside those of PyPI."""
+    return session.places.archives / "conda"
+
+
+def check_host(records: Sequence[CondaRecord], session: Session, *, ignore: bool) -> None:
+    """Compare what records need of a machine with this one, before anything of them is downloaded.
+
+    Args:
+        records: the conda part.
+        session: the surroundings.
+        ignore: warn only.
+
+    Raises:
+        HostError: this host lacks something.
+    """
+    from envforge.host.virtual_packages import host_virtual_packages
+    from envforge.plan.host_check import host_error, unmet_by_host
+
+    unmet = unmet_by_host(records, host_virtual_packages(session.environ))
+    if not unmet:
+        return
+    error = host_error(unmet)
+    if not ignore:
+        raise error
+    session.reporter.report(
+        Warned(message="\n".join([error.message, *error.context]), hint="packages may not work on this host")
+    )

@@ -232,7 +232,7 @@ class CondaLayer:
                     yield replace(space, specs=space.specs | {conda_name})
                 same = self._let_through(name, ())
             else:
-                versions = self._versions(name)
+                versions = self.versions(name)
                 look = _looks(version, consulted[name])
                 alike = [other for other in versions if _looks(other, consulted[name]) == look]
                 different = self._let_through(name, [other for other in versions if other not in alike])
@@ -261,13 +261,13 @@ class CondaLayer:
             if needed:
                 admitted = [
                     version
-                    for version in self._versions(name)
+                    for version in self.versions(name)
                     if all(admits(specifier, version) for specifier in needed)
                 ]
                 constraints |= self._let_through(name, admitted)
         return frozenset(constraints)
 
-    def _versions(self, name: str) -> frozenset[str]:
+    def versions(self, name: str) -> frozenset[str]:
         """All versions of a project that conda may bring, as PEP 440 spells them."""
         return frozenset(
             pypi_version(version)

@@ -177,6 +177,11 @@ def _clash_error(clash: Clash, failure: NoSolutionError, finder: CandidateFinder
     ]
     if clash.conda is not None:
         names += [f"{spec} (conda)" for spec in clash.conda.specs]
+        context += [
+            f"{requirement.name} is on no index"
+            for requirement, _ in clash.conda.causes
+            if is_unknown(finder.source, requirement.name)
+        ]
         context += clash.conda.facts
         hints += clash.conda.hints
     sdists = [name for name, version in failure.unusable if _is_built(name, version, finder)]

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from envforge.errors import ResolutionError
+from envforge.errors import RequirementError, ResolutionError
 from envforge.model.conda import CondaRecord, CondaUnsolvableError
-from envforge.model.requirement import Requirement
+from envforge.model.requirement import Requirement, parse_version
 from envforge.resolve.candidates import Candidate
 from envforge.resolve.conda import CondaLayer, CondaSolution
 from envforge.resolve.problem import NoSolutionError, Problem
 from envforge.resolve.provider import CondaDemand, FromConda, FromPyPI
 
+if TYPE_CHECKING:
+    from packaging.version import Version
+
 _MAX_REPORT_LINES = 12
+_MAX_VERSIONS_TO_NAME = 3
 
 Cause = tuple[Requirement, Candidate | None]
 
@@ -44,21 +49,39 @@ def find_conda_clash(failure: NoSolutionError, smallest: Problem, problem: Probl
         smallest: part of the problem that has no solution.
         problem: everything that the user asks for.
     """
-    if smallest.layer is None or not smallest.layer.part.specs:
+    layer = smallest.layer
+    on_conda = _causes_on_conda(failure)
+    if layer is None or not (layer.part.specs or on_conda):
         return None
-    causes = _smallest_causes(_causes_on_conda(failure), smallest.layer)
+    causes = _smallest_causes(on_conda, layer)
     disputed = dict.fromkeys(requirement.name for requirement, _ in causes)
-    best = smallest.layer.solve({})
-    specs = smallest.layer.part.specs
+    best = layer.solve({})
+    specs = layer.part.specs
     facts = []
-    if best is not None:
-        facts = [_provenance(name, best, specs) for name in disputed if name in best.provides]
+    for name in disputed:
+        is_brought = best is not None and name in best.provides
+        facts.append(_provenance(name, best, specs) if best and is_brought else _offer(name, layer))
     return CondaClash(
         specs=specs,
         causes=causes,
-        facts=[*facts, *_report(causes, smallest.layer)],
+        facts=[*facts, *_report(causes, layer)],
         hints=[*_tried_specs(specs, problem), *_ways_out(disputed, best)],
     )
+
+
+def _offer(name: str, layer: CondaLayer) -> str:
+    """What conda has of a project that no conda dependency brings."""
+    versions = sorted(layer.versions(name), key=_version_key, reverse=True)
+    shown = ", ".join(versions[:_MAX_VERSIONS_TO_NAME])
+    more = " and older ones" if len(versions) > _MAX_VERSIONS_TO_NAME else ""
+    return f"conda has {name} {shown}{more}" if versions else f"conda has no {name}"
+
+
+def _version_key(version: str) -> tuple[bool, Version | str]:
+    try:
+        return True, parse_version(version)
+    except RequirementError:
+        return False, version
 
 
 def _causes_on_conda(failure: NoSolutionError) -> list[Cause]:

@@ -16,10 +16,9 @@ from envforge.errors import EnvforgeError
 from envforge.host.paths import project_environments_folder
 from envforge.lock.diff import LockDiff, diff_locks
 from envforge.lock.write import format_lock
-from envforge.manifest.edit import add_requirements, remove_requirements
 from envforge.model.lock import Lock
-from envforge.model.requirement import Requirement, parse_requirement, parse_version
 from envforge.store.guard import Guard
+from envforge.workflows.additions import Place, parse_additions, remove_from
 from envforge.workflows.lock import up_to_date_lock
 from envforge.workflows.project import (
     MANIFEST_NAME,
@@ -53,53 +52,53 @@ class ChangeReport:
 
 def add(
     session: Session,
-    requirements: Sequence[str],
+    texts: Sequence[str],
     *,
-    group: str | None = None,
-    extra: str | None = None,
+    place: Place = Place(),
+    conda: bool = False,
     sync: SyncOptions | None = SyncOptions(),
 ) -> ChangeReport:
-    """Add requirements to the manifest, lock and sync.
+    """Add packages to the manifest, lock and sync.
 
-    A requirement without a version is recorded with the lower bound that was resolved.
+    One without a version is recorded with the lower bound that was resolved.
 
     Args:
         session: the surroundings.
-        requirements: PEP 508 texts.
-        group: dependency group to add to, None for the project itself.
-        extra: optional dependency to add to, None for the project itself.
+        texts: PEP 508 requirements, or conda's match specs after ``conda:``.
+        place: where in the manifest requirements go.
+        conda: all texts are match specs.
         sync: how to sync afterwards, None not to.
 
     Raises:
         EnvforgeError: manifest, lock and environment are as before.
     """
-    parsed = [parse_requirement(text) for text in requirements]
+    asked = parse_additions(texts, place, conda=conda)
     with _alone(session):
         manifest_text = read_text(session.root / MANIFEST_NAME)
         former = read_former_lock(project_from_text(session.root, manifest_text))
-        asked_text = add_requirements(manifest_text, [str(item) for item in parsed], group=group, extra=extra)
-        asked_lock = up_to_date_lock(project_from_text(session.root, asked_text), former, Upgrades(), session)
-        recorded = [_with_lower_bound(requirement, asked_lock) for requirement in parsed]
-        text = add_requirements(manifest_text, recorded, group=group, extra=extra)
-        diff, sync_report = _apply(session, manifest_text, text, asked_lock, former, sync)
-    return ChangeReport(recorded=tuple(recorded), where=_where(group, extra), diff=diff, sync=sync_report)
+        asked_project = project_from_text(session.root, asked.write(manifest_text))
+        lock = up_to_date_lock(asked_project, former, Upgrades(), session)
+        bounded = asked.with_lower_bounds(lock)
+        text = bounded.write(manifest_text)
+        diff, sync_report = _apply(session, manifest_text, text, lock, former, sync)
+    return ChangeReport(recorded=bounded.recorded, where=bounded.where, diff=diff, sync=sync_report)
 
 
 def remove(
     session: Session,
     names: Sequence[str],
     *,
-    group: str | None = None,
-    extra: str | None = None,
+    place: Place = Place(),
+    conda: bool = False,
     sync: SyncOptions | None = SyncOptions(),
 ) -> ChangeReport:
-    """Remove requirements from the manifest, lock and sync.
+    """Remove packages from the manifest, lock and sync.
 
     Args:
         session: the surroundings.
-        names: project names.
-        group: dependency group to remove from, None for the project itself.
-        extra: optional dependency to remove from, None for the project itself.
+        names: project names, or those of conda packages after ``conda:``.
+        place: where in the manifest requirements are removed from.
+        conda: all names are conda packages.
         sync: how to sync afterwards, None not to.
 
     Raises:
@@ -108,10 +107,10 @@ def remove(
     with _alone(session):
         manifest_text = read_text(session.root / MANIFEST_NAME)
         former = read_former_lock(project_from_text(session.root, manifest_text))
-        text = remove_requirements(manifest_text, names, group=group, extra=extra)
+        text, where = remove_from(manifest_text, names, place, conda=conda)
         lock = up_to_date_lock(project_from_text(session.root, text), former, Upgrades(), session)
         diff, sync_report = _apply(session, manifest_text, text, lock, former, sync)
-    return ChangeReport(recorded=tuple(names), where=_where(group, extra), diff=diff, sync=sync_report)
+    return ChangeReport(recorded=tuple(names), where=where, diff=diff, sync=sync_report)
 
 
 def _alone(session: Session) -> AbstractContextManager[None]:
@@ -159,33 +158,3 @@ def _restore(path: Path, text: str) -> None:
             path.unlink(missing_ok=True)
         elif path.read_bytes() != text.encode():
             write_text(path, text)
-
-
-def _with_lower_bound(requirement: Requirement, lock: Lock) -> str:
-    """The text to record: as asked, or with the oldest version that any target resolved to."""
-    if requirement.specifier or requirement.url:
-        return str(requirement)
-    versions = [package.version for package in lock.packages.values() if package.name == requirement.name]
-    if not versions:  # its marker holds for no target
-        return str(requirement)
-    return str(replace(requirement, specifier=f">={_short(min(versions, key=parse_version))}"))
-
-
-def _short(version: str) -> str:
-    """``2.15.0`` as ``2.15``: a bound as a person would write it. Local parts cannot stand in bounds."""
-    parsed = parse_version(version)
-    if parsed.is_prerelease:
-        return parsed.public
-    release = list(parsed.release)
-    while len(release) > 2 and release[-1] == 0:
-        release.pop()
-    epoch = f"{parsed.epoch}!" if parsed.epoch else ""
-    return epoch + ".".join(str(part) for part in release)
-
-
-def _where(group: str | None, extra: str | None) -> str:
-    if group is not None:
-        return f"dependency-groups.{group}"
-    if extra is not None:
-        return f"project.optional-dependencies.{extra}"
-    return "project.dependencies"

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from envforge.errors import ManifestError, ResolutionError
-from envforge.events import ResolutionFinished, ResolutionStarted
+from envforge.events import ResolutionFinished, ResolutionStarted, Warned
 from envforge.lock.build import build_lock
 from envforge.manifest.manifest import Manifest, requirements_by_group
+from envforge.model.conda import CondaUnsolvableError
 from envforge.model.lock import Lock, LockedIndex
 from envforge.model.requirement import Requirement, normalize_name, parse_specifier
 from envforge.model.resolution import TargetResolution
 from envforge.model.target import Target
 from envforge.net.client import NetworkNeededError
 from envforge.resolve.resolution import held_back_by_python, resolve_target
+from envforge.workflows.conda_part import CondaWishes, cuda_stacks, open_conda_wishes
 from envforge.workflows.project import FormerLock, Project
 from envforge.workflows.session import Session
 from envforge.workflows.sources import open_index_set
@@ -37,6 +40,7 @@ class _Problem:
     former: FormerLock
     upgrades: Upgrades
     source: IndexSet
+    conda: CondaWishes | None
     session: Session
 
 
@@ -54,20 +58,26 @@ def resolve_lock(project: Project, former: FormerLock, upgrades: Upgrades, sessi
     """
     manifest = project.manifest
     exclude_newer = upgrades.exclude_newer or manifest.settings.exclude_newer
-    with open_index_set(manifest, exclude_newer, session) as source:
+    with (
+        open_conda_wishes(manifest, exclude_newer, former, upgrades, session) as conda,
+        open_index_set(manifest, exclude_newer, session) as source,
+    ):
         problem = _Problem(
             manifest=manifest,
             groups=requirements_by_group(manifest),
             former=former,
             upgrades=upgrades,
             source=source,
+            conda=conda,
             session=session,
         )
         resolutions = source.with_hashes(_resolve_for_best_python(problem))
+        _tell_of_two_cuda_stacks(resolutions, session)
         return build_lock(
             inputs=project.inputs,
             exclude_newer=exclude_newer,
             indexes=_used_indexes(source, resolutions),
+            channels=[channel.public_url for channel in manifest.settings.channels] if conda else [],
             resolutions=resolutions,
         )
 
@@ -81,7 +91,9 @@ def _resolve_for_best_python(problem: _Problem) -> list[TargetResolution]:
         try:
             resolutions = _resolve_for_python(python, problem)
         except ResolutionError as error:
-            failure = failure or error
+            # that conda has nothing for some Python says less than what fails with one that it has
+            if failure is None or isinstance(failure, CondaUnsolvableError):
+                failure = error
             continue
         if len(choices) == 1 or not held_back_by_python(resolutions[0], problem.source):
             return resolutions
@@ -101,16 +113,28 @@ def _python_choices(problem: _Problem) -> list[str]:
     admitted = [
         minor for minor in KNOWN_PYTHONS if any(required.contains(f"{minor}.{patch}") for patch in (0, 5, 20))
     ]
-    locked = [target.target.python for side in problem.former.sides for target in side.targets]
+    locked = [target.target.python_minor for side in problem.former.sides for target in side.targets]
     kept = [python for python in locked if python in admitted and not problem.upgrades.everything]
     if kept:
         return kept[:1]
+    if admitted and problem.conda is not None:
+        return _conda_first(admitted, problem.conda, manifest)
     if not admitted:
         raise ManifestError(
             f"no released Python meets requires-python {manifest.requires_python!r}",
             context=[f"{manifest.path}: project.requires-python"],
             hints=[f"known Pythons: {', '.join(KNOWN_PYTHONS)}"],
         )
+    return admitted
+
+
+def _conda_first(admitted: list[str], conda: CondaWishes, manifest: Manifest) -> list[str]:
+    """The Pythons, starting with the one that conda would choose by itself: newer ones come last."""
+    for platform in manifest.settings.platforms:
+        best = conda.best_python(Target(platform=platform, python="3", system=manifest.settings.system))
+        if best in admitted:
+            at = admitted.index(best)
+            return admitted[at:] + admitted[:at]
     return admitted
 
 
@@ -139,11 +163,38 @@ def _resolve_targets(targets: Sequence[Target], problem: _Problem) -> list[Targe
         if resolutions:
             reporter.report(ResolutionStarted(target=target.label))
         preferred = {**_locked_versions(problem, target), **chosen}
-        resolution = resolve_target(problem.groups, target, problem.source, preferred)
+        resolution = _resolve_target(target, preferred, resolutions, problem)
         chosen = {**{name: pin.version for name, pin in resolution.pins.items()}, **chosen}
         resolutions.append(resolution)
-        reporter.report(ResolutionFinished(target=target.label, package_count=len(resolution.pins)))
+        reporter.report(ResolutionFinished(target=target.label, package_count=_package_count(resolution)))
     return resolutions
+
+
+def _package_count(resolution: TargetResolution) -> int:
+    return len(resolution.pins) + len(resolution.conda)
+
+
+def _resolve_target(
+    target: Target,
+    preferred: Mapping[str, str],
+    earlier: Sequence[TargetResolution],
+    problem: _Problem,
+) -> TargetResolution:
+    """Resolve with conda's versions of the earlier targets, else without."""
+    conda = problem.conda
+    if conda is None:
+        return resolve_target(problem.groups, target, problem.source, preferred)
+    aligned = conda.aligned_part(target, earlier)
+    if aligned is not None:
+        with suppress(ResolutionError):
+            return resolve_target(problem.groups, target, problem.source, preferred, aligned)
+    try:
+        part = conda.part_of(target)
+        return resolve_target(problem.groups, target, problem.source, preferred, part)
+    except CondaUnsolvableError:
+        if not conda.leave_out_absent(target.platform):
+            raise
+    return _resolve_target(target, preferred, earlier, problem)
 
 
 def _locked_versions(problem: _Problem, target: Target) -> dict[str, str]:
@@ -163,6 +214,19 @@ def _locked_versions(problem: _Problem, target: Target) -> dict[str, str]:
         for name, version in side.preferences():
             versions.setdefault(name, version)
     return {name: version for name, version in versions.items() if name not in released}
+
+
+def _tell_of_two_cuda_stacks(resolutions: Sequence[TargetResolution], session: Session) -> None:
+    for resolution in resolutions:
+        from_conda, from_pypi = cuda_stacks(resolution)
+        if from_conda and from_pypi:
+            message = (
+                f"CUDA comes twice on {resolution.target.platform}: from conda ({', '.join(from_conda)})"
+                f" and from PyPI ({', '.join(from_pypi)})"
+            )
+            hint = "to have one, take what needs it from conda too (e.g. envforge add conda:pytorch-gpu)"
+            session.reporter.report(Warned(message=message, hint=hint))
+            return
 
 
 def _used_indexes(source: IndexSet, resolutions: Sequence[TargetResolution]) -> tuple[LockedIndex, ...]:

@@ -13,6 +13,7 @@ from envforge.net.client import HttpClient
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from envforge.index.conda_source import CondaChannels
     from envforge.manifest.manifest import Manifest
     from envforge.model.release import CoreMetadata, IndexFile
     from envforge.workflows.session import Session
@@ -45,6 +46,38 @@ def open_index_set(manifest: Manifest, exclude_newer: str, session: Session) -> 
             reporter=session.reporter,
             build_metadata=lambda file, archive: _build_metadata(file, archive, manifest, session),
         )
+
+
+@contextmanager
+def open_channels(manifest: Manifest, exclude_newer: str, session: Session) -> Iterator[CondaChannels]:
+    """Where the conda packages of a manifest come from.
+
+    Args:
+        manifest: its channels, and what it says of names.
+        exclude_newer: instant before which packages had to be built, "" for no limit.
+        session: places, network, environment.
+    """
+    from envforge.index.conda_source import ChannelLocation, CondaChannels
+
+    locations = [
+        ChannelLocation(name=channel.name, url=_channel_url(channel.url, session.root))
+        for channel in manifest.settings.channels
+    ]
+    with CondaChannels(
+        locations,
+        session.network,
+        session.environ,
+        session.places.cache,
+        exclude_newer=exclude_newer,
+        conda_pypi_map=manifest.settings.conda_pypi_map,
+        now_s=session.now_s,
+    ) as channels:
+        yield channels
+
+
+def _channel_url(url: str, root: Path) -> str:
+    """A channel's URL; that of a folder beside the manifest is written relative to it."""
+    return url if "://" in url else (root / url).resolve().as_uri()
 
 
 def _build_metadata(file: IndexFile, archive: Path, manifest: Manifest, session: Session) -> CoreMetadata:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from envforge.cli.output import Output
+    from envforge.workflows.additions import Place
     from envforge.workflows.change import ChangeReport
     from envforge.workflows.sync import SyncOptions
 
@@ -21,13 +22,16 @@ def add_place(parser: Parser) -> None:
     place.add_argument("--group", metavar="NAME", help="in this dependency group")
     place.add_argument("--extra", metavar="NAME", help="in this extra of the project")
     place.add_argument("--dev", action="store_true", help="in the dependency group dev")
+    parser.add_argument("--conda", action="store_true", help="all are conda packages, as with conda:NAME")
     parser.add_argument("--no-sync", action="store_true", help="lock, but leave .venv alone")
     add_link_mode(parser)
 
 
-def read_group(arguments: Namespace) -> str | None:
-    """The dependency group, None for the project itself or an extra."""
-    return "dev" if arguments.dev else arguments.group
+def read_place(arguments: Namespace) -> Place:
+    """Where in the manifest."""
+    from envforge.workflows.additions import Place
+
+    return Place(group="dev" if arguments.dev else arguments.group, extra=arguments.extra)
 
 
 def read_sync(

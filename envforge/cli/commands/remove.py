@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from envforge.cli.commands.change_options import add_place, read_group, read_sync, show_change
+from envforge.cli.commands.change_options import add_place, read_place, read_sync, show_change
 from envforge.cli.surroundings import open_session
 
 if TYPE_CHECKING:
@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 def add_arguments(parser: Parser) -> None:
     """Declare options and arguments."""
     parser.usage = "%(prog)s [options] NAME..."
-    parser.add_argument("names", metavar="NAME", nargs="+", help="package to remove, without a version")
+    parser.add_argument(
+        "names",
+        metavar="NAME",
+        nargs="+",
+        help="package to remove, without a version; conda:NAME for one from conda",
+    )
     add_place(parser)
 
 
@@ -30,7 +35,7 @@ def execute(arguments: Namespace, output: Output) -> int:
     options = read_sync(arguments)
     with open_session(arguments, output) as session:
         report = remove(
-            session, arguments.names, group=read_group(arguments), extra=arguments.extra, sync=options
+            session, arguments.names, place=read_place(arguments), conda=arguments.conda, sync=options
         )
     show_change(output, report, verb="Removed {} from", key="removed", duration_s=perf_counter() - start_s)
     return 0

@@ -1,0 +1,177 @@
+"""What ``add`` and ``remove`` are given: requirements for PyPI, and packages of conda."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from envforge.errors import UsageError
+from envforge.manifest.edit import (
+    add_conda_dependencies,
+    add_requirements,
+    remove_conda_dependencies,
+    remove_requirements,
+)
+from envforge.model.lock import Lock
+from envforge.model.match_spec import MatchSpecParts, parse_match_spec
+from envforge.model.requirement import Requirement, parse_requirement, parse_version
+
+CONDA_MARK = "conda:"
+_CONDA_PLACE = "tool.envforge.conda-dependencies"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where in the manifest PyPI requirements go; conda's have one place.
+
+    Args:
+        group: dependency group, None for the project itself or an extra.
+        extra: optional dependency, None for the project itself or a group.
+    """
+
+    group: str | None = None
+    extra: str | None = None
+
+    def __str__(self) -> str:
+        if self.group is not None:
+            return f"dependency-groups.{self.group}"
+        if self.extra is not None:
+            return f"project.optional-dependencies.{self.extra}"
+        return "project.dependencies"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Additions:
+    """What is added.
+
+    Args:
+        requirements: for PyPI.
+        conda: match specs.
+        place: where the requirements go.
+    """
+
+    requirements: tuple[Requirement, ...]
+    conda: tuple[MatchSpecParts, ...]
+    place: Place
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """What is written, for people: ``torch>=2.15``, ``conda:ffmpeg >=7.1``."""
+        return (
+            *map(str, self.requirements),
+            *(f"{CONDA_MARK}{_plain(part)}" for part in self.conda),
+        )
+
+    @property
+    def where(self) -> str:
+        """The dotted paths of what is written."""
+        places = [str(self.place)] if self.requirements else []
+        return " and ".join([*places, *([_CONDA_PLACE] if self.conda else [])])
+
+    def write(self, manifest_text: str) -> str:
+        """The manifest with the additions.
+
+        Raises:
+            ManifestError: it cannot be edited.
+        """
+        text = manifest_text
+        if self.requirements:
+            texts = [str(item) for item in self.requirements]
+            text = add_requirements(text, texts, group=self.place.group, extra=self.place.extra)
+        if self.conda:
+            text = add_conda_dependencies(text, {part.name: part.spec for part in self.conda})
+        return text
+
+    def with_lower_bounds(self, lock: Lock) -> Additions:
+        """The same, with the oldest version that any target resolved to where no version was asked for."""
+        return replace(
+            self,
+            requirements=tuple(_bounded_requirement(item, lock) for item in self.requirements),
+            conda=tuple(_bounded_spec(part, lock) for part in self.conda),
+        )
+
+
+def parse_additions(texts: Sequence[str], place: Place, *, conda: bool) -> Additions:
+    """Read what the command line names.
+
+    Args:
+        texts: PEP 508 requirements, or match specs after ``conda:``.
+        place: where the requirements go.
+        conda: all are match specs.
+
+    Raises:
+        RequirementError: one of them cannot be read.
+        UsageError: a place is named for conda packages only, which have their own.
+    """
+    specs = [text.removeprefix(CONDA_MARK) for text in texts if conda or text.startswith(CONDA_MARK)]
+    others = [] if conda else [text for text in texts if not text.startswith(CONDA_MARK)]
+    if specs and not others and (place.group or place.extra):
+        raise UsageError(
+            f"conda packages stand in {_CONDA_PLACE}, not in a group or an extra",
+            hints=["leave --group, --dev and --extra out"],
+        )
+    return Additions(
+        requirements=tuple(parse_requirement(text) for text in others),
+        conda=tuple(parse_match_spec(text) for text in specs),
+        place=place,
+    )
+
+
+def remove_from(manifest_text: str, names: Sequence[str], place: Place, *, conda: bool) -> tuple[str, str]:
+    """The manifest without some packages, and where they stood.
+
+    Args:
+        manifest_text: what pyproject.toml says.
+        names: project names, or those of conda packages after ``conda:``.
+        place: where requirements are removed from.
+        conda: all are conda packages.
+
+    Raises:
+        ManifestError: it does not have them.
+    """
+    specs = [name.removeprefix(CONDA_MARK) for name in names if conda or name.startswith(CONDA_MARK)]
+    others = [] if conda else [name for name in names if not name.startswith(CONDA_MARK)]
+    text = manifest_text
+    if others:
+        text = remove_requirements(text, others, group=place.group, extra=place.extra)
+    if specs:
+        text = remove_conda_dependencies(text, specs)
+    places = [str(place)] if others else []
+    return text, " and ".join([*places, *([_CONDA_PLACE] if specs else [])])
+
+
+def _bounded_requirement(requirement: Requirement, lock: Lock) -> Requirement:
+    if requirement.specifier or requirement.url:
+        return requirement
+    versions = [package.version for package in lock.packages.values() if package.name == requirement.name]
+    versions += [
+        record.version for record in lock.conda_packages.values() if requirement.name in record.pypi_names
+    ]
+    if not versions:  # its marker holds for no target
+        return requirement
+    return replace(requirement, specifier=f">={_short(min(versions, key=parse_version))}")
+
+
+def _bounded_spec(part: MatchSpecParts, lock: Lock) -> MatchSpecParts:
+    versions = [record.version for record in lock.conda_packages.values() if record.name == part.name]
+    if part.spec != "*" or not versions:
+        return part
+    from rattler import Version
+
+    return replace(part, spec=f">={min(versions, key=Version)}")
+
+
+def _short(version: str) -> str:
+    """``2.15.0`` as ``2.15``: a bound as a person would write it. Local parts cannot stand in bounds."""
+    parsed = parse_version(version)
+    if parsed.is_prerelease:
+        return parsed.public
+    release = list(parsed.release)
+    while len(release) > 2 and release[-1] == 0:
+        release.pop()
+    epoch = f"{parsed.epoch}!" if parsed.epoch else ""
+    return epoch + ".".join(str(part) for part in release)
+
+
+def _plain(part: MatchSpecParts) -> str:
+    return part.name if part.spec == "*" else f"{part.name} {part.spec}"

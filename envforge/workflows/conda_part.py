@@ -1,0 +1,241 @@
+"""What a manifest wants from conda, target by target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from envforge.errors import UnknownPackageError
+from envforge.events import Reporter, Warned
+from envforge.manifest.manifest import CondaDependency, Manifest
+from envforge.model.conda import CondaRecord, CondaUnsolvableError
+from envforge.model.requirement import parse_specifier
+from envforge.model.resolution import TargetResolution
+from envforge.model.target import Target
+from envforge.resolve.conda import CondaLayer, CondaPart
+from envforge.workflows.project import FormerLock
+from envforge.workflows.session import Session
+from envforge.workflows.upgrades import Upgrades
+
+if TYPE_CHECKING:
+    from envforge.index.conda_source import CondaChannels
+
+
+@contextmanager
+def open_conda_wishes(
+    manifest: Manifest, exclude_newer: str, former: FormerLock, upgrades: Upgrades, session: Session
+) -> Iterator[CondaWishes | None]:
+    """The manifest's conda dependencies with the channels that answer them, None where there are none.
+
+    Raises:
+        UnknownPackageError: no channel has a package on any platform.
+        NetworkError: a channel that had to be asked did not answer.
+    """
+    if not manifest.settings.conda_dependencies:
+        yield None
+        return
+    from envforge.workflows.sources import open_channels
+
+    with open_channels(manifest, exclude_newer, session) as channels:
+        wishes = CondaWishes(manifest, channels, former, upgrades, session.reporter)
+        wishes.check_names()
+        yield wishes
+
+
+class CondaWishes:
+    """What is wanted from conda.
+
+    A package that some platforms do not have (CUDA on a Mac) is left out there, and that is said, unless
+    the manifest names its platforms.
+
+    Args:
+        manifest: its conda dependencies; there is at least one.
+        channels: where they come from.
+        former: what was locked; its records are kept where they can be.
+        upgrades: what need not be kept.
+        reporter: hears what is left out.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        channels: CondaChannels,
+        former: FormerLock,
+        upgrades: Upgrades,
+        reporter: Reporter,
+    ) -> None:
+        self.manifest = manifest
+        self.channels = channels
+        self.former = former
+        self.upgrades = upgrades
+        self.reporter = reporter
+        self._left_out: set[tuple[str, str]] = set()
+
+    def part_of(self, target: Target) -> CondaPart | None:
+        """What a target asks of conda, None for nothing."""
+        wanted = self._wanted_on(target.platform)
+        if not wanted:
+            return None
+        return CondaPart(
+            source=self.channels,
+            specs=tuple(sorted(dependency.match_spec for dependency in wanted)),
+            constraints=self._python_constraints(target.platform),
+            preferred=self._locked_records(target),
+        )
+
+    def aligned_part(self, target: Target, earlier: Sequence[TargetResolution]) -> CondaPart | None:
+        """The same, with Python and what the user names in the versions that earlier targets have.
+
+        None where that goes not, or where there is nothing to align.
+        """
+        part = self.part_of(target)
+        versions = _named_versions(self._wanted_on(target.platform), earlier)
+        if part is None or not versions:
+            return None
+        aligned = replace(part, constraints=(*part.constraints, *versions))
+        return aligned if CondaLayer(aligned, target).solve({}) is not None else None
+
+    def best_python(self, target: Target) -> str:
+        """The minor version of Python that conda would choose for a target by itself, "" for none.
+
+        Raises:
+            CondaUnsolvableError: what is wanted does not go together with any Python.
+        """
+        part = self.part_of(target)
+        if part is None:
+            return ""
+        try:
+            python = CondaLayer(part, replace(target, python="3")).require_solution().python
+        except CondaUnsolvableError:
+            if self.leave_out_absent(target.platform):
+                return self.best_python(target)
+            raise
+        return ".".join(python.split(".")[:2])
+
+    def leave_out_absent(self, platform: str) -> bool:
+        """Leave out what cannot be installed on a platform even alone; whether that was anything.
+
+        Asked when the conda part has no solution: some packages are in ``noarch`` and need ``__linux``.
+        """
+        absent = [
+            dependency
+            for dependency in self._wanted_on(platform)
+            if not dependency.platforms
+            and not self._can_be_installed(dependency.name, platform)
+            and any(
+                self._can_be_installed(dependency.name, other)
+                for other in self.manifest.settings.platforms
+                if other != platform
+            )
+        ]
+        for dependency in absent:
+            self._leave_out(dependency.name, [platform])
+        return bool(absent)
+
+    def check_names(self) -> None:
+        """Leave out what the channels do not have for some platforms.
+
+        Raises:
+            UnknownPackageError: no channel has a package on any platform it is wanted on, or on one that
+                the manifest names for it.
+        """
+        for dependency in self.manifest.settings.conda_dependencies:
+            wanted = [
+                platform for platform in self.manifest.settings.platforms if dependency.is_wanted_on(platform)
+            ]
+            absent = [
+                platform for platform in wanted if not self.channels.versions(dependency.name, platform)
+            ]
+            if absent and (dependency.platforms or absent == wanted):
+                raise self._unknown(dependency, absent)
+            if absent:
+                self._leave_out(dependency.name, absent)
+
+    def _leave_out(self, name: str, platforms: Sequence[str]) -> None:
+        self._left_out.update((name, platform) for platform in platforms)
+        self.reporter.report(
+            Warned(
+                message=f"{name} is left out on {', '.join(platforms)}: no channel has it there",
+                hint=f'to be told no more: {name} = {{ version = "…", platforms = [...] }}',
+            )
+        )
+
+    def _unknown(self, dependency: CondaDependency, platforms: Sequence[str]) -> UnknownPackageError:
+        channels = ", ".join(channel.name for channel in self.manifest.settings.channels)
+        similar = self.channels.similar_names(dependency.name, platforms[0])
+        return UnknownPackageError(
+            f"no conda channel has a package named {dependency.name!r} for {', '.join(platforms)}",
+            context=[f"{self.manifest.path}: {dependency.where}", f"channels: {channels}"],
+            hints=[
+                *(f"did you mean {close}?" for close in similar),
+                f"if it is on PyPI: envforge add {dependency.name}",
+            ],
+        )
+
+    def _wanted_on(self, platform: str) -> list[CondaDependency]:
+        return [
+            dependency
+            for dependency in self.manifest.settings.conda_dependencies
+            if dependency.is_wanted_on(platform) and (dependency.name, platform) not in self._left_out
+        ]
+
+    def _can_be_installed(self, name: str, platform: str) -> bool:
+        target = Target(platform=platform, python="3", system=self.manifest.settings.system)
+        return CondaLayer(CondaPart(source=self.channels, specs=(name,)), target).solve({}) is not None
+
+    def _python_constraints(self, platform: str) -> tuple[str, ...]:
+        """What the project's ``requires-python`` leaves of the channel's Pythons."""
+        required = parse_specifier(self.manifest.requires_python)
+        refused = [
+            version
+            for version in sorted(self.channels.versions("python", platform))
+            if not required.contains(version, prereleases=True)
+        ]
+        return (f"python {','.join(f'!={version}' for version in refused)}",) if refused else ()
+
+    def _locked_records(self, target: Target) -> tuple[CondaRecord, ...]:
+        if self.upgrades.everything:
+            return ()
+        records: dict[str, CondaRecord] = {}
+        for side in self.former.sides:
+            locked = side.target_for(target.platform)
+            for record in side.conda_records(locked) if locked else ():
+                records.setdefault(record.name, record)
+        return tuple(record for name, record in sorted(records.items()) if name not in self.upgrades.packages)
+
+
+def _named_versions(
+    wanted: Sequence[CondaDependency], earlier: Sequence[TargetResolution]
+) -> tuple[str, ...]:
+    """Constraints to what earlier targets have of Python and of what the user names."""
+    names = {"python", *(dependency.name for dependency in wanted)}
+    versions: dict[str, str] = {}
+    for resolution in earlier:
+        for record in resolution.conda:
+            if record.name in names:
+                versions.setdefault(record.name, record.version)
+    return tuple(f"{name} =={version}" for name, version in sorted(versions.items()))
+
+
+def cuda_stacks(resolution: TargetResolution) -> tuple[list[str], list[str]]:
+    """Packages of CUDA itself that come from conda, and those that come from PyPI; sorted."""
+    from_conda = [record.name for record in resolution.conda if record.name in _CUDA_ON_CONDA]
+    from_pypi = [name for name in resolution.pins if name.startswith("nvidia-")]
+    return sorted(from_conda), sorted(from_pypi)
+
+
+_CUDA_ON_CONDA = frozenset(
+    [
+        "cuda-cudart",
+        "cuda-nvrtc",
+        "cudatoolkit",
+        "cudnn",
+        "libcublas",
+        "libcudnn",
+        "libcufft",
+        "libcusparse",
+        "nccl",
+    ]
+)

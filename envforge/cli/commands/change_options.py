@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from envforge.cli.commands.sync_options import add_link_mode
+from envforge.cli.commands.sync_options import add_installation
 from envforge.cli.options import Parser
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def add_place(parser: Parser) -> None:
     place.add_argument("--dev", action="store_true", help="in the dependency group dev")
     parser.add_argument("--conda", action="store_true", help="all are conda packages, as with conda:NAME")
     parser.add_argument("--no-sync", action="store_true", help="lock, but leave .venv alone")
-    add_link_mode(parser)
+    add_installation(parser)
 
 
 def read_place(arguments: Namespace) -> Place:
@@ -43,7 +43,12 @@ def read_sync(
     from envforge.plan.link_plan import LinkMode
     from envforge.workflows.sync import SyncOptions
 
-    return SyncOptions(groups=groups, extras=extras, link_mode=LinkMode(arguments.link_mode))
+    return SyncOptions(
+        groups=groups,
+        extras=extras,
+        link_mode=LinkMode(arguments.link_mode),
+        ignore_host=arguments.ignore_host,
+    )
 
 
 def show_change(output: Output, report: ChangeReport, *, verb: str, key: str, duration_s: float) -> None:

@@ -24,12 +24,11 @@ def add_selection(parser: Parser) -> None:
     )
     parser.add_argument("--all-extras", action="store_true", help="also every extra of the project")
     parser.add_argument("--no-dev", action="store_true", help="without the default groups, such as dev")
-    add_link_mode(parser)
-    add_ignore_host(parser)
+    add_installation(parser)
 
 
-def add_link_mode(parser: Parser) -> None:
-    """Declare how files get into the environment."""
+def add_installation(parser: Parser) -> None:
+    """Declare how files get into the environment, and what of this machine does not matter."""
     parser.add_argument(
         "--link-mode",
         metavar="MODE",
@@ -37,10 +36,6 @@ def add_link_mode(parser: Parser) -> None:
         default="shared",
         help="shared (links into the store; default), hardlink, or copy",
     )
-
-
-def add_ignore_host(parser: Parser) -> None:
-    """Declare that a host which lacks something gets the environment all the same."""
     parser.add_argument(
         "--ignore-host",
         action="store_true",

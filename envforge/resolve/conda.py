@@ -197,6 +197,17 @@ class CondaLayer:
             raise AssertionError("a question that had no answer has one")
         return solution
 
+    def settled(self) -> CondaLayer:
+        """The same for the very Python of the best solution, which is known then without asking again.
+
+        Raises:
+            CondaUnsolvableError: there is no solution.
+        """
+        solution = self.require_solution()
+        layer = CondaLayer(self.part, replace(self.target, python=solution.python))
+        layer._solved.append((CondaSpace(), solution))
+        return layer
+
     def ask_for_report(self, demands: Demands) -> None:
         """Ask again what has no solution, to hear why.
 

@@ -42,10 +42,11 @@ def resolve_target(
         NetworkError: a fact that is needed cannot be had.
     """
     failures: list[tuple[NoSolutionError, Problem]] = []
-    for exact in [target] if conda is None else _conda_targets(conda, target):
+    for layer in [None] if conda is None else _conda_layers(conda, target):
+        exact = layer.target if layer else target
         if any(_fails_alike(problem, exact) for _, problem in failures):
             continue
-        problem = _problem(groups, exact, source, preferred, conda)
+        problem = _problem(groups, exact, source, preferred, layer)
         try:
             answer = problem.solve()
         except NoSolutionError as failure:
@@ -57,22 +58,23 @@ def resolve_target(
     raise explain_failure(*failures[0])
 
 
-def _conda_targets(conda: CondaPart, target: Target) -> Iterator[Target]:
-    """The target with each patch version that the conda part can have of its Python, best first.
+def _conda_layers(conda: CondaPart, target: Target) -> Iterator[CondaLayer]:
+    """A layer for each patch version that the conda part can have of the target's Python, best first.
 
     Raises:
         CondaUnsolvableError: there is none.
     """
-    best = CondaLayer(conda, target).require_solution().python
-    yield replace(target, python=best)
-    if target.python == best:
+    layer = CondaLayer(conda, target).settled()
+    yield layer
+    if target.python == layer.target.python:
         return
+    best = layer.target.python
     versions = {pypi_version(version) for version in conda.source.versions("python", target.platform)}
     for version in sorted(versions - {best}, key=parse_version, reverse=True):
         if version.startswith(f"{target.python_minor}."):
-            exact = replace(target, python=version)
-            if CondaLayer(conda, exact).solve({}) is not None:
-                yield exact
+            other = CondaLayer(conda, replace(target, python=version))
+            if other.solve({}) is not None:
+                yield other
 
 
 def _fails_alike(problem: Problem, target: Target) -> bool:
@@ -88,7 +90,7 @@ def _problem(
     target: Target,
     source: PackageSource,
     preferred: Mapping[str, str],
-    conda: CondaPart | None,
+    layer: CondaLayer | None,
 ) -> Problem:
     # Sorted: the order in which a manifest names things must not decide between equal answers.
     roots = sorted(
@@ -105,7 +107,7 @@ def _problem(
         roots=tuple(roots),
         finder=CandidateFinder(source, target, preferred),
         reader=DependencyReader(source, target),
-        layer=CondaLayer(conda, target) if conda else None,
+        layer=layer,
     )
 
 

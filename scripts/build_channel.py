@@ -7,6 +7,7 @@ Those for the machine's own platform run. The repodata in its three forms is wri
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -53,4 +54,8 @@ def _cannot(reason: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stdout.flush()
+    # Not sys.exit: rattler's threads may still let go of Python objects while the interpreter is torn down,
+    # which crashed 1 process in 15 (py-rattler 0.28; PyO3/pyo3-async-runtimes#40, open).
+    os._exit(status)

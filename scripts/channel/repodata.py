@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def index_channel(channel: Path) -> None:
-    """Write what a client asks a channel for. Same archives, same bytes.
+    """Write what a client asks a channel for; only the index of the shards has the time in it.
 
     rattler stamps each record with the time of indexing, which ``exclude-newer`` then goes by; it keeps a
     stamp that is there, so they are set to the time of building before the other forms are written.

@@ -148,10 +148,11 @@ def _check_python(generation: Generation, ask_version: Callable[[str], str] | No
             yield Finding(name.path, "missing", REPAIR)
         elif not name.copied and (not place.is_symlink() or str(place.readlink()) != name.source):
             yield Finding(name.path, f"is not a link to {name.source}", REPAIR)
+    remedy = PYTHON if generation.spec.prefix is None else REPAIR
     if not os.access(interpreter.executable, os.X_OK):
-        yield Finding(names[0].path, f"Python is gone: {interpreter.executable}", PYTHON)
+        yield Finding(names[0].path, f"Python is gone: {interpreter.executable}", remedy)
     elif ask_version is not None and (version := ask_version(interpreter.executable)) != interpreter.version:
-        yield Finding(names[0].path, f"Python is {version or 'broken'}, it was {interpreter.version}", PYTHON)
+        yield Finding(names[0].path, f"Python is {version or 'broken'}, it was {interpreter.version}", remedy)
 
 
 def _check_strangers(generation: Generation, plan: LinkPlan) -> Iterator[Finding]:

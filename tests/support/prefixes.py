@@ -68,17 +68,19 @@ class PlantedPrefix:
         for path, content in files.items():
             place = self.path / path.replace("SITE", self.site_packages)
             place.parent.mkdir(parents=True, exist_ok=True)
-            text = content.replace("@PREFIX@", str(self.path)) if isinstance(content, str) else content
-            data = text.encode() if isinstance(text, str) else text
+            original = content.encode() if isinstance(content, str) else content
+            data = original.replace(b"@PREFIX@", str(self.path).encode())
             place.write_bytes(data)
             place.chmod(0o755 if place.parent.name == "bin" else 0o644)
+            rewritten = {"prefix_placeholder": "@PREFIX@"} if data != original else {}
             rows.append(
                 {
+                    **rewritten,
                     "_path": place.relative_to(self.path).as_posix(),
                     "path_type": "hardlink",
-                    "sha256": sha256(content.encode() if isinstance(content, str) else content).hexdigest(),
+                    "sha256": sha256(original).hexdigest(),
                     "sha256_in_prefix": sha256(data).hexdigest(),
-                    "size_in_bytes": len(content),
+                    "size_in_bytes": len(original),
                 }
             )
         record = {"name": name, "version": version, "build": "0", "paths_data": {"paths": rows}}

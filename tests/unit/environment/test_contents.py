@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from envforge.environment.activate_scripts import activation_files
+from envforge.environment.conda_activation import CondaActivation
 from envforge.environment.contents import PythonName, plan_python, planned_files, powershell_source
+from envforge.environment.spec import GenerationPrefix
 from envforge.errors import GenerationError
 from envforge.model.host import Interpreter
 from envforge.model.layout import environment_layout
@@ -102,6 +104,52 @@ def test_files_on_windows(grounds: Grounds) -> None:
     assert files["pyvenv.cfg"].startswith(b"home = C:\\py\n")
     assert b'@set "VIRTUAL_ENV=C:\\100%%\\.venv"\r\n' in files["Scripts/activate.bat"]
     assert b"cygpath 'C:\\100%\\.venv'" in files["Scripts/activate"]
+
+
+CONDA = CondaActivation(
+    prefix=r"C:\tier\prefixes\50%",
+    folders=(r"C:\tier\prefixes\50%", r"C:\tier\prefixes\50%\Library\bin"),
+    variables={"CONDA_PREFIX": r"C:\tier\prefixes\50%", "OWN": "it's %PATH%"},
+    activate=(r"C:\p\a.bat", r"C:\p\a.ps1", "C:/p/a.sh"),
+    deactivate=(r"C:\p\d.bat", r"C:\p\d.ps1", "C:/p/d.sh"),
+)
+
+
+def test_activation_of_a_prefix_on_windows(grounds: Grounds) -> None:
+    spec = grounds.spec(interpreter=WINDOWS, venv=r"C:\p\.venv", prefix=GenerationPrefix(CONDA.prefix, ()))
+    files = planned_files(spec, powershell=STOCK, conda=CONDA)
+    assert b"include-system-site-packages = true\n" in files["pyvenv.cfg"]
+    assert files["Lib/site-packages/_envforge.pth"]
+    enter = files["Scripts/activate.bat"].decode().split("\r\n")
+    assert '@set "CONDA_PREFIX=C:\\tier\\prefixes\\50%%"' in enter
+    assert '@set "OWN=it\'s %%PATH%%"' in enter
+    folders = r"C:\tier\prefixes\50%%;C:\tier\prefixes\50%%\Library\bin"
+    assert rf'@set "PATH=%VIRTUAL_ENV%\Scripts;{folders};%PATH%"' in enter
+    assert enter[-2:] == [r'@call "C:\p\a.bat"', ""]
+    leave = files["Scripts/deactivate.bat"].decode().split("\r\n")
+    assert leave[0] == r'@if defined _ENVFORGE_CONDA call "C:\p\d.bat"'
+    assert '@if defined _ENVFORGE_CONDA set "OWN=%_OLD_OWN%"' in leave
+    sh = files["Scripts/activate"].decode()
+    assert 'PATH="$VIRTUAL_ENV/Scripts:$_ENVFORGE_CONDA:$_ENVFORGE_CONDA/Library/bin:$PATH"' in sh
+    assert "_ENVFORGE_CONDA=$(cygpath 'C:\\tier\\prefixes\\50%' " in sh
+
+
+STOCK = b"\xef\xbb\xbf<# help #>\r\n$VenvExecPath = 1\r\n# SIG # Begin signature block\r\n# SIG # MIIx\r\n"
+
+
+def test_activation_of_a_prefix_in_powershell(grounds: Grounds) -> None:
+    spec = grounds.spec(interpreter=WINDOWS, venv=r"C:\p\.venv", prefix=GenerationPrefix(CONDA.prefix, ()))
+    script = planned_files(spec, powershell=STOCK, conda=CONDA)["Scripts/Activate.ps1"].decode()
+    assert script.startswith("<# help #>\r\n$VenvExecPath = 1\r\n")
+    assert "SIG" not in script
+    lines = script.split("\r\n")
+    folders = r"';C:\tier\prefixes\50%;C:\tier\prefixes\50%\Library\bin;'"
+    assert f"$Env:PATH = $VenvExecPath + {folders} + $Env:_OLD_VIRTUAL_PATH" in lines
+    values = r"CONDA_PREFIX = 'C:\tier\prefixes\50%'; OWN = 'it''s %PATH%'"
+    assert f"$_EnvforgeNew = [ordered]@{{ {values} }}" in lines
+    assert r"foreach ($script in @('C:\p\a.ps1')) { . $script }" in lines
+    assert r"    foreach ($script in @('C:\p\d.ps1')) { . $script }" in lines
+    assert planned_files(spec, powershell=STOCK)["Scripts/Activate.ps1"] == STOCK
 
 
 def test_where_powershells_script_comes_from() -> None:

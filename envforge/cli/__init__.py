@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; the entry point of the ``envforge`` script.
@@ -18,13 +22,19 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         The exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 141 nobody reads the output.
     """
-    words = sys.argv[1:] if argv is None else argv
+    status = _run(sys.argv[1:] if argv is None else argv, is_process=argv is None)
+    if argv is None and "rattler" in sys.modules:
+        _leave(status)
+    return status
+
+
+def _run(words: list[str], *, is_process: bool) -> int:
     try:
         if words[:1] in (["sync"], ["lock"]) and _is_answered(words):
             return 0
         from envforge.cli.program import run_command_line
 
-        if argv is None:
+        if is_process:
             import gc
 
             # A short process: to look for cycles in what it allocates takes a tenth of a lock.
@@ -38,6 +48,21 @@ def main(argv: list[str] | None = None) -> int:
         if sys.stderr is not None:  # closed by the one who started us
             sys.stderr.write("interrupted\n")
         return 130
+
+
+def _leave(status: int) -> NoReturn:
+    """End the process without taking the interpreter down first.
+
+    py-rattler's threads may still be letting go of Python objects then: 3 of 50 processes that had installed
+    or solved something died of a segmentation fault after all was done (PyO3/pyo3-async-runtimes#40).
+    """
+    import os
+    from contextlib import suppress
+
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):  # closed by the one who started us, or by us
+            stream.flush()
+    os._exit(status)
 
 
 def _is_answered(words: list[str]) -> bool:

@@ -74,9 +74,20 @@ class PackageIndexError(EnvforgeError):
 
 
 class UnknownPackageError(PackageIndexError):
-    """No index knows the package."""
+    """No index knows the package.
+
+    Args:
+        message, context, hints: see :class:`EnvforgeError`.
+        package: its name.
+    """
 
     code = "unknown-package"
+
+    def __init__(
+        self, message: str, *, context: Iterable[str] = (), hints: Iterable[str] = (), package: str = ""
+    ) -> None:
+        super().__init__(message, context=context, hints=hints)
+        self.package = package
 
 
 class MetadataError(EnvforgeError):

@@ -199,6 +199,7 @@ class IndexSet:
             f"{which} {'a ' if len(asked) != 1 else ''}project named {name!r}",
             context=[f"asked: {redact(location.clean_url)}" for location in asked],
             hints=hints,
+            package=name,
         )
 
     def _read_metadata(self, file: IndexFile) -> CoreMetadata:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from envforge.errors import UnknownPackageError
+from envforge.errors import EnvforgeError, UnknownPackageError
 from envforge.events import Reporter, Warned
 from envforge.manifest.manifest import CondaDependency, Manifest
 from envforge.model.conda import CondaRecord, CondaUnsolvableError
@@ -204,6 +204,25 @@ class CondaWishes:
             for record in side.conda_records(locked) if locked else ():
                 records.setdefault(record.name, record)
         return tuple(record for name, record in sorted(records.items()) if name not in self.upgrades.packages)
+
+
+def offer_conda(error: UnknownPackageError, manifest: Manifest, session: Session) -> UnknownPackageError:
+    """The same error, told that conda has the package; asked only where the project uses conda already.
+
+    A look at a channel that nobody has asked for yet would cost a misspelt name seconds.
+    """
+    name = error.package
+    hint = f"if it is a conda package: envforge add conda:{name}"
+    if manifest.settings.conda_dependencies:
+        from envforge.workflows.sources import open_channels
+
+        with suppress(EnvforgeError), open_channels(manifest, "", session) as channels:
+            if not channels.versions(name, manifest.settings.platforms[0]):
+                return error
+            hint = f"conda has it: envforge add conda:{name}"
+    return UnknownPackageError(
+        error.message, context=error.context, hints=[*error.hints, hint], package=error.package
+    )
 
 
 def _named_versions(

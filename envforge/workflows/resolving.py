@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from envforge.errors import ManifestError, ResolutionError
+from envforge.errors import ManifestError, ResolutionError, UnknownPackageError
 from envforge.events import ResolutionFinished, ResolutionStarted, Warned
 from envforge.lock.build import build_lock
 from envforge.manifest.manifest import Manifest, requirements_by_group
@@ -18,7 +18,7 @@ from envforge.model.resolution import TargetResolution
 from envforge.model.target import Target
 from envforge.net.client import NetworkNeededError
 from envforge.resolve.resolution import held_back_by_python, resolve_target
-from envforge.workflows.conda_part import CondaWishes, cuda_stacks, open_conda_wishes
+from envforge.workflows.conda_part import CondaWishes, cuda_stacks, offer_conda, open_conda_wishes
 from envforge.workflows.project import FormerLock, Project
 from envforge.workflows.session import Session
 from envforge.workflows.sources import open_index_set
@@ -71,7 +71,10 @@ def resolve_lock(project: Project, former: FormerLock, upgrades: Upgrades, sessi
             conda=conda,
             session=session,
         )
-        resolutions = source.with_hashes(_resolve_for_best_python(problem))
+        try:
+            resolutions = source.with_hashes(_resolve_for_best_python(problem))
+        except UnknownPackageError as error:
+            raise offer_conda(error, manifest, session) from None
         _tell_of_two_cuda_stacks(resolutions, session)
         return build_lock(
             inputs=project.inputs,

@@ -1,55 +1,69 @@
-"""Conda channels behind :class:`envforge.model.conda.CondaSource`: py-rattler's gateway and solver.
+"""Conda channels behind :class:`envforge.model.conda.CondaSource`.
 
-One gateway and one event loop live as long as the object, and the gateway keeps the records that it has
-read, so that a refined question costs one solve and no loading.
+Which records and names there are, what PyPI projects they stand for, and answers of the solver as values;
+all remembered. The talking is done by :mod:`envforge.index.conda_gateway`.
 
-Standards: CEP 16 (shards), CEP 29 (match specs), CEP 36 (repodata), strict channel priority.
+Standards: CEP 29 (match specs), CEP 36 (repodata); strict channel priority, in the order of the manifest.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
+from envforge.errors import RequirementError
+from envforge.index.conda_gateway import ChannelGateway
 from envforge.metadata.conda_names import possible_conda_names, pypi_names_of
-from envforge.metadata.rattler_records import from_rattler, to_rattler
+from envforge.metadata.rattler_records import from_rattler
 from envforge.model.conda import CondaQuestion, CondaRecord, CondaUnsolvableError
-from envforge.net.auth import split_credentials
+from envforge.net.conda_client import ChannelLocation
 
 if TYPE_CHECKING:
-    from asyncio import Runner
+    from datetime import datetime
 
-    from rattler import Channel, Gateway, GenericVirtualPackage, RepoDataRecord
+    from rattler import GenericVirtualPackage, RepoDataRecord
 
     from envforge.net.settings import NetworkSettings
 
-T = TypeVar("T")
-NOARCH = "noarch"
+__all__ = ["ChannelLocation", "CondaChannels"]
+
+_MOST_REPORT_LINES = 60
+_REPORT_START = "Cannot solve the request because of: "
+_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+_NOBODY_HAS = re.compile(r"No candidates were found for (\S+)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelLocation:
-    """A channel.
+@dataclass(frozen=True, slots=True)
+class _Package:
+    """What the channels have under a name."""
 
-    Args:
-        name: what the manifest calls it.
-        url: where its subdirs are; may hold credentials.
-    """
-
-    name: str
-    url: str = field(repr=False)
-
-    @property
-    def clean_url(self) -> str:
-        """The URL without credentials and without a slash at its end, for records, locks and messages."""
-        return split_credentials(self.url)[0].rstrip("/")
+    versions: frozenset[str] = frozenset()
+    pypi_names: tuple[str, ...] = ()
 
 
 class CondaChannels:
-    """The channels of a manifest; implements :class:`envforge.model.conda.CondaSource`."""
+    """The channels of a manifest; implements :class:`envforge.model.conda.CondaSource`.
+
+    Of two channels that have a package, for a platform or as ``noarch``, only the first is looked at.
+
+    Args:
+        channels: in the order of their priority.
+        network: offline, refresh, retries, time limit.
+        environ: for ``${VARIABLES}`` in URLs and for credentials.
+        cache: root of the cache.
+        exclude_newer: instant (``2026-11-01T00:00:00Z``) before which records had to be indexed, or built
+            where the channel does not tell when it indexed them; those without any time are left out, as
+            files of an index are. ``""`` for any time.
+        conda_pypi_map: conda name → PyPI name, ``""`` for none; before all else that is known of names.
+        now_s: seconds since the epoch; rattler looks at the clock itself.
+
+    Raises:
+        ManifestError: a variable in a URL is not set.
+    """
 
     def __init__(
         self,
@@ -62,29 +76,34 @@ class CondaChannels:
         conda_pypi_map: Mapping[str, str] = {},
         now_s: float = 0.0,
     ) -> None:
-        self._locations = tuple(channels)
-        self._network = network
-        self._environ = environ
-        self._cache = cache
+        self._gateway = ChannelGateway(
+            [channel.expand(environ) for channel in channels], network, environ, cache
+        )
         self._exclude_newer = exclude_newer
         self._overrides = conda_pypi_map
-        self._now_s = now_s
         self._answers: dict[CondaQuestion, tuple[CondaRecord, ...] | CondaUnsolvableError] = {}
-        self._rows: dict[tuple[str, str], list[RepoDataRecord]] = {}
+        self._records: dict[str, CondaRecord] = {}
+        self._packages: dict[tuple[str, str], _Package] = {}
+        self._preferred: dict[tuple[str, tuple[CondaRecord, ...]], list[RepoDataRecord]] = {}
         self._names: dict[str, frozenset[str]] = {}
-        self._lock = threading.RLock()
-        self._runner: Runner | None = None
-        self._gateway: Gateway | None = None
-        self._channels: list[Channel] = []
 
     def __enter__(self) -> CondaChannels:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._runner is not None:
-            self._runner.close()
+        self._gateway.close()
 
     def solve(self, question: CondaQuestion) -> tuple[CondaRecord, ...]:
+        """The best set of records, sorted by name.
+
+        What is preferred counts as far as the channels still have it.
+
+        Raises:
+            CondaUnsolvableError: there is none.
+            RequirementError: a spec is no match spec.
+            NetworkError: a channel did not answer.
+            PackageIndexError: a channel is none, or its answer cannot be used.
+        """
         answer = self._answers.get(question)
         if answer is None:
             try:
@@ -93,86 +112,176 @@ class CondaChannels:
                 answer = error
             self._answers[question] = answer
         if isinstance(answer, CondaUnsolvableError):
-            raise answer
+            raise answer.with_traceback(None)
         return answer
 
     def versions(self, name: str, platform: str) -> Sequence[str]:
-        return tuple({str(row.version) for row in self._records(name, platform)})
+        """All versions of a package in the channel that is used for it, in no order; newer ones too."""
+        return tuple(self._package(name, platform).versions)
 
     def pypi_names(self, name: str, platform: str) -> Sequence[str]:
-        found: set[str] = set()
-        for row in self._records(name, platform):
-            found.update(from_rattler(row, self._pypi_names_of).pypi_names)
-        return tuple(sorted(found))
+        """The PyPI projects that some record of a package is, sorted."""
+        return self._package(name, platform).pypi_names
 
     def conda_names(self, pypi_name: str, platform: str) -> Sequence[str]:
-        return tuple(
-            name
-            for name in possible_conda_names(pypi_name, self._overrides)
-            if pypi_name in self.pypi_names(name, platform)
-        )
+        """The packages that may stand for a PyPI project on a platform, sorted."""
+        possible = possible_conda_names(pypi_name, self._overrides)
+        self._load(possible, platform)
+        return tuple(name for name in possible if pypi_name in self._package(name, platform).pypi_names)
+
+    def prefetch(self, names: Iterable[str], platform: str) -> None:
+        """Load packages at once that will be asked for one by one: on a sharded channel each is a request."""
+        self._load(sorted(names), platform)
 
     def names(self, platform: str) -> frozenset[str]:
+        """All names of packages for a platform, those of ``noarch`` too."""
         if platform not in self._names:
-            gateway = self._open()
-            found = self._run(gateway.names(self._channels, [platform, NOARCH]))  # type: ignore[list-item]
-            self._names[platform] = frozenset(name.normalized for name in found)
+            self._names[platform] = self._gateway.names(platform)
         return self._names[platform]
 
     def similar_names(self, name: str, platform: str) -> tuple[str, ...]:
+        """The names that are most like one that nobody has, best first; at most three."""
         from difflib import get_close_matches
 
-        return tuple(get_close_matches(name, self.names(platform), n=3, cutoff=0.8))
+        return tuple(get_close_matches(name.lower(), sorted(self.names(platform)), n=3, cutoff=0.75))
 
-    def _records(self, name: str, platform: str) -> list[RepoDataRecord]:
-        if (name, platform) not in self._rows:
-            gateway = self._open()
-            found = self._run(gateway.query(self._channels, [platform, NOARCH], [name], recursive=False))  # type: ignore[list-item]
-            self._rows[name, platform] = next((rows for rows in found if rows), [])
-        return self._rows[name, platform]
+    def _package(self, name: str, platform: str) -> _Package:
+        self._load((name,), platform)
+        return self._packages[name, platform]
 
-    def _solve(self, question: CondaQuestion) -> tuple[CondaRecord, ...]:
-        import rattler
-        from rattler.exceptions import SolverError
-
-        gateway = self._open()
-        try:
-            rows = self._run(
-                rattler.solve(
-                    self._channels,
-                    question.specs,
-                    gateway=gateway,
-                    platforms=[question.platform, NOARCH],  # type: ignore[list-item]
-                    locked_packages=[to_rattler(record) for record in question.preferred],
-                    virtual_packages=_virtual_packages(question),
-                    constraints=question.constraints,
-                )
+    def _load(self, names: Sequence[str], platform: str) -> None:
+        """Learn of some packages what is not known yet, by one question."""
+        unknown = [name for name in names if (name, platform) not in self._packages]
+        if not unknown:
+            return
+        found: dict[str, tuple[str, list[RepoDataRecord]]] = {}
+        for rows in self._gateway.query(unknown, platform):
+            for row in rows:
+                channel, of_name = found.setdefault(row.name.normalized, (row.channel, []))
+                if row.channel == channel:  # else a channel before it has the package
+                    of_name.append(row)
+        for name in unknown:
+            rows = found[name][1] if name in found else []
+            self._packages[name, platform] = _Package(
+                frozenset(str(row.version) for row in rows), self._pypi_names_of_rows(name, rows)
             )
-        except SolverError as error:
-            raise CondaUnsolvableError("conda has no solution", context=str(error).splitlines()) from None
-        records = (from_rattler(row, self._pypi_names_of) for row in rows)
-        return tuple(sorted(records, key=lambda record: record.name))
+
+    def _pypi_names_of_rows(self, name: str, rows: Iterable[RepoDataRecord]) -> tuple[str, ...]:
+        found: set[str] = set()
+        for row in rows:
+            text = row.to_json()
+            purls = json.loads(text).get("purls") or () if '"purls"' in text else ()
+            found.update(self._pypi_names_of(name, "python" if row.noarch.python else "", row.depends, purls))
+        return tuple(sorted(found))
 
     def _pypi_names_of(
         self, name: str, noarch: str, depends: Sequence[str], purls: Sequence[str]
     ) -> tuple[str, ...]:
         return pypi_names_of(name, noarch, depends, purls, self._overrides)
 
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        from asyncio import Runner
+    def _solve(self, question: CondaQuestion) -> tuple[CondaRecord, ...]:
+        from rattler.exceptions import InvalidMatchSpecError, InvalidVersionError, SolverError
 
-        with self._lock:
-            if self._runner is None:
-                self._runner = Runner()
-            return self._runner.run(work)
+        specs, constraints = self._strict_specs(question)
+        try:
+            rows = self._gateway.solve(
+                question.platform,
+                specs,
+                constraints,
+                _virtual_packages(question),
+                self._preferred_rows(question.platform, question.preferred),
+                self._cutoff,
+            )
+        except SolverError as error:
+            raise self._unsolvable(question, str(error)) from None
+        except (InvalidMatchSpecError, InvalidVersionError) as error:
+            raise _explain_spec(question, error) from None
+        return tuple(sorted((self._record_of(row) for row in rows), key=lambda record: record.name))
 
-    def _open(self) -> Gateway:
-        if self._gateway is None:
-            from rattler import Channel, Gateway
+    def _strict_specs(self, question: CondaQuestion) -> tuple[list[str], list[str]]:
+        """(specs, constraints) that ask the same.
 
-            self._gateway = Gateway(cache_dir=self._cache / "repodata-v1")
-            self._channels = [Channel(location.clean_url) for location in self._locations]
-        return self._gateway
+        Of the packages that are named in a spec the gateway gives the solver only those records that meet it.
+        If the first channel has none, the solver never hears that it has the package, and takes one of the
+        next channel in spite of the strict priority. So with several channels a spec only names its package,
+        and the rest of it is a constraint.
+        """
+        if len(self._gateway.channels) < 2:
+            return list(question.specs), list(question.constraints)
+        names = {found[0] for spec in question.specs if (found := _NAME.match(spec))}
+        return sorted(names), [*question.constraints, *question.specs]
+
+    def _preferred_rows(self, platform: str, preferred: tuple[CondaRecord, ...]) -> list[RepoDataRecord]:
+        """The records to keep as the channels have them now: with the dependencies that were mended since.
+
+        The solver takes what it is told to prefer as it is, whether a channel still has it or not.
+        """
+        if not preferred:
+            return []
+        key = (platform, preferred)
+        if key not in self._preferred:
+            urls = {record.url for record in preferred}
+            specs = [_exactly(record) for record in preferred if record.name and not _is_virtual(record)]
+            rows = [row for rows in self._gateway.query(specs, platform) for row in rows]
+            self._preferred[key] = [
+                row for row in rows if self._gateway.public_url(row.url) in urls and self._is_old_enough(row)
+            ]
+        return self._preferred[key]
+
+    def _is_old_enough(self, row: RepoDataRecord) -> bool:
+        if self._cutoff is None:
+            return True
+        from datetime import UTC
+
+        built = row.indexed_timestamp or row.timestamp
+        return built is not None and built <= self._cutoff.replace(tzinfo=UTC)
+
+    @property
+    def _cutoff(self) -> datetime | None:
+        """The last instant that is old enough, in UTC, naive as rattler wants it."""
+        if not self._exclude_newer:
+            return None
+        from datetime import UTC, datetime, timedelta
+
+        limit = datetime.fromisoformat(self._exclude_newer)
+        aware = limit if limit.tzinfo else limit.replace(tzinfo=UTC)
+        return aware.astimezone(UTC).replace(tzinfo=None) - timedelta(milliseconds=1)
+
+    def _record_of(self, row: RepoDataRecord) -> CondaRecord:
+        """A row as a value; most of a refined answer was in the one before."""
+        known = self._records.get(row.url)
+        if known is None:
+            record = from_rattler(row, self._pypi_names_of)
+            known = self._records[row.url] = replace(
+                record,
+                url=self._gateway.public_url(record.url),
+                channel=self._gateway.public_url(record.channel),
+            )
+        return known
+
+    def _unsolvable(self, question: CondaQuestion, report: str) -> CondaUnsolvableError:
+        lines = [line for line in report.removeprefix(_REPORT_START).splitlines() if line.strip()]
+        left_out = len(lines) - _MOST_REPORT_LINES
+        if left_out > 0:
+            lines[_MOST_REPORT_LINES:] = [f"… and {left_out} lines more"]
+        missing = [name for name in _NOBODY_HAS.findall(report) if name not in self.names(question.platform)]
+        return CondaUnsolvableError(
+            f"conda has no packages for {question.platform} that meet all match specs together",
+            context=[self._gateway.public_url(line) for line in lines],
+            hints=[
+                f"did you mean {close} for {name}?"
+                for name in missing
+                for close in self.similar_names(name, question.platform)[:1]
+            ],
+        )
+
+
+def _is_virtual(record: CondaRecord) -> bool:
+    return record.name.startswith("__")
+
+
+def _exactly(record: CondaRecord) -> str:
+    return f"{record.name} =={record.version} {record.build}".rstrip()
 
 
 def _virtual_packages(question: CondaQuestion) -> list[GenericVirtualPackage]:
@@ -182,3 +291,16 @@ def _virtual_packages(question: CondaQuestion) -> list[GenericVirtualPackage]:
         GenericVirtualPackage(PackageName(package.name), Version(package.version), BuildString(package.build))
         for package in question.virtual_packages
     ]
+
+
+def _explain_spec(question: CondaQuestion, error: Exception) -> RequirementError:
+    """Which of the specs rattler cannot read; it says what is wrong, and not of which."""
+    from rattler import MatchSpec
+    from rattler.exceptions import InvalidMatchSpecError
+
+    for spec in (*question.specs, *question.constraints):
+        try:
+            MatchSpec(spec, strict=True)
+        except InvalidMatchSpecError as reason:
+            return RequirementError(f"{spec!r} is not a match spec", context=[str(reason).splitlines()[0]])
+    return RequirementError("a virtual package cannot be read", context=[str(error).splitlines()[0]])

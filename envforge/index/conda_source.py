@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 
 from envforge.errors import RequirementError
 from envforge.index.conda_gateway import ChannelGateway
-from envforge.metadata.conda_names import possible_conda_names, pypi_names_of
+from envforge.metadata.conda_names import other_conda_names, pypi_names_of
 from envforge.metadata.rattler_records import from_rattler
 from envforge.model.conda import CondaQuestion, CondaRecord, CondaUnsolvableError
+from envforge.model.requirement import normalize_name
 from envforge.net.conda_client import ChannelLocation
 
 if TYPE_CHECKING:
@@ -86,6 +87,9 @@ class CondaChannels:
         self._packages: dict[tuple[str, str], _Package] = {}
         self._preferred: dict[tuple[str, tuple[CondaRecord, ...]], list[RepoDataRecord]] = {}
         self._names: dict[str, frozenset[str]] = {}
+        self._normalized: dict[str, Mapping[str, Sequence[str]]] = {}
+        self._conda_names: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._learned: dict[tuple[str, str], set[str]] = {}
 
     def __enter__(self) -> CondaChannels:
         return self
@@ -125,9 +129,16 @@ class CondaChannels:
 
     def conda_names(self, pypi_name: str, platform: str) -> Sequence[str]:
         """The packages that may stand for a PyPI project on a platform, sorted."""
-        possible = possible_conda_names(pypi_name, self._overrides)
-        self._load(possible, platform)
-        return tuple(name for name in possible if pypi_name in self._package(name, platform).pypi_names)
+        known = self._conda_names.get((pypi_name, platform))
+        if known is None:
+            same, other = self._by_normalized(platform), other_conda_names(pypi_name, self._overrides)
+            possible = {*same.get(pypi_name, ()), *(name for name in other if name in self.names(platform))}
+            possible |= self._learned.get((pypi_name, platform), set())
+            self._load(sorted(possible), platform)
+            known = self._conda_names[pypi_name, platform] = tuple(
+                sorted(name for name in possible if pypi_name in self._package(name, platform).pypi_names)
+            )
+        return known
 
     def prefetch(self, names: Iterable[str], platform: str) -> None:
         """Load packages at once that will be asked for one by one: on a sharded channel each is a request."""
@@ -138,6 +149,15 @@ class CondaChannels:
         if platform not in self._names:
             self._names[platform] = self._gateway.names(platform)
         return self._names[platform]
+
+    def _by_normalized(self, platform: str) -> Mapping[str, Sequence[str]]:
+        """What PyPI would spell the names like → the names."""
+        if platform not in self._normalized:
+            spellings: dict[str, list[str]] = {}
+            for name in self.names(platform):
+                spellings.setdefault(normalize_name(name), []).append(name)
+            self._normalized[platform] = spellings
+        return self._normalized[platform]
 
     def similar_names(self, name: str, platform: str) -> tuple[str, ...]:
         """The names that are most like one that nobody has, best first; at most three."""
@@ -196,7 +216,9 @@ class CondaChannels:
             raise self._unsolvable(question, str(error)) from None
         except (InvalidMatchSpecError, InvalidVersionError) as error:
             raise _explain_spec(question, error) from None
-        return tuple(sorted((self._record_of(row) for row in rows), key=lambda record: record.name))
+        records = sorted((self._record_of(row) for row in rows), key=lambda record: record.name)
+        self._learn(records, question.platform)
+        return tuple(records)
 
     def _strict_specs(self, question: CondaQuestion) -> tuple[list[str], list[str]]:
         """(specs, constraints) that ask the same.
@@ -258,6 +280,15 @@ class CondaChannels:
                 channel=self._gateway.public_url(record.channel),
             )
         return known
+
+    def _learn(self, records: Iterable[CondaRecord], platform: str) -> None:
+        """Projects that a record is by its purls alone: no name leads to it."""
+        for record in records:
+            for pypi_name in record.pypi_names if record.purls else ():
+                known = self._learned.setdefault((pypi_name, platform), set())
+                if record.name not in known:
+                    known.add(record.name)
+                    self._conda_names.pop((pypi_name, platform), None)
 
     def _unsolvable(self, question: CondaQuestion, report: str) -> CondaUnsolvableError:
         lines = [line for line in report.removeprefix(_REPORT_START).splitlines() if line.strip()]

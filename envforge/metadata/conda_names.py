@@ -9,10 +9,10 @@ Standards: PEP 503 (normalized names), the purl specification (``pkg:pypi/name@v
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import unquote
 
-from envforge.metadata.conda_name_exceptions import NOT_ON_PYPI, PYPI_NAMES
+from envforge.metadata.conda_name_exceptions import NOT_ON_PYPI, PYPI_NAMES, PYPI_NAMES_BY_DEPENDENCY
 from envforge.model.requirement import is_valid_name, normalize_name
 
 _PURL = re.compile(r"pkg:pypi/([^@?#]+)", re.IGNORECASE)
@@ -41,9 +41,12 @@ def pypi_names_of(
     of_purls = {normalize_name(unquote(found[1])) for purl in purls if (found := _PURL.match(purl))}
     if of_purls:
         return tuple(sorted(of_purls))
-    if name in NOT_ON_PYPI or not is_python_package(noarch, depends):
+    if not is_python_package(noarch, depends) or name in NOT_ON_PYPI:
         return ()
-    return PYPI_NAMES.get(name) or _same_name(name)
+    for dependency in map(_name_of, depends):
+        if (name, dependency) in PYPI_NAMES_BY_DEPENDENCY:
+            return PYPI_NAMES_BY_DEPENDENCY[name, dependency]
+    return PYPI_NAMES.get(name) or _same_name(name, noarch)
 
 
 def is_python_package(noarch: str, depends: Sequence[str]) -> bool:
@@ -51,21 +54,24 @@ def is_python_package(noarch: str, depends: Sequence[str]) -> bool:
     return noarch == "python" or any(_name_of(spec) in _PYTHONS for spec in depends)
 
 
-def possible_conda_names(pypi_name: str, overrides: Mapping[str, str] = {}) -> tuple[str, ...]:
-    """The conda names that might stand for a PyPI project, sorted; whether they do, their records tell.
+def other_conda_names(pypi_name: str, overrides: Mapping[str, str] = {}) -> tuple[str, ...]:
+    """The conda names, other than the same one, that might stand for a PyPI project, sorted.
+
+    Whether they do, their records tell.
 
     Args:
         pypi_name: normalized.
         overrides: conda name → PyPI name of the manifest.
     """
     names = {name for name, pypi in overrides.items() if pypi and normalize_name(pypi) == pypi_name}
-    names.update(_EXCEPTIONS_OF.get(pypi_name, ()))
-    names.update((pypi_name, pypi_name.replace("-", "_"), pypi_name.replace("-", ".")))
-    return tuple(sorted(names))
+    return tuple(sorted(names.union(_OTHER_NAMES.get(pypi_name, ()))))
 
 
-def _same_name(name: str) -> tuple[str, ...]:
-    return (normalize_name(name),) if is_valid_name(name) else ()
+def _same_name(name: str, noarch: str) -> tuple[str, ...]:
+    """The same name; but a compiled ``lib…`` that needs Python is a library with bindings beside it."""
+    if not is_valid_name(name) or (name.startswith("lib") and noarch != "python"):
+        return ()
+    return (normalize_name(name),)
 
 
 def _name_of(spec: str) -> str:
@@ -73,12 +79,14 @@ def _name_of(spec: str) -> str:
     return found[0] if found else ""
 
 
-def _reversed() -> dict[str, tuple[str, ...]]:
+def _reversed(tables: Iterable[tuple[str, tuple[str, ...]]]) -> dict[str, tuple[str, ...]]:
     names: dict[str, tuple[str, ...]] = {}
-    for conda_name, pypi_names in PYPI_NAMES.items():
+    for conda_name, pypi_names in tables:
         for pypi_name in pypi_names:
             names[pypi_name] = (*names.get(pypi_name, ()), conda_name)
     return names
 
 
-_EXCEPTIONS_OF = _reversed()
+_OTHER_NAMES = _reversed(
+    [*PYPI_NAMES.items(), *((name, pypi) for (name, _), pypi in PYPI_NAMES_BY_DEPENDENCY.items())]
+)

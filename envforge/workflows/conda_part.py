@@ -88,13 +88,17 @@ class CondaWishes:
     def aligned_part(self, target: Target, earlier: Sequence[TargetResolution]) -> CondaPart | None:
         """The same, with Python and what the user names in the versions that earlier targets have.
 
-        None where that goes not, or where there is nothing to align.
+        None where that goes not, or where they are the best ones anyway.
         """
         part = self.part_of(target)
         versions = _named_versions(self._wanted_on(target.platform), earlier)
         if part is None or not versions:
             return None
-        aligned = replace(part, constraints=(*part.constraints, *versions))
+        best = CondaLayer(part, target).solve({})
+        if best and all(versions.get(record.name) in (None, record.version) for record in best.records):
+            return None
+        constraints = (f"{name} =={version}" for name, version in sorted(versions.items()))
+        aligned = replace(part, constraints=(*part.constraints, *constraints))
         return aligned if CondaLayer(aligned, target).solve({}) is not None else None
 
     def best_python(self, target: Target) -> str:
@@ -225,17 +229,15 @@ def offer_conda(error: UnknownPackageError, manifest: Manifest, session: Session
     )
 
 
-def _named_versions(
-    wanted: Sequence[CondaDependency], earlier: Sequence[TargetResolution]
-) -> tuple[str, ...]:
-    """Constraints to what earlier targets have of Python and of what the user names."""
+def _named_versions(wanted: Sequence[CondaDependency], earlier: Sequence[TargetResolution]) -> dict[str, str]:
+    """The versions that earlier targets have of Python and of what the user names."""
     names = {"python", *(dependency.name for dependency in wanted)}
     versions: dict[str, str] = {}
     for resolution in earlier:
         for record in resolution.conda:
             if record.name in names:
                 versions.setdefault(record.name, record.version)
-    return tuple(f"{name} =={version}" for name, version in sorted(versions.items()))
+    return versions
 
 
 def cuda_stacks(resolution: TargetResolution) -> tuple[list[str], list[str]]:

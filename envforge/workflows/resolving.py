@@ -94,8 +94,8 @@ def _resolve_for_best_python(problem: _Problem) -> list[TargetResolution]:
         try:
             resolutions = _resolve_for_python(python, problem)
         except ResolutionError as error:
-            # that conda has nothing for some Python says less than what fails with one that it has
-            if failure is None or isinstance(failure, CondaUnsolvableError):
+            # That conda has nothing for some Python says less than what fails with one that it has.
+            if failure is None or (_is_condas(failure) and not _is_condas(error)):
                 failure = error
             continue
         if len(choices) == 1 or not held_back_by_python(resolutions[0], problem.source):
@@ -105,6 +105,10 @@ def _resolve_for_best_python(problem: _Problem) -> list[TargetResolution]:
         return second_best
     assert failure is not None
     raise failure
+
+
+def _is_condas(error: ResolutionError) -> bool:
+    return isinstance(error, CondaUnsolvableError)
 
 
 def _python_choices(problem: _Problem) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -42,6 +43,10 @@ def open_conda_wishes(
         wishes = CondaWishes(manifest, channels, former, upgrades, session.reporter)
         wishes.check_names()
         yield wishes
+
+
+class ImpossibleOnCondaError(CondaUnsolvableError):
+    """What is wanted from conda does not go together on a platform, with any Python."""
 
 
 class CondaWishes:
@@ -105,18 +110,32 @@ class CondaWishes:
         """The minor version of Python that conda would choose for a target by itself, "" for none.
 
         Raises:
-            CondaUnsolvableError: what is wanted does not go together with any Python.
+            ImpossibleOnCondaError: what is wanted does not go together with any Python.
         """
         part = self.part_of(target)
         if part is None:
             return ""
         try:
             python = CondaLayer(part, replace(target, python="3")).require_solution().python
-        except CondaUnsolvableError:
+        except CondaUnsolvableError as error:
             if self.leave_out_absent(target.platform):
                 return self.best_python(target)
-            raise
+            raise ImpossibleOnCondaError(
+                f"the conda dependencies cannot be met together on {target.platform}",
+                context=error.context,
+                hints=[*error.hints, *self._platform_hints(target.platform)],
+            ) from None
         return ".".join(python.split(".")[:2])
+
+    def _platform_hints(self, platform: str) -> Iterator[str]:
+        """What may not be wanted on a platform: it cannot be installed there even alone."""
+        others = [other for other in self.manifest.settings.platforms if other != platform]
+        for dependency in self._wanted_on(platform):
+            if others and not self._can_be_installed(dependency.match_spec, platform):
+                yield (
+                    f"if {dependency.name} is not needed on {platform}: {dependency.name} ="
+                    f' {{ version = "{dependency.spec}", platforms = {json.dumps(others)} }}'
+                )
 
     def leave_out_absent(self, platform: str) -> bool:
         """Leave out what cannot be installed on a platform even alone; whether that was anything.
@@ -185,9 +204,9 @@ class CondaWishes:
             if dependency.is_wanted_on(platform) and (dependency.name, platform) not in self._left_out
         ]
 
-    def _can_be_installed(self, name: str, platform: str) -> bool:
+    def _can_be_installed(self, spec: str, platform: str) -> bool:
         target = Target(platform=platform, python="3", system=self.manifest.settings.system)
-        return CondaLayer(CondaPart(source=self.channels, specs=(name,)), target).solve({}) is not None
+        return CondaLayer(CondaPart(source=self.channels, specs=(spec,)), target).solve({}) is not None
 
     def _python_constraints(self, platform: str) -> tuple[str, ...]:
         """What the project's ``requires-python`` leaves of the channel's Pythons."""

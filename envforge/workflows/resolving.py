@@ -18,7 +18,13 @@ from envforge.model.resolution import TargetResolution
 from envforge.model.target import Target
 from envforge.net.client import NetworkNeededError
 from envforge.resolve.resolution import held_back_by_python, resolve_target
-from envforge.workflows.conda_part import CondaWishes, cuda_stacks, offer_conda, open_conda_wishes
+from envforge.workflows.conda_part import (
+    CondaWishes,
+    ImpossibleOnCondaError,
+    cuda_stacks,
+    offer_conda,
+    open_conda_wishes,
+)
 from envforge.workflows.project import FormerLock, Project
 from envforge.workflows.session import Session
 from envforge.workflows.sources import open_index_set
@@ -93,6 +99,8 @@ def _resolve_for_best_python(problem: _Problem) -> list[TargetResolution]:
     for python in choices:
         try:
             resolutions = _resolve_for_python(python, problem)
+        except ImpossibleOnCondaError:
+            raise
         except ResolutionError as error:
             # That conda has nothing for some Python says less than what fails with one that it has.
             if failure is None or (_is_condas(failure) and not _is_condas(error)):
@@ -200,6 +208,7 @@ def _resolve_target(
         return resolve_target(problem.groups, target, problem.source, preferred, part)
     except CondaUnsolvableError:
         if not conda.leave_out_absent(target.platform):
+            conda.best_python(target)  # fails for good, where no Python helps
             raise
     return _resolve_target(target, preferred, earlier, problem)
 

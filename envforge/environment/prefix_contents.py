@@ -81,14 +81,15 @@ class _Data:
             entries = sorted(os.scandir(self._prefix / path), key=lambda entry: entry.name)
         except OSError:
             return
-        if path in self._taken:
+        found = [entry for entry in entries if f"{path}/{entry.name}" not in _OF_THE_PREFIX]
+        if path in self._taken or not found:
             return
         self.folders.append(path)
-        for entry in entries:
+        for entry in found:
             self._add(f"{path}/{entry.name}", entry.is_dir())
 
     def _add(self, path: str, is_folder: bool) -> None:
-        if path in self._taken or path in _OF_THE_PREFIX or _KERNEL.fullmatch(path):
+        if path in self._taken or _KERNEL.fullmatch(path):
             return
         if is_folder and (path in self._shared or path.startswith(_WRITTEN_TO)):
             self.add_folder(path)

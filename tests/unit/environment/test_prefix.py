@@ -110,7 +110,7 @@ def test_data_is_found_below_the_environment(based: Generation, prefix: PlantedP
     assert (share / "data").is_symlink()
     assert (share / "data/table.txt").read_text() == "rows"
     assert sorted(os.listdir(share / "alpha")) == ["x.json", "y.json"]
-    assert not (based.path / "etc/conda").exists()
+    assert not (based.path / "etc").exists()
 
 
 def test_what_is_written_beside_data_of_jupyter_stays_out_of_the_prefix(

@@ -122,12 +122,6 @@ PYPI_NAMES: Mapping[str, tuple[str, ...]] = {
     "soxr-python": ("soxr",),
     "tblite-python": ("tblite",),
     "tiledb-py": ("tiledb",),
-    # Python packages whose names begin as those of libraries do, which otherwise are taken for none.
-    "libclang": ("libclang",),
-    "libcst": ("libcst",),
-    "libmambapy": ("libmambapy",),
-    "libsass": ("libsass",),
-    "libtmux": ("libtmux",),
 }
 """conda name → normalized PyPI names, sorted."""
 
@@ -143,7 +137,10 @@ NOT_ON_PYPI: frozenset[str] = frozenset(
         "python_abi",
         # Programs and libraries that need Python, or bring bindings beside themselves.
         "arrow-cpp", "boost", "bullet", "bullet-cpp", "coal", "conda", "constructor", "cppcheck",
-        "cudatoolkit-dev", "emscripten", "eon", "gdb", "glib", "guardian", "lldb", "mamba", "mupdf", "opencv",
+        "cudatoolkit-dev", "emscripten", "eon", "gdb", "glib", "guardian", "libboost-python",
+        "libboost-python-devel",
+        "libglib", "libgz-msgs10", "libgz-sim8", "libignition-math6", "libode", "libopencv", "librealsense",
+        "libtorch", "lldb", "mamba", "mupdf", "opencv",
         "qgis", "root", "root_base", "vim",
         # Names for the sake of conda: a namespace, a variant, an extra.
         "backports", "google-api-core-grpc", "jsonschema-with-format-nongpl", "mlflow-ui",

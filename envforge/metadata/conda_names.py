@@ -46,7 +46,7 @@ def pypi_names_of(
     for dependency in map(_name_of, depends):
         if (name, dependency) in PYPI_NAMES_BY_DEPENDENCY:
             return PYPI_NAMES_BY_DEPENDENCY[name, dependency]
-    return PYPI_NAMES.get(name) or _same_name(name, noarch)
+    return PYPI_NAMES.get(name) or _same_name(name)
 
 
 def is_python_package(noarch: str, depends: Sequence[str]) -> bool:
@@ -67,11 +67,8 @@ def other_conda_names(pypi_name: str, overrides: Mapping[str, str] = {}) -> tupl
     return tuple(sorted(names.union(_OTHER_NAMES.get(pypi_name, ()))))
 
 
-def _same_name(name: str, noarch: str) -> tuple[str, ...]:
-    """The same name; but a compiled ``lib…`` that needs Python is a library with bindings beside it."""
-    if not is_valid_name(name) or (name.startswith("lib") and noarch != "python"):
-        return ()
-    return (normalize_name(name),)
+def _same_name(name: str) -> tuple[str, ...]:
+    return (normalize_name(name),) if is_valid_name(name) else ()
 
 
 def _name_of(spec: str) -> str:

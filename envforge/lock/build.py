@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from envforge.errors import LockError
+from envforge.model.conda import CondaRecord
 from envforge.model.lock import Lock, LockedFile, LockedIndex, LockedPackage, LockedTarget
 from envforge.model.release import IndexFile
 from envforge.model.resolution import Pin, TargetResolution
@@ -17,6 +18,7 @@ def build_lock(
     inputs: str,
     exclude_newer: str,
     indexes: Sequence[LockedIndex],
+    channels: Sequence[str] = (),
     resolutions: Sequence[TargetResolution],
 ) -> Lock:
     """Join resolutions into a lock.
@@ -25,6 +27,7 @@ def build_lock(
         inputs: digest of the manifest's resolution inputs.
         exclude_newer: limit that was in force, ``""`` for none.
         indexes: those that files came from.
+        channels: URLs of the conda channels, first the one that wins.
         resolutions: one per target, in the manifest's order.
 
     Raises:
@@ -38,13 +41,31 @@ def build_lock(
     for resolution in resolutions:
         for pin in resolution.pins.values():
             uses[_package_id(pin, versions)].append((resolution, pin))
+    record_ids = _record_ids(resolutions)
     return Lock(
         inputs=inputs,
         exclude_newer=exclude_newer,
         indexes=tuple(sorted(indexes, key=lambda index: index.name)),
-        targets=tuple(_locked_target(resolution, versions) for resolution in resolutions),
+        targets=tuple(_locked_target(resolution, versions, record_ids) for resolution in resolutions),
         packages={package_id: _package(package_id, uses[package_id]) for package_id in sorted(uses)},
+        channels=tuple(channels),
+        conda_packages=dict(
+            sorted({record_ids[record]: record for each in resolutions for record in each.conda}.items())
+        ),
     )
+
+
+def _record_ids(resolutions: Sequence[TargetResolution]) -> dict[CondaRecord, str]:
+    """The id of each record: its own, or its URL where two channels have archives of one name."""
+    urls: dict[str, set[str]] = defaultdict(set)
+    for resolution in resolutions:
+        for record in resolution.conda:
+            urls[record.id].add(record.url)
+    return {
+        record: record.id if len(urls[record.id]) == 1 else record.url
+        for resolution in resolutions
+        for record in resolution.conda
+    }
 
 
 def _package_id(pin: Pin, versions: Mapping[str, set[str]]) -> str:
@@ -52,13 +73,18 @@ def _package_id(pin: Pin, versions: Mapping[str, set[str]]) -> str:
     return pin.name if len(versions[pin.name]) == 1 else f"{pin.name}@{pin.version}"
 
 
-def _locked_target(resolution: TargetResolution, versions: Mapping[str, set[str]]) -> LockedTarget:
+def _locked_target(
+    resolution: TargetResolution,
+    versions: Mapping[str, set[str]],
+    record_ids: Mapping[CondaRecord, str],
+) -> LockedTarget:
     return LockedTarget(
         target=resolution.target,
         groups={
             group: tuple(sorted(_package_id(resolution.pins[name], versions) for name in names))
             for group, names in sorted(resolution.groups.items())
         },
+        conda=tuple(sorted(record_ids[record] for record in resolution.conda)),
     )
 
 

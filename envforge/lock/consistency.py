@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable, Iterator
 
+from envforge.lock.conda_consistency import find_conda_faults
 from envforge.model.lock import Lock, LockedFile, LockedPackage, LockedTarget
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -33,7 +34,7 @@ def find_faults(lock: Lock) -> list[str]:
         faults += found
     for target in lock.targets:
         faults += _target_faults(target, lock)
-    return faults
+    return [*faults, *find_conda_faults(lock)]
 
 
 def find_package_faults(lock: Lock) -> dict[str, list[str]]:

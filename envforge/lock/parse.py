@@ -10,7 +10,9 @@ import re
 from typing import Any
 
 from envforge.errors import EnvforgeError, LockError
+from envforge.lock.conda_records import read_record
 from envforge.lock.consistency import find_faults
+from envforge.lock.reading import Reader
 from envforge.lock.schema import VERSION
 from envforge.model.lock import Lock, LockedFile, LockedIndex, LockedPackage, LockedTarget
 from envforge.model.target import SystemAssumptions, Target
@@ -60,7 +62,7 @@ def read_document(text: str, path: str) -> tuple[Lock, list[str]]:
     Raises:
         LockError: it is no JSON object, or from a newer envforge.
     """
-    reader = _Reader()
+    reader = Reader()
     document = _parse_json(text, path, reader)
     version = document.get("version")
     if type(version) is int and version > VERSION:
@@ -74,7 +76,7 @@ def read_document(text: str, path: str) -> tuple[Lock, list[str]]:
     return _read_lock(document, reader), reader.faults
 
 
-def _parse_json(text: str, path: str, reader: _Reader) -> dict[str, Any]:
+def _parse_json(text: str, path: str, reader: Reader) -> dict[str, Any]:
     try:
         document = json.loads(text, object_pairs_hook=reader.without_repeats)
         if "\\u" in text:  # half of a surrogate pair is JSON, but can be neither shown nor written
@@ -103,52 +105,7 @@ def _repair_hints(path: str) -> list[str]:
     return [f"restore it: git checkout -- {path}", f"or remove {path} and run: envforge lock"]
 
 
-class _Reader:
-    """Reads fields and notes what is wrong, as ``dotted.path: what it has to be``."""
-
-    def __init__(self) -> None:
-        self.faults: list[str] = []
-
-    def without_repeats(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        """An object of the JSON text; of a key that is there twice, the parser keeps the last only."""
-        table = dict(pairs)
-        if len(table) != len(pairs):
-            keys = [key for key, _ in pairs]
-            self.faults += [f"the key {key!r} is there twice" for key in table if keys.count(key) > 1]
-        return table
-
-    def text(self, table: dict[str, Any], key: str, where: str, *, needed: bool = True) -> str:
-        value = table.get(key, None if needed else "")
-        if isinstance(value, str):
-            return value
-        self.faults.append(f"{where}{key}: {'is missing' if value is None else 'has to be a text'}")
-        return ""
-
-    def texts(self, table: dict[str, Any], key: str, where: str) -> tuple[str, ...]:
-        value = table.get(key, [])
-        if isinstance(value, list) and all(isinstance(item, str) for item in value):
-            return tuple(value)
-        self.faults.append(f"{where}{key}: has to be a list of texts")
-        return ()
-
-    def table(self, table: dict[str, Any], key: str, where: str) -> dict[str, Any]:
-        value = table.get(key)
-        if isinstance(value, dict):
-            return value
-        self.faults.append(f"{where}{key}: {'is missing' if value is None else 'has to be an object'}")
-        return {}
-
-    def tables(self, table: dict[str, Any], key: str, where: str, *, needed: bool) -> list[dict[str, Any]]:
-        value = table.get(key, None if needed else [])
-        if isinstance(value, list) and all(isinstance(item, dict) for item in value):
-            return value
-        self.faults.append(
-            f"{where}{key}: {'is missing' if value is None else 'has to be a list of objects'}"
-        )
-        return []
-
-
-def _read_lock(document: dict[str, Any], reader: _Reader) -> Lock:
+def _read_lock(document: dict[str, Any], reader: Reader) -> Lock:
     targets = [
         _read_target(table, f"targets[{number}].", reader)
         for number, table in enumerate(reader.tables(document, "targets", "", needed=True))
@@ -165,24 +122,26 @@ def _read_lock(document: dict[str, Any], reader: _Reader) -> Lock:
             package_id: _read_package(package_id, table, reader)
             for package_id, table in reader.table(document, "packages", "").items()
         },
+        channels=reader.texts(document, "channels", ""),
+        conda_packages={
+            record_id: read_record(record_id, table, reader)
+            for record_id, table in reader.table(document, "conda", "", needed=False).items()
+        },
     )
 
 
-def _read_index(table: dict[str, Any], where: str, reader: _Reader) -> LockedIndex:
+def _read_index(table: dict[str, Any], where: str, reader: Reader) -> LockedIndex:
     return LockedIndex(name=reader.text(table, "name", where), url=reader.text(table, "url", where))
 
 
-def _read_target(table: dict[str, Any], where: str, reader: _Reader) -> LockedTarget | None:
+def _read_target(table: dict[str, Any], where: str, reader: Reader) -> LockedTarget | None:
     platform = reader.text(table, "platform", where)
     python = reader.text(table, "python", where)
     system = reader.table(table, "system", where)
     groups = reader.table(table, "groups", where)
     if python and not _PYTHON.fullmatch(python):
         reader.faults.append(f"{where}python: {python!r} is no version such as 3.12")
-    assumptions = SystemAssumptions(
-        glibc=_read_system_version(system, "glibc", f"{where}system.", reader),
-        macos=_read_system_version(system, "macos", f"{where}system.", reader),
-    )
+    assumptions = _read_system(system, f"{where}system.", reader)
     locked = {group: reader.texts(groups, group, f"{where}groups.") for group in groups}
     try:
         target = Target(platform=platform, python=python, system=assumptions)
@@ -190,10 +149,22 @@ def _read_target(table: dict[str, Any], where: str, reader: _Reader) -> LockedTa
         if platform:
             reader.faults.append(f"{where}platform: {error}")
         return None
-    return LockedTarget(target=target, groups=locked)
+    return LockedTarget(target=target, groups=locked, conda=reader.texts(table, "conda", where))
 
 
-def _read_system_version(table: dict[str, Any], key: str, where: str, reader: _Reader) -> tuple[int, int]:
+def _read_system(system: dict[str, Any], where: str, reader: Reader) -> SystemAssumptions:
+    """What is not written is as it is by default."""
+    default = SystemAssumptions()
+    return SystemAssumptions(
+        glibc=_read_system_version(system, "glibc", where, reader),
+        macos=_read_system_version(system, "macos", where, reader),
+        linux=_read_system_version(system, "linux", where, reader) if "linux" in system else default.linux,
+        cuda=_read_system_version(system, "cuda", where, reader) if "cuda" in system else None,
+        archspec=reader.text(system, "archspec", where, needed=False),
+    )
+
+
+def _read_system_version(table: dict[str, Any], key: str, where: str, reader: Reader) -> tuple[int, int]:
     found = _SYSTEM_VERSION.fullmatch(value) if isinstance(value := table.get(key), str) else None
     if found is None:
         what = "is missing" if value is None else f"{value!r} is no version such as 2.28"
@@ -202,7 +173,7 @@ def _read_system_version(table: dict[str, Any], key: str, where: str, reader: _R
     return int(found[1]), int(found[2])
 
 
-def _read_package(package_id: str, table: object, reader: _Reader) -> LockedPackage:
+def _read_package(package_id: str, table: object, reader: Reader) -> LockedPackage:
     where = f"packages.{package_id}."
     if not isinstance(table, dict):
         reader.faults.append(f"packages.{package_id}: has to be an object")
@@ -221,7 +192,7 @@ def _read_package(package_id: str, table: object, reader: _Reader) -> LockedPack
     )
 
 
-def _read_file(table: dict[str, Any], where: str, reader: _Reader) -> LockedFile:
+def _read_file(table: dict[str, Any], where: str, reader: Reader) -> LockedFile:
     size = table.get("size")
     if size is not None and (type(size) is not int or size < 0):
         reader.faults.append(f"{where}size: has to be a number of bytes")

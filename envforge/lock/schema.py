@@ -7,8 +7,13 @@ package by package::
     inputs         digest of the manifest's resolution inputs, "sha256:…"
     exclude-newer  instant before which files had to be uploaded; left out for no limit
     indexes        [{name, url}], without credentials
-    targets        [{platform, python, system: {glibc, macos}, groups: {group: [package id]}}],
-                   in the manifest's order
+    targets        [{platform, python, system: {glibc, macos}, groups: {group: [package id]},
+                     conda: [conda id]}], in the manifest's order; system also has linux, cuda and
+                   archspec where they are not as by default
+    channels       [URL], without credentials, first the one that wins; left out without conda packages
+    conda          {subdir/file name: the whole record: name, version, build, build-number, subdir, url,
+                    channel, sha256, md5, size, depends, constrains, noarch, timestamp, license, …,
+                    pypi-names: the PyPI projects that it is}}
     packages       {id: {name, version, index, requires, requires-python,
                          files: [{url, sha256, size, targets: [platform]}]}}
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from envforge.lock.conda_records import record_table
 from envforge.lock.schema import VERSION
 from envforge.model.lock import Lock, LockedFile, LockedPackage, LockedTarget
+from envforge.model.target import SystemAssumptions
 
 
 def format_lock(lock: Lock) -> str:
@@ -18,19 +20,38 @@ def format_lock(lock: Lock) -> str:
         "targets": [_target(target) for target in lock.targets],
         "packages": {package.id: _package(package) for package in lock.packages.values()},
     }
+    if lock.channels:
+        document["channels"] = list(lock.channels)
+    if lock.conda_packages:
+        document["conda"] = {
+            record_id: record_table(record) for record_id, record in lock.conda_packages.items()
+        }
     if lock.exclude_newer:
         document["exclude-newer"] = lock.exclude_newer
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def _target(target: LockedTarget) -> dict[str, Any]:
-    system = target.target.system
-    return {
+    fields: dict[str, Any] = {
         "platform": target.target.platform,
         "python": target.target.python,
-        "system": {"glibc": "{}.{}".format(*system.glibc), "macos": "{}.{}".format(*system.macos)},
+        "system": _system(target.target.system),
         "groups": {group: list(ids) for group, ids in target.groups.items()},
     }
+    if target.conda:
+        fields["conda"] = list(target.conda)
+    return fields
+
+
+def _system(system: SystemAssumptions) -> dict[str, str]:
+    fields = {"glibc": "{}.{}".format(*system.glibc), "macos": "{}.{}".format(*system.macos)}
+    if system.linux != SystemAssumptions().linux:
+        fields["linux"] = "{}.{}".format(*system.linux)
+    if system.cuda is not None:
+        fields["cuda"] = "{}.{}".format(*system.cuda)
+    if system.archspec:
+        fields["archspec"] = system.archspec
+    return fields
 
 
 def _package(package: LockedPackage) -> dict[str, Any]:

@@ -66,6 +66,7 @@ def parse_match_spec(text: str) -> MatchSpecParts:
     three = _THREE_PARTS.fullmatch(tidy)
     if three:
         tidy = f"{three[1]} =={three[2]} {three[3]}"
+    _refuse_what_is_no_spec(tidy)
     plain = _PLAIN.fullmatch(tidy)
     name = (plain[1] or plain[3] or plain[6]) if plain else _checked_name(tidy)
     if name.startswith("__"):
@@ -89,7 +90,6 @@ def _without_inner_spaces(rest: str) -> str:
 
 def _checked_name(text: str) -> str:
     """The name in a text that is not plain, once py-rattler has found the text right."""
-    _refuse_what_is_no_spec(text)
     from rattler import MatchSpec
     from rattler.exceptions import InvalidMatchSpecError
 

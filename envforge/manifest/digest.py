@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from envforge.manifest.manifest import Declared, Manifest
+from envforge.manifest.manifest import Declared, Manifest, Settings
 from envforge.model.requirement import normalize_name
 
 _LEADING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -51,6 +51,23 @@ def resolution_inputs(manifest: Manifest) -> dict[str, Any]:
         "project": _texts(manifest.dependencies, own_name),
         "extras": {name: _texts(texts, own_name) for name, texts in manifest.optional_dependencies.items()},
         "groups": {name: _texts(texts, own_name) for name, texts in manifest.groups.items()},
+        **_conda_inputs(settings),
+    }
+
+
+def _conda_inputs(settings: Settings) -> dict[str, Any]:
+    """What only conda packages depend on; nothing where none is wanted."""
+    if not settings.conda_dependencies:
+        return {}
+    system = settings.system
+    return {
+        "conda": {
+            dependency.name: [dependency.spec, sorted(dependency.platforms)]
+            for dependency in settings.conda_dependencies
+        },
+        "channels": [channel.public_url for channel in settings.channels],
+        "conda-pypi-map": dict(settings.conda_pypi_map),
+        "conda-system": [list(system.linux), list(system.cuda or ()), system.archspec],
     }
 
 

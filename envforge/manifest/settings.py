@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from datetime import UTC, date, datetime
+from typing import Any
 
 from envforge.manifest.dotted import child, item
 from envforge.manifest.faults import suggestion
@@ -15,18 +16,21 @@ from envforge.model.target import DEFAULT_PLATFORMS, PLATFORMS, SystemAssumption
 
 _WHERE = "tool.envforge"
 _KEYS = (
+    "channels",
+    "conda-dependencies",
+    "conda-pypi-map",
     "default-groups",
     "exclude-newer",
     "index",
+    "link-scripts",
     "platforms",
     "python",
     "sources",
     "system",
     "unshare",
 )
-_NOT_YET = frozenset(
-    ["channels", "conda-dependencies", "conda-pypi-map", "constraints", "overrides", "variants", "workspace"]
-)
+_CONDA_KEYS = frozenset(["channels", "conda-dependencies", "conda-pypi-map", "link-scripts"])
+_NOT_YET = frozenset(["constraints", "overrides", "variants", "workspace"])
 _ELSEWHERE = {
     "dependencies": "PyPI requirements stand in project.dependencies",
     "optional-dependencies": "extras stand in [project.optional-dependencies]",
@@ -34,6 +38,7 @@ _ELSEWHERE = {
     "dev-dependencies": "development requirements stand in [dependency-groups], as dev = [...]",
     "requires-python": "it stands in [project]",
 }
+_SYSTEM_KEYS = ("archspec", "cuda", "glibc", "linux", "macos")
 _INDEX_KEYS = ("name", "url", "explicit", "default")
 # texts, not compiled: most manifests use few of these, and each costs up to 2 ms at start-up
 _PYTHON = r"3\.\d{1,3}(\.\d{1,3})?"
@@ -53,8 +58,9 @@ def read_settings(reader: Reader, tool: Table, groups: Collection[str]) -> Setti
         if key not in _KEYS:
             _refuse_key(reader, key)
     indexes = _read_indexes(reader, table)
+    platforms = _read_platforms(reader, table)
     return Settings(
-        platforms=_read_platforms(reader, table),
+        platforms=platforms,
         python=_read_python(reader, table),
         exclude_newer=_read_exclude_newer(reader, table),
         indexes=indexes,
@@ -62,7 +68,27 @@ def read_settings(reader: Reader, tool: Table, groups: Collection[str]) -> Setti
         system=_read_system(reader, table),
         unshare=tuple(_read_project_names(reader, table, "unshare")),
         default_groups=_read_default_groups(reader, table, groups),
+        **_read_conda(reader, table, platforms),
     )
+
+
+def _read_conda(reader: Reader, table: Table, platforms: tuple[str, ...]) -> dict[str, Any]:
+    """The settings for conda; a manifest that has none does not pay for reading them."""
+    if table.keys().isdisjoint(_CONDA_KEYS):
+        return {}
+    from envforge.manifest.conda_settings import (
+        read_channels,
+        read_conda_dependencies,
+        read_conda_pypi_map,
+        read_link_scripts,
+    )
+
+    return {
+        "channels": read_channels(reader, table, _WHERE),
+        "conda_dependencies": read_conda_dependencies(reader, table, _WHERE, platforms),
+        "conda_pypi_map": read_conda_pypi_map(reader, table, _WHERE),
+        "link_scripts": tuple(read_link_scripts(reader, table, _WHERE)),
+    }
 
 
 def _refuse_key(reader: Reader, key: str) -> None:
@@ -221,11 +247,14 @@ def _read_system(reader: Reader, table: Table) -> SystemAssumptions:
     where = child(_WHERE, "system")
     defaults = SystemAssumptions()
     for key in system:
-        if key not in ("glibc", "macos"):
-            reader.refuse(child(where, key), "unknown key", suggestion(key, ("glibc", "macos")))
+        if key not in _SYSTEM_KEYS:
+            reader.refuse(child(where, key), "unknown key", suggestion(key, _SYSTEM_KEYS))
     return SystemAssumptions(
         glibc=_read_system_version(reader, system, "glibc", defaults.glibc),
         macos=_read_system_version(reader, system, "macos", defaults.macos),
+        linux=_read_system_version(reader, system, "linux", defaults.linux),
+        cuda=_read_system_version(reader, system, "cuda", (12, 8)) if "cuda" in system else None,
+        archspec=reader.text(system, "archspec", where, "x86_64_v3"),
     )
 
 

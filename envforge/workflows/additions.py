@@ -6,12 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from envforge.errors import UsageError
-from envforge.manifest.edit import (
-    add_conda_dependencies,
-    add_requirements,
-    remove_conda_dependencies,
-    remove_requirements,
-)
+from envforge.manifest.edit import add_requirements, remove_requirements
+from envforge.manifest.edit_conda import add_conda_dependencies, remove_conda_dependencies
 from envforge.model.lock import Lock
 from envforge.model.match_spec import MatchSpecParts, parse_match_spec
 from envforge.model.requirement import Requirement, parse_requirement, parse_version

@@ -121,13 +121,28 @@ def test_a_patch_version_and_system_versions():
     ("body", "message", "hint"),
     [
         ("platform = []", "tool.envforge.platform: unknown key", "did you mean platforms?"),
-        ("zzz = 1", "tool.envforge.zzz: unknown key", "known are: default-groups, exclude-newer, index"),
         (
-            "channels = []",
-            "tool.envforge.channels: this version of envforge does not support it yet",
-            "remove it",
+            "zzz = 1",
+            "tool.envforge.zzz: unknown key",
+            "known are: channels, conda-dependencies, conda-pypi-map",
         ),
-        ('[tool.envforge.conda-dependencies]\nffmpeg = "*"', "conda-dependencies: this version", "remove it"),
+        ("channels = []", "tool.envforge.channels: is empty", '["conda-forge"]'),
+        ('channels = ["ftp://x"]', "channels[0]: is no channel", "write a name"),
+        ('channels = ["a", "a"]', "channels[1]: 'a' is there twice", "remove one"),
+        ("conda-dependencies.ffmpeg = 7", "conda-dependencies.ffmpeg: is a number", 'ffmpeg = "*"'),
+        ('conda-dependencies.ffmpeg = ">=="', "conda-dependencies.ffmpeg: 'ffmpeg >=='", "write e.g."),
+        (
+            'conda-dependencies.ffmpeg = { versoin = "7" }',
+            "conda-dependencies.ffmpeg.versoin: unknown key",
+            "did you mean version?",
+        ),
+        (
+            'conda-dependencies.ffmpeg = { platforms = ["osx-64"] }',
+            "platforms[0]: osx-64 is not locked for",
+            "tool.envforge.platforms",
+        ),
+        ("conda-pypi-map.a = 1", "conda-pypi-map.a: is a number", "name-on-pypi"),
+        ('link-scripts = ["a b"]', "link-scripts[0]: 'a b' is no name", "name only"),
         ("[tool.envforge.variants.cuda]", "tool.envforge.variants: this version", "remove it"),
         ("constraints = []", "tool.envforge.constraints: this version", "remove it"),
         ("dependencies = []", "tool.envforge.dependencies: does not belong here", "project.dependencies"),
@@ -210,3 +225,38 @@ def test_the_tool_table_itself_may_be_wrong(error_lines):
         in error_lines(parse_manifest, f'{HEAD}[tool]\nenvforge = ""\n')[0]
     )
     assert "tool: is a number, not a table" in error_lines(parse_manifest, "tool = 1\n" + HEAD)[0]
+
+
+def test_conda():
+    settings = settings_of(
+        """
+        channels = ["conda-forge", "https://me:word@host.test/chan/", "./local"]
+        link-scripts = ["Tool"]
+        conda-pypi-map = { mine = "My.Project", lib = "" }
+        [tool.envforge.system]
+        cuda = "12.8"
+        linux = "5.10"
+        archspec = "x86_64_v3"
+        [tool.envforge.conda-dependencies]
+        ffmpeg = ">= 7, <8"
+        cuda-toolkit = { version = "12.*", platforms = ["linux-64"] }
+        pytorch = { build = "*cuda*" }
+        """
+    )
+    assert [channel.name for channel in settings.channels] == [
+        "conda-forge",
+        "https://host.test/chan",
+        "./local",
+    ]
+    assert settings.channels[0].public_url == "https://conda.anaconda.org/conda-forge"
+    assert "word" not in repr(settings)
+    assert [dependency.match_spec for dependency in settings.conda_dependencies] == [
+        "ffmpeg >=7,<8",
+        "cuda-toolkit 12.*",
+        "pytorch * *cuda*",
+    ]
+    assert [dependency.platforms for dependency in settings.conda_dependencies] == [(), ("linux-64",), ()]
+    assert settings.system.cuda == (12, 8)
+    assert settings.system.linux == (5, 10)
+    assert settings.conda_pypi_map == {"mine": "my-project", "lib": ""}
+    assert settings.link_scripts == ("tool",)

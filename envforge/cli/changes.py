@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from envforge.cli.output import Output
-    from envforge.lock.diff import LockDiff
+    from envforge.lock.diff import LockDiff, PackageDiff
     from envforge.workflows.sync import PackageChange, SyncReport
 
 _MOST_LINES = 20
@@ -32,13 +32,26 @@ def say_lock_diff(output: Output, diff: LockDiff) -> None:
 def lock_diff_document(diff: LockDiff) -> dict[str, object]:
     """For ``--json``: versions are lists, because targets may need different ones."""
     return {
-        "packages": [
-            {"name": package.name, "old": list(package.old), "new": list(package.new)}
-            for package in diff.packages
-        ],
+        "packages": _packages_document(diff.packages),
+        "conda": _packages_document(diff.conda),
         "targets_added": list(diff.targets_added),
         "targets_removed": list(diff.targets_removed),
+        "pythons": [
+            {"platform": python.platform, "old": python.old, "new": python.new} for python in diff.pythons
+        ],
     }
+
+
+def _packages_document(packages: Iterable[PackageDiff]) -> list[dict[str, object]]:
+    return [
+        {
+            "name": package.name,
+            "old": list(package.old),
+            "new": list(package.new),
+            "targets": list(package.targets),
+        }
+        for package in packages
+    ]
 
 
 def changes_text(changes: Iterable[PackageChange]) -> str:

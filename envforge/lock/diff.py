@@ -6,16 +6,17 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 
+from envforge.model.conda import CondaRecord
 from envforge.model.lock import Lock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageDiff:
-    """One project: its versions before and after, each sorted as text, empty for not there.
+    """One package: its versions before and after, each sorted as text, empty for not there.
 
     Args:
-        name: normalized.
-        old: versions before, on the targets where it changed.
+        name: normalized; conda's own for one of conda.
+        old: versions before, on the targets where it changed; of conda with the build where only that moved.
         new: versions after, there.
         targets: platforms where it changed, ``()`` for all that have it.
     """
@@ -41,34 +42,32 @@ class LockDiff:
 
     Args:
         packages: projects whose versions changed, by name.
+        conda: the same of conda packages.
         targets_added: labels of targets that are new, also of those that have another Python.
         targets_removed: labels of targets that are gone, also of those that have another Python.
         pythons: platforms whose Python changed, by name.
     """
 
     packages: tuple[PackageDiff, ...] = ()
+    conda: tuple[PackageDiff, ...] = ()
     targets_added: tuple[str, ...] = ()
     targets_removed: tuple[str, ...] = ()
     pythons: tuple[PythonDiff, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.packages or self.targets_added or self.targets_removed)
+        return bool(self.packages or self.conda or self.targets_added or self.targets_removed)
 
 
 def diff_locks(old: Lock | None, new: Lock) -> LockDiff:
     """The difference from ``old`` (None for no lock) to ``new``."""
-    before, after = _versions(old), _versions(new)
     old_targets = {target.id: target.target for target in old.targets} if old else {}
     new_targets = {target.id: target.target for target in new.targets}
     old_labels = {target.label for target in old_targets.values()}
     new_labels = {target.label for target in new_targets.values()}
     kept = old_targets.keys() & new_targets.keys()
-    packages = [
-        _diff_package(name, before.get(name, {}), after.get(name, {}), kept)
-        for name in sorted(before.keys() | after.keys())
-    ]
     return LockDiff(
-        packages=tuple(package for package in packages if package is not None),
+        packages=_diff_packages(_versions(old), _versions(new), kept),
+        conda=_diff_packages(*_conda_versions(old, new), kept),
         targets_added=tuple(sorted(new_labels - old_labels)),
         targets_removed=tuple(sorted(old_labels - new_labels)),
         pythons=tuple(
@@ -82,14 +81,9 @@ def diff_locks(old: Lock | None, new: Lock) -> LockDiff:
 def format_diff(diff: LockDiff) -> Iterator[str]:
     """Lines: ``+ torch 2.15.0``, ``- six 1.17.0``, ``~ numpy 2.4.0 → 2.5.5 (linux-64 only)``."""
     for package in diff.packages:
-        old, new = ", ".join(package.old), ", ".join(package.new)
-        where = f" ({', '.join(package.targets)} only)" if package.targets else ""
-        if not old:
-            yield f"+ {package.name} {new}{where}"
-        elif not new:
-            yield f"- {package.name} {old}{where}"
-        else:
-            yield f"~ {package.name} {old} → {new}{where}"
+        yield _line(package)
+    for package in diff.conda:
+        yield _line(package, " (conda)")
     for python in diff.pythons:
         yield f"~ target {python.platform} · Python {python.old} → {python.new}"
     moved = {python.platform for python in diff.pythons}
@@ -97,6 +91,16 @@ def format_diff(diff: LockDiff) -> Iterator[str]:
         for label in labels:
             if label.partition(" ")[0] not in moved:
                 yield f"{sign} target {label}"
+
+
+def _line(package: PackageDiff, origin: str = "") -> str:
+    old, new = ", ".join(package.old), ", ".join(package.new)
+    where = f" ({', '.join(package.targets)} only)" if package.targets else ""
+    if not old:
+        return f"+ {package.name} {new}{origin}{where}"
+    if not new:
+        return f"- {package.name} {old}{origin}{where}"
+    return f"~ {package.name} {old} → {new}{origin}{where}"
 
 
 def _versions(lock: Lock | None) -> Mapping[str, Mapping[str, str]]:
@@ -109,6 +113,45 @@ def _versions(lock: Lock | None) -> Mapping[str, Mapping[str, str]]:
             package = lock.packages[package_id]
             versions[package.name][target.id] = package.version
     return versions
+
+
+def _conda_versions(
+    old: Lock | None, new: Lock
+) -> tuple[Mapping[str, Mapping[str, str]], Mapping[str, Mapping[str, str]]]:
+    """Name → platform → version, before and after; with the build where only that moved."""
+    before, after = _conda_records(old), _conda_records(new)
+
+    def told(name: str, platform: str, record: CondaRecord) -> str:
+        both = [side[name][platform] for side in (before, after) if platform in side.get(name, {})]
+        only_build_moved = len(both) == 2 and both[0].version == both[1].version
+        return f"{record.version} {record.build}" if only_build_moved else record.version
+
+    def tell(side: Mapping[str, Mapping[str, CondaRecord]]) -> dict[str, dict[str, str]]:
+        return {
+            name: {platform: told(name, platform, record) for platform, record in records.items()}
+            for name, records in side.items()
+        }
+
+    return tell(before), tell(after)
+
+
+def _conda_records(lock: Lock | None) -> Mapping[str, Mapping[str, CondaRecord]]:
+    """Name → platform → record."""
+    records: dict[str, dict[str, CondaRecord]] = defaultdict(dict)
+    for target in lock.targets if lock else ():
+        for record in lock.conda_records(target) if lock else ():
+            records[record.name][target.id] = record
+    return records
+
+
+def _diff_packages(
+    before: Mapping[str, Mapping[str, str]], after: Mapping[str, Mapping[str, str]], kept: Set[str]
+) -> tuple[PackageDiff, ...]:
+    found = (
+        _diff_package(name, before.get(name, {}), after.get(name, {}), kept)
+        for name in sorted(before.keys() | after.keys())
+    )
+    return tuple(package for package in found if package is not None)
 
 
 def _diff_package(

@@ -164,12 +164,14 @@ def test_an_addition_as_json(capsys, synced):
     assert document["where"] == "project.dependencies"
     assert document["diff"] == {
         "packages": [
-            {"name": "numpy", "old": ["1.26.4"], "new": ["1.26.4", "2.5.0"]},
-            {"name": "six", "old": ["1.16.0"], "new": []},
-            {"name": "torch", "old": [], "new": ["2.9.0"]},
+            {"name": "numpy", "old": ["1.26.4"], "new": ["1.26.4", "2.5.0"], "targets": []},
+            {"name": "six", "old": ["1.16.0"], "new": [], "targets": []},
+            {"name": "torch", "old": [], "new": ["2.9.0"], "targets": []},
         ],
+        "conda": [],
         "targets_added": ["osx-arm64 · Python 3.12"],
         "targets_removed": [],
+        "pythons": [],
     }
     assert (document["sync"] is not None) == synced
     assert set(document) == {"added", "where", "diff", "sync", "warnings"}

@@ -33,8 +33,8 @@ NO_PROJECTS = [
     "tk", "sqlite", "cmake", "ninja", "ffmpeg", "zstd", "snappy", "brotli", "graphviz", "openssl",
     "git", "nodejs", "make", "perl", "r-base", "pandoc", "libtorch", "libopencv", "opencv",
     "pytorch-gpu", "python", "python_abi", "_python_abi3_support", "cpython", "boost", "bullet",
-    "gdb", "glib", "mamba", "vim", "cuda-toolkit", "cudnn", "nccl", "mpich", "openmpi", "xorg-
-    libx11", "geos", "proj", "hdf5", "fmt", "eigen", "rust", "yaml", "blosc", "lz4-c",
+    "gdb", "glib", "mamba", "vim", "cuda-toolkit", "cudnn", "nccl", "mpich", "openmpi",
+    "xorg-libx11", "geos", "proj", "hdf5", "fmt", "eigen", "rust", "yaml", "blosc", "lz4-c",
     "ruamel_yaml", "backports", "nbconvert-pandoc", "vtk-io-ffmpeg", "uvicorn-standard", "attr",
 ]  # fmt: skip
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from queue import SimpleQueue
 
 from envforge.errors import EnvforgeError
-from envforge.model.release import CoreMetadata, PackageSource
+from envforge.model.release import CoreMetadata, IndexFile, PackageSource
 from envforge.model.requirement import Requirement
 from envforge.model.target import Target, marker_holds
 from envforge.resolve.candidates import Candidate, CandidateFinder
@@ -143,12 +143,15 @@ class _Crawler:
             return
         if candidate is None or (key := (name, candidate.version, extras)) in self._expanded:
             return
+        file = candidate.file
+        if file is None:
+            return
         self._expanded.add(key)
-        self._crew.submit(lambda: self._source.metadata(candidate.file), lambda: self._expand(candidate))
+        self._crew.submit(lambda: self._source.metadata(file), lambda: self._expand(candidate, file))
 
-    def _expand(self, candidate: Candidate) -> None:
+    def _expand(self, candidate: Candidate, file: IndexFile) -> None:
         try:
-            metadata: CoreMetadata = self._source.metadata(candidate.file)
+            metadata: CoreMetadata = self._source.metadata(file)
         except EnvforgeError:
             return
         extras = tuple(sorted(candidate.extras))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,11 @@ from envforge.host.facts import glibc_version
 from envforge.link.conda_prefix import Prefix, PrefixSpec, ensure_prefix, find_prefix
 from envforge.model.conda import CondaRecord
 from envforge.model.host import Interpreter
+from envforge.workflows.channels import channel_locations
 
 if TYPE_CHECKING:
     from envforge.manifest.manifest import Manifest
+    from envforge.net.conda_client import ChannelLocation
     from envforge.workflows.session import Session
 
 
@@ -27,10 +29,12 @@ class CondaStock:
     Args:
         spec: what determines the prefix.
         prefix: None while it is not there.
+        channels: where its packages come from.
     """
 
     spec: PrefixSpec
     prefix: Prefix | None
+    channels: tuple[ChannelLocation, ...] = ()
 
     @property
     def python_version(self) -> str:
@@ -87,7 +91,11 @@ def find_stock(
     if not any(record.name == "python" for record in records):
         raise no_python()
     spec = PrefixSpec(records=records, platform=platform, link_scripts=manifest.settings.link_scripts)
-    return CondaStock(spec=spec, prefix=find_prefix(spec, prefixes_folder(session.places.tier)))
+    return CondaStock(
+        spec=spec,
+        prefix=find_prefix(spec, prefixes_folder(session.places.tier)),
+        channels=tuple(channel_locations(manifest, session)),
+    )
 
 
 def make_stock(stock: CondaStock, session: Session) -> CondaStock:
@@ -100,11 +108,12 @@ def make_stock(stock: CondaStock, session: Session) -> CondaStock:
         stock.spec,
         prefixes_folder(session.places.tier),
         packages_cache=conda_packages_folder(session),
+        channels=stock.channels,
         network=session.network,
         environ=session.environ,
         reporter=session.reporter,
     )
-    return CondaStock(spec=stock.spec, prefix=prefix)
+    return replace(stock, prefix=prefix)
 
 
 def prefixes_folder(tier: Path) -> Path:
@@ -131,7 +140,7 @@ def check_host(records: Sequence[CondaRecord], session: Session, *, ignore: bool
     from envforge.host.virtual_packages import host_virtual_packages
     from envforge.plan.host_check import host_error, unmet_by_host
 
-    unmet = unmet_by_host(records, host_virtual_packages(session.environ))
+    unmet = unmet_by_host(records, host_virtual_packages())
     if not unmet:
         return
     error = host_error(unmet)

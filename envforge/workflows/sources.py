@@ -57,14 +57,11 @@ def open_channels(manifest: Manifest, exclude_newer: str, session: Session) -> I
         exclude_newer: instant before which packages had to be built, "" for no limit.
         session: places, network, environment.
     """
-    from envforge.index.conda_source import ChannelLocation, CondaChannels
+    from envforge.index.conda_source import CondaChannels
+    from envforge.workflows.channels import channel_locations
 
-    locations = [
-        ChannelLocation(name=channel.name, url=_channel_url(channel.url, session.root))
-        for channel in manifest.settings.channels
-    ]
     with CondaChannels(
-        locations,
+        channel_locations(manifest, session),
         session.network,
         session.environ,
         session.places.cache,
@@ -73,11 +70,6 @@ def open_channels(manifest: Manifest, exclude_newer: str, session: Session) -> I
         now_s=session.now_s,
     ) as channels:
         yield channels
-
-
-def _channel_url(url: str, root: Path) -> str:
-    """A channel's URL; that of a folder beside the manifest is written relative to it."""
-    return url if "://" in url else (root / url).resolve().as_uri()
 
 
 def _build_metadata(file: IndexFile, archive: Path, manifest: Manifest, session: Session) -> CoreMetadata:

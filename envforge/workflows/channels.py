@@ -1,0 +1,24 @@
+"""The manifest's channels as places."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envforge.net.conda_client import ChannelLocation
+
+if TYPE_CHECKING:
+    from envforge.manifest.manifest import Manifest
+    from envforge.workflows.session import Session
+
+
+def channel_locations(manifest: Manifest, session: Session) -> list[ChannelLocation]:
+    """Where the channels are, with whatever credentials their URLs hold; folders from the project's."""
+    return [
+        ChannelLocation(name=channel.name, url=_url(channel.url, session.root))
+        for channel in manifest.settings.channels
+    ]
+
+
+def _url(url: str, root: Path) -> str:
+    return url if "://" in url else (root / Path(url).expanduser()).resolve().as_uri()

@@ -1,0 +1,243 @@
+"""conda and PyPI as people use them together: add, lock, sync, run, why, remove. All of it is real."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.conda_channel import ChannelServer
+from support.distributions import make_wheel
+from support.environments import base_interpreter
+from support.projects import MINOR, Project
+from support.simple_index import SimpleIndex
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the channel's packages run on POSIX")
+PLATFORMS = ("linux-64", "linux-aarch64", "osx-64", "osx-arm64", "win-64")
+
+
+@pytest.fixture
+def project(tmp_path: Path, index: SimpleIndex, server: ChannelServer) -> Project:
+    project = Project(tmp_path, index.url)
+    # No Python of this host may be used: it comes from conda.
+    project.variables = {"ENVFORGE_PYTHON": "/nowhere/python", "CONDA_OVERRIDE_CUDA": ""}
+    write(project, server)
+    return project
+
+
+def write(project: Project, server: ChannelServer, *requirements: str, **specs: Any) -> None:
+    lines = [f"{name.replace('_', '-')} = {json.dumps(spec)}" for name, spec in specs.items()]
+    table = ["[tool.envforge.conda-dependencies]", *lines] if lines else []
+    project.write(
+        *requirements,
+        settings=f'platforms = {json.dumps(PLATFORMS)}\nchannels = ["{server.url}"]',
+        tables="\n".join(table),
+    )
+
+
+def records(project: Project, platform: str = "") -> dict[str, str]:
+    """conda name → version of what a platform has."""
+    lock = json.loads(project.lock.read_text())
+    wanted = platform or base_interpreter().platform
+    ids = next(target["conda"] for target in lock["targets"] if target["platform"] == wanted)
+    return {lock["conda"][each]["name"]: lock["conda"][each]["version"] for each in ids}
+
+
+def test_from_add_to_remove(project: Project) -> None:
+    added = project.done("add", "--conda", "greet", "conda-hello")
+    assert "greet >=2.0" in added.err
+    assert "tool.envforge.conda-dependencies" in added.err
+    assert 'greet = ">=2.0"' in project.manifest.read_text()
+    assert "libgreet" not in project.manifest.read_text()
+    for platform in PLATFORMS:
+        assert records(project, platform).keys() >= {"greet", "libgreet", "conda-hello", "python"}
+    project.done("add", "app")
+    assert project.locked == {"app": "3.1", "core": "1.2.0", "winonly": "1.0"}
+
+    prefix = project.done("run", "sh", "-c", "echo $CONDA_PREFIX").out.strip()
+    assert "/prefixes/" in prefix
+    assert project.done("run", "greet").out.startswith("hello from libgreet 2.0")
+    assert project.done("run", "app").out == "app with core 1.2.0\n"
+    assert project.done("run", "conda-hello").code == 0
+    assert project.python("import sys; print(sys.base_prefix)") == prefix
+
+    assert "up to date" in project.done("lock").err
+    assert project.done("sync", "--check").code == 0
+    assert project.done("lock", "--check").code == 0
+    assert "libgreet" in project.done("tree").out
+    why = project.done("why", "libgreet").out
+    assert "greet" in why
+    assert project.done("verify").code == 0
+
+    project.done("remove", "conda:greet")
+    assert "greet" not in records(project)
+    project.done("remove", "--conda", "conda-hello")
+    assert "conda-dependencies" not in project.lock.read_text()
+    assert project.leftovers() == []
+
+
+def test_the_lock_is_the_same_whoever_makes_it(
+    project: Project, tmp_path: Path, server: ChannelServer
+) -> None:
+    write(project, server, "app", greet="*", tinymath="*")
+    project.done("lock")
+    first = project.lock.read_bytes()
+    project.lock.unlink()
+    project.cache = tmp_path / "another-cache"
+    project.done("lock")
+    assert project.lock.read_bytes() == first
+    assert project.done("lock").err.count("up to date") == 1
+
+
+def test_condas_package_moves_for_pypi(project: Project, server: ChannelServer, index: SimpleIndex) -> None:
+    index.add(make_wheel("classic", requires=["tinymath<2"]), make_wheel("tinymath", "1.9"))
+    write(project, server, tinymath="*")
+    project.done("lock")
+    assert records(project)["tinymath"].startswith("2.")
+    project.done("add", "classic")
+    assert records(project)["tinymath"].startswith("1.")
+    assert "tinymath" not in project.locked
+    assert project.installed()["tinymath"] == records(project)["tinymath"]
+    assert "tinymath<2" in project.done("why", "tinymath").out
+
+
+def test_two_worlds_that_cannot_agree(project: Project, server: ChannelServer, index: SimpleIndex) -> None:
+    index.add(make_wheel("classic", requires=["tinymath<2"]))
+    write(project, server, tinymath=">=2")
+    project.done("lock")
+    says = [
+        "classic and tinymath >=2 (conda) cannot be met together",
+        "classic 1.0 needs tinymath<2",
+        "widen",
+    ]
+    project.fails("add", "classic", says=says)
+
+
+def test_cuda_is_locked_anywhere_and_refused_without_a_driver(
+    project: Project, server: ChannelServer
+) -> None:
+    project.write(
+        settings=f'platforms = ["{base_interpreter().platform}"]\nchannels = ["{server.url}"]',
+        tables='[tool.envforge.system]\ncuda = "12.8"\n'
+        '[tool.envforge.conda-dependencies]\ntinytensor = "* cuda*"',
+    )
+    project.done("lock")
+    assert "cuda" in project.lock.read_text()
+    server.asked.clear()
+    project.fails("sync", says=["__cuda", "--ignore-host"])
+    assert server.downloads() == []
+    assert "__cuda" in project.done("sync", "--ignore-host").err
+
+
+def test_what_a_platform_does_not_have_is_left_out_and_said(project: Project, server: ChannelServer) -> None:
+    """``tinycolor`` is needed by the Windows build only: see the catalogue."""
+    write(project, server, greet="*", tinyabi="*")
+    finished = project.done("lock")
+    here = base_interpreter().platform
+    assert "tinyabi" in records(project, here)
+    for platform in set(PLATFORMS) - {here}:
+        assert ("tinyabi" in records(project, platform)) == ("is left out" not in finished.err)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["add", "conda:no-such-package"], ["no conda channel has a package named 'no-such-package'"]),
+        (["add", "conda:conda-helo"], ["did you mean conda-hello?"]),
+        (["add", "conda:app"], ["envforge add app"]),
+        (["add", "conda:greet >=="], ["greet >==", "^"]),
+        (["add", "conda:greet >=99"], ["greet >=99"]),
+        (["add", "libgreet"], ["conda has it: envforge add conda:libgreet"]),
+    ],
+)
+def test_what_cannot_be_added(
+    project: Project, server: ChannelServer, words: list[str], says: list[str]
+) -> None:
+    write(project, server, conda_hello="*")
+    project.done("sync")
+    project.fails(*words, says=says)
+
+
+def test_a_channel_that_is_not_there(project: Project, server: ChannelServer) -> None:
+    write(project, server, greet="*")
+    text = project.manifest.read_text()
+    project.manifest.write_text(text.replace(server.url, server.root + "/nowhere"))
+    project.fails("lock", says=["nowhere"])
+    project.manifest.write_text(text.replace(server.url, "http://127.0.0.1:9/channel"))
+    project.fails("lock", says=["http://127.0.0.1:9/channel"])
+
+
+def test_offline_from_the_cache(project: Project, server: ChannelServer) -> None:
+    write(project, server, "app", greet="*")
+    project.fails("lock", "--offline", says=["offline"])
+    project.done("sync")
+    project.lock.unlink()
+    asked = len(server.asked)
+    project.done("lock", "--offline")
+    project.done("sync", "--offline")
+    assert len(server.asked) == asked
+
+
+@pytest.mark.parametrize("format_", ["zst", "shards", "json"])
+def test_every_form_of_repodata(project: Project, server: ChannelServer, format_: str) -> None:
+    server.zst, server.shards = format_ != "json", format_ == "shards"
+    write(project, server, greet="*")
+    project.done("lock")
+    assert records(project)["greet"] == "2.0"
+
+
+def test_a_folder_is_a_channel(project: Project, channel: Path, server: ChannelServer) -> None:
+    write(project, server, greet="*")
+    project.manifest.write_text(project.manifest.read_text().replace(server.url, str(channel)))
+    project.done("sync")
+    assert "file://" in project.lock.read_text()
+    assert project.done("run", "greet").code == 0
+
+
+def test_a_password_is_never_shown_nor_written(project: Project, server: ChannelServer) -> None:
+    server.password = "me:s3cret-word"
+    write(project, server, greet="*")
+    open_url = server.url
+    project.fails("lock", says=["401"])
+    text = project.manifest.read_text()
+    project.manifest.write_text(text.replace(open_url, open_url.replace("://", "://me:s3cret-word@")))
+    finished = project.done("sync", "-v")
+    assert "s3cret-word" not in finished.out + finished.err
+    assert "s3cret-word" not in project.lock.read_text()
+    for place in (project.cache / "tier").rglob("*.json"):
+        assert "s3cret-word" not in place.read_text(errors="replace"), place
+
+
+def test_a_corrupt_archive_leaves_everything_as_it_was(project: Project, server: ChannelServer) -> None:
+    write(project, server, greet="*")
+    project.done("lock")
+    server.corrupt("*/libgreet-2*")
+    project.fails("sync", says=["libgreet"])
+    server.heal()
+    project.done("sync")
+    assert project.done("run", "greet").code == 0
+
+
+def test_an_unchanged_sync_is_quick_with_conda_too(project: Project, server: ChannelServer) -> None:
+    write(project, server, "app", greet="*")
+    project.done("sync")
+    asked = len(server.asked)
+    start_s = time.perf_counter()
+    assert "up to date" in project.done("sync").err
+    assert time.perf_counter() - start_s < 2
+    assert len(server.asked) == asked
+
+
+def test_the_python_follows_what_pypi_needs(
+    project: Project, server: ChannelServer, index: SimpleIndex
+) -> None:
+    """No ``python`` in the manifest: conda's best, unless a release has a wheel for another one only."""
+    index.add(make_wheel("picky", requires_python=f"<={MINOR}.99"))
+    write(project, server, "picky", conda_hello="*")
+    project.manifest.write_text(project.manifest.read_text().replace(f'python = "{MINOR}"\n', ""))
+    project.done("lock")
+    assert records(project)["python"].startswith(f"{MINOR}.")

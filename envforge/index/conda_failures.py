@@ -40,17 +40,22 @@ _STATUS = re.compile(r"HTTP status \w+ error \((\d+) ([^)]*)\)")
 
 _CONNECTION_HINT = "check the connection and the proxy settings (HTTPS_PROXY, NO_PROXY)"
 _SERVER_HINT = "the server has a problem: run the command again later"
-_NETWORK_REASONS: tuple[tuple[str, str, str], ...] = (
-    ("invalid peer certificate", "its certificate is not trusted", "name a file with your certificate "
-     "authorities in SSL_CERT_FILE (a proxy may have its own)"),
+_CERTIFICATE_HINT = (
+    "name a file with your certificate authorities in SSL_CERT_FILE (a proxy may have its own)"
+)
+_DISK_HINT = "free some space where the cache is"
+_NETWORK_REASONS = (
+    ("invalid peer certificate", "its certificate is not trusted", _CERTIFICATE_HINT),
     ("dns error", "its name cannot be resolved", _CONNECTION_HINT),
     ("Connection refused", "nothing answers there (connection refused)", _CONNECTION_HINT),
     ("timed out", "it does not answer in time", _CONNECTION_HINT),
-    ("proxy", "the proxy does not work", _CONNECTION_HINT),
+    ("No space left on device", "there is no space left to cache it", _DISK_HINT),
+    ("tunnel error", "the proxy does not work", _CONNECTION_HINT),
     ("end of file before message length", "the connection broke in the middle of an answer", _SERVER_HINT),
     ("connection closed before message", "the connection broke before an answer came", _SERVER_HINT),
     ("tcp connect error", "no connection can be made", _CONNECTION_HINT),
-)  # fmt: skip
+)
+"""(piece of rattler's text, reason, hint): the first that fits counts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,16 @@ has them, else ``repodata.json.zst``, ``.bz2`` or plain; ``Cache-Control`` and E
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from envforge.errors import NetworkError
+from envforge.errors import EnvforgeError, NetworkError
 from envforge.index.conda_failures import Fault, FaultKind, channel_error, unreachable_error
 from envforge.index.conda_folders import readable_folder_url
 from envforge.net.conda_client import ChannelCredentials, ChannelLocation, rattler_client
@@ -65,14 +67,16 @@ class ChannelGateway:
         self._gateway: Gateway | None = None
         self._opened: dict[str, list[Channel]] = {}
         self._copies: dict[str, str] = {}
+        self._leftovers = ExitStack()
 
     def close(self) -> None:
-        """Stop the event loop."""
+        """Stop the event loop; nothing can be asked any more."""
         if self._runner is not None:
             self._runner.close()
             # rattler's threads let go of Python objects a moment after the last answer. An interpreter that
             # ends in this moment crashed in 1 of 15 runs (PyO3/pyo3-async-runtimes#40).
             time.sleep(_LAST_BREATH_S)
+        self._leftovers.close()
 
     def query(self, specs: Sequence[str], platform: str) -> list[list[RepoDataRecord]]:
         """The records that match, of each channel (in order) and subdir (the platform's, ``noarch``).
@@ -223,7 +227,7 @@ class ChannelGateway:
             from rattler.repo_data.gateway import SourceConfig
 
             self._gateway = Gateway(
-                cache_dir=self._cache / CACHE_NAME,
+                cache_dir=self._cache_folder(),
                 default_config=SourceConfig(cache_action=self._cache_action),
                 max_concurrent_requests=max(1, self._network.connections),
                 client=rattler_client(self.channels, self._credentials, self._network, self._environ),
@@ -241,6 +245,15 @@ class ChannelGateway:
             if url != channel.clean_url:
                 self._copies[url] = channel.clean_url
         return Channel(url)
+
+    def _cache_folder(self) -> Path:
+        """Where rattler keeps what it fetched; of this run only, where the cache cannot be written."""
+        folder = self._cache / CACHE_NAME
+        if self._network.offline or _is_writable(folder):
+            return folder
+        from tempfile import TemporaryDirectory
+
+        return Path(self._leftovers.enter_context(TemporaryDirectory(prefix="envforge-")))
 
     @property
     def _cache_action(self) -> Literal["cache-or-fetch", "force-cache-only", "no-cache"]:
@@ -279,7 +292,7 @@ class ChannelGateway:
             return True
         return False
 
-    def _failure(self, fault: Fault, platform: str) -> Exception:
+    def _failure(self, fault: Fault, platform: str) -> EnvforgeError:
         lookups = self._credentials.describe_lookups(fault.channel) if fault.kind is FaultKind.REFUSED else []
         is_cached = (
             fault.kind is FaultKind.UNREACHABLE
@@ -287,3 +300,11 @@ class ChannelGateway:
             and self.is_cached(fault.channel, platform)
         )
         return channel_error(fault, lookups=lookups, is_cached=is_cached, is_offline=self._network.offline)
+
+
+def _is_writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)

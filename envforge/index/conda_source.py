@@ -87,7 +87,7 @@ class CondaChannels:
         self._packages: dict[tuple[str, str], _Package] = {}
         self._preferred: dict[tuple[str, tuple[CondaRecord, ...]], list[RepoDataRecord]] = {}
         self._names: dict[str, frozenset[str]] = {}
-        self._normalized: dict[str, Mapping[str, Sequence[str]]] = {}
+        self._spellings: dict[str, Mapping[str, Sequence[str]]] = {}
         self._conda_names: dict[tuple[str, str], tuple[str, ...]] = {}
         self._learned: dict[tuple[str, str], set[str]] = {}
 
@@ -131,9 +131,9 @@ class CondaChannels:
         """The packages that may stand for a PyPI project on a platform, sorted."""
         known = self._conda_names.get((pypi_name, platform))
         if known is None:
-            same, other = self._by_normalized(platform), other_conda_names(pypi_name, self._overrides)
-            possible = {*same.get(pypi_name, ()), *(name for name in other if name in self.names(platform))}
-            possible |= self._learned.get((pypi_name, platform), set())
+            possible = self._spelled(pypi_name, platform) | self._learned.get((pypi_name, platform), set())
+            others = other_conda_names(pypi_name, self._overrides)
+            possible.update(name for name in others if name in self.names(platform))
             self._load(sorted(possible), platform)
             known = self._conda_names[pypi_name, platform] = tuple(
                 sorted(name for name in possible if pypi_name in self._package(name, platform).pypi_names)
@@ -142,7 +142,7 @@ class CondaChannels:
 
     def prefetch(self, names: Iterable[str], platform: str) -> None:
         """Load packages at once that will be asked for one by one: on a sharded channel each is a request."""
-        self._load(sorted(names), platform)
+        self._load(sorted({name.lower() for name in names}), platform)
 
     def names(self, platform: str) -> frozenset[str]:
         """All names of packages for a platform, those of ``noarch`` too."""
@@ -150,14 +150,16 @@ class CondaChannels:
             self._names[platform] = self._gateway.names(platform)
         return self._names[platform]
 
-    def _by_normalized(self, platform: str) -> Mapping[str, Sequence[str]]:
-        """What PyPI would spell the names like → the names."""
-        if platform not in self._normalized:
+    def _spelled(self, pypi_name: str, platform: str) -> set[str]:
+        """The packages whose names PyPI would spell like this."""
+        names = self.names(platform)
+        if platform not in self._spellings:
             spellings: dict[str, list[str]] = {}
-            for name in self.names(platform):
-                spellings.setdefault(normalize_name(name), []).append(name)
-            self._normalized[platform] = spellings
-        return self._normalized[platform]
+            for name in names:  # 250 of 3,248 names of conda-forge are spelled otherwise on PyPI
+                if "_" in name or "." in name or "--" in name:
+                    spellings.setdefault(normalize_name(name), []).append(name)
+            self._spellings[platform] = spellings
+        return {*self._spellings[platform].get(pypi_name, ()), *([pypi_name] if pypi_name in names else [])}
 
     def similar_names(self, name: str, platform: str) -> tuple[str, ...]:
         """The names that are most like one that nobody has, best first; at most three."""
@@ -166,6 +168,7 @@ class CondaChannels:
         return tuple(get_close_matches(name.lower(), sorted(self.names(platform)), n=3, cutoff=0.75))
 
     def _package(self, name: str, platform: str) -> _Package:
+        name = name.lower()
         self._load((name,), platform)
         return self._packages[name, platform]
 
@@ -175,7 +178,8 @@ class CondaChannels:
         if not unknown:
             return
         found: dict[str, tuple[str, list[RepoDataRecord]]] = {}
-        for rows in self._gateway.query(unknown, platform):
+        valid = [name for name in unknown if _NAME.fullmatch(name)]
+        for rows in self._gateway.query(valid, platform) if valid else ():
             for row in rows:
                 channel, of_name = found.setdefault(row.name.normalized, (row.channel, []))
                 if row.channel == channel:  # else a channel before it has the package
@@ -243,7 +247,9 @@ class CondaChannels:
         key = (platform, preferred)
         if key not in self._preferred:
             urls = {record.url for record in preferred}
-            specs = [_exactly(record) for record in preferred if record.name and not _is_virtual(record)]
+            specs = sorted(
+                {f"{record.name} =={record.version}" for record in preferred if _can_be_asked(record)}
+            )
             rows = [row for rows in self._gateway.query(specs, platform) for row in rows]
             self._preferred[key] = [
                 row for row in rows if self._gateway.public_url(row.url) in urls and self._is_old_enough(row)
@@ -307,12 +313,16 @@ class CondaChannels:
         )
 
 
-def _is_virtual(record: CondaRecord) -> bool:
-    return record.name.startswith("__")
+def _can_be_asked(record: CondaRecord) -> bool:
+    """Whether name and version of a record, which may be of a lock edited by hand, make a match spec."""
+    from rattler import MatchSpec
+    from rattler.exceptions import InvalidMatchSpecError
 
-
-def _exactly(record: CondaRecord) -> str:
-    return f"{record.name} =={record.version} {record.build}".rstrip()
+    try:
+        MatchSpec(f"{record.name} =={record.version}", strict=True)
+    except InvalidMatchSpecError:
+        return False
+    return True
 
 
 def _virtual_packages(question: CondaQuestion) -> list[GenericVirtualPackage]:

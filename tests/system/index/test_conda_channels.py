@@ -222,6 +222,13 @@ def test_a_damaged_copy_offline(open_channels: Open, server: ChannelServer) -> N
     assert _solve(open_channels(), "x")
 
 
+def test_a_cache_that_cannot_be_written(server: ChannelServer, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    location = ChannelLocation(name="c0", url=server.url)
+    with CondaChannels([location], NetworkSettings(retries=0), {}, tmp_path / "file") as channels:
+        assert _solve(channels, "x")
+
+
 class TestCredentials:
     @pytest.fixture(autouse=True)
     def no_keyring(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,6 +138,8 @@ def test_what_is_preferred_is_kept_while_the_channel_has_it(open_channels: Open)
     removed = replace(old, version="0.9", url=old.url.replace("1.0", "0.9"))
     assert _ask(channels, "x", preferred=(elsewhere,))["x"].version == "2.0"
     assert _ask(channels, "x", preferred=(removed,))["x"].version == "2.0"
+    nonsense = replace(old, version="!!")
+    assert _ask(channels, "x", preferred=(nonsense,))["x"].version == "2.0"
 
 
 def test_answers_are_remembered_failures_too(open_channels: Open, tmp_path: Path) -> None:
@@ -216,6 +218,12 @@ def test_a_purl_leads_to_a_project_of_another_name(open_channels: Open) -> None:
     assert channels.conda_names("odd", LINUX) == ()
     assert _ask(channels, "odd")["odd"].pypi_names == ("even",)
     assert channels.conda_names("even", LINUX) == ("odd",), "no name leads there, but a solution has it"
+
+
+def test_names_that_cannot_be(open_channels: Open) -> None:
+    channels = open_channels([_package("x", "1.0")])
+    assert channels.versions("no name!", LINUX) == ()
+    assert set(channels.versions("X", LINUX)) == {"1.0"}
 
 
 def test_similar_names(open_channels: Open) -> None:

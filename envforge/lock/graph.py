@@ -1,7 +1,11 @@
-"""The dependency graph of one target, as the lock tells it."""
+"""The dependency graph of one target, as the lock tells it: PyPI's packages and conda's in one.
+
+A conda package is the node ``conda:NAME``. A requirement that conda meets leads there.
+"""
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,9 +26,9 @@ class Edge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graph:
-    """Packages of a target by name, and who needs what; edges in order of name."""
+    """Nodes of a target with their versions, and who needs what; edges in order of name."""
 
-    packages: Mapping[str, LockedPackage]
+    versions: Mapping[str, str]
     edges: Mapping[str, Sequence[Edge]]
 
     def into(self, name: str) -> list[Edge]:
@@ -32,36 +36,69 @@ class Graph:
         return [edge for edges in self.edges.values() for edge in edges if edge.name == name]
 
 
-def dependency_graph(lock: Lock, platform: str, roots: Iterable[Requirement]) -> Graph:
+def dependency_graph(
+    lock: Lock, platform: str, roots: Iterable[Requirement], conda_roots: Iterable[str] = ()
+) -> Graph:
     """The graph that some requirements span on a target.
 
     Args:
         lock: has the packages.
         platform: of the target; KeyError if it is not locked.
         roots: the project's requirements.
+        conda_roots: match specs of its conda dependencies.
     """
     locked = lock.target_for(platform)
     if locked is None:
         raise KeyError(platform)
     packages = {lock.packages[i].name: lock.packages[i] for i in locked.package_ids(locked.groups)}
+    records = {record.name: record for record in lock.conda_records(locked)}
+    on_conda = {name: record for record in records.values() for name in record.pypi_names}
     edges: dict[str, dict[str, Edge]] = {"": {}}
     extras: dict[str, frozenset[str]] = {}
     queue = deque(("", root) for root in roots if marker_holds(root.marker, locked.target))
     while queue:
         source, requirement = queue.popleft()
         if requirement.name not in packages:
+            if requirement.name in on_conda:
+                _connect(edges, source, conda_node(on_conda[requirement.name].name), str(requirement))
             continue
         if requirement.name != source:
-            edge = Edge(source, requirement.name, str(requirement))
-            edges.setdefault(source, {}).setdefault(requirement.name, edge)
+            _connect(edges, source, requirement.name, str(requirement))
         known = extras.get(requirement.name)
         united = (known or frozenset()) | frozenset(requirement.extras)
         if known != united:
             extras[requirement.name] = united
             active = _active(packages[requirement.name], united, locked.target)
             queue.extend((requirement.name, item) for item in active)
-    ordered = {source: [found[name] for name in sorted(found)] for source, found in edges.items()}
-    return Graph(packages=packages, edges=ordered)
+    for spec in conda_roots:
+        if _name_of(spec) in records:
+            _connect(edges, "", conda_node(_name_of(spec)), spec)
+    for record in records.values():
+        for spec in record.depends:
+            if _name_of(spec) in records:
+                _connect(edges, conda_node(record.name), conda_node(_name_of(spec)), spec)
+    return Graph(
+        versions={
+            **{name: package.version for name, package in packages.items()},
+            **{conda_node(name): record.version for name, record in records.items()},
+        },
+        edges={source: [found[name] for name in sorted(found)] for source, found in edges.items()},
+    )
+
+
+def conda_node(name: str) -> str:
+    """The name of a conda package's node."""
+    return f"conda:{name}"
+
+
+def _name_of(spec: str) -> str:
+    """The name at the start of a match spec."""
+    return re.split(r"[\s=<>!~\[]", spec, maxsplit=1)[0]
+
+
+def _connect(edges: dict[str, dict[str, Edge]], source: str, name: str, requirement: str) -> None:
+    """The first of several edges between two nodes stays."""
+    edges.setdefault(source, {}).setdefault(name, Edge(source, name, requirement))
 
 
 def shortest_chains(graph: Graph, name: str, limit: int = 10) -> list[list[Edge]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from envforge.errors import LockError, UsageError
 from envforge.host.facts import host_platform
-from envforge.lock.graph import Edge, Graph, dependency_graph, shortest_chains
+from envforge.lock.graph import Edge, Graph, conda_node, dependency_graph, shortest_chains
 from envforge.manifest.manifest import requirements_by_group
 from envforge.model.lock import PROJECT_GROUP, Lock, LockedTarget
 from envforge.model.requirement import Requirement, normalize_name
@@ -21,7 +21,7 @@ class TreeNode:
     """A package where it stands in the tree.
 
     Args:
-        name: normalized.
+        name: normalized; ``conda:NAME`` for a package of conda.
         version: locked.
         requirement: what its parent asks of it (inverted: what it asks of its parent).
         children: what it needs (inverted: who needs it).
@@ -77,10 +77,11 @@ def dependency_tree(
     project = read_project(session.root)
     lock = current_lock(project, read_former_lock(project))
     target = _target(lock, platform)
-    graph = dependency_graph(lock, target.id, _roots(project, groups))
+    conda_roots = _conda_roots(project, target) if groups is None else ()
+    graph = dependency_graph(lock, target.id, _roots(project, groups), conda_roots)
     grower = _Grower(graph, inverted=invert is not None)
     if invert is not None:
-        name = _known_package(graph, invert, target)
+        name = _known_package(graph, invert, target, lock)
         roots = [grower.grow(Edge("", name, ""), depth)]
     else:
         roots = [grower.grow(edge, depth) for edge in graph.edges.get("", ())]
@@ -97,11 +98,11 @@ def why(session: Session, name: str, *, platform: str | None = None) -> WhyRepor
     project = read_project(session.root)
     lock = current_lock(project, read_former_lock(project))
     target = _target(lock, platform)
-    graph = dependency_graph(lock, target.id, _roots(project, None))
-    found = _known_package(graph, name, target)
+    graph = dependency_graph(lock, target.id, _roots(project, None), _conda_roots(project, target))
+    found = _known_package(graph, name, target, lock)
     return WhyReport(
         name=found,
-        version=graph.packages[found].version,
+        version=graph.versions[found],
         target=target.target.label,
         chains=tuple(_told(chain, graph) for chain in shortest_chains(graph, found)),
     )
@@ -117,7 +118,7 @@ class _Grower:
 
     def grow(self, edge: Edge, depth: int | None) -> TreeNode:
         name = edge.source if self._inverted and edge.requirement else edge.name
-        version = self._graph.packages[name].version
+        version = self._graph.versions[name]
         next_edges = self._next_edges(name)
         repeated = name in self._grown and bool(next_edges)
         children: Iterable[TreeNode] = ()
@@ -157,6 +158,14 @@ def _roots(project: Project, groups: Sequence[str] | None) -> list[Requirement]:
     return [requirement for group in wanted for requirement in by_group[group]]
 
 
+def _conda_roots(project: Project, target: LockedTarget) -> list[str]:
+    return [
+        dependency.match_spec
+        for dependency in project.manifest.settings.conda_dependencies
+        if dependency.is_wanted_on(target.target.platform)
+    ]
+
+
 def _group_key(name: str) -> str:
     """``project``, ``extra:NAME`` as it is, anything else is a dependency group."""
     kind, colon, extra = name.partition(":")
@@ -165,13 +174,17 @@ def _group_key(name: str) -> str:
     return name if name == PROJECT_GROUP else f"group:{normalize_name(name)}"
 
 
-def _known_package(graph: Graph, name: str, target: LockedTarget) -> str:
-    normalized = normalize_name(name)
-    if normalized in graph.packages:
-        return normalized
+def _known_package(graph: Graph, name: str, target: LockedTarget, lock: Lock) -> str:
+    normalized = normalize_name(name.removeprefix("conda:"))
+    for node in (normalized, conda_node(name.removeprefix("conda:").lower())):
+        if node in graph.versions and (node != normalized or not name.startswith("conda:")):
+            return node
+    on_conda = next((r for r in lock.conda_records(target) if normalized in r.pypi_names), None)
+    if on_conda is not None:
+        return conda_node(on_conda.name)
     from difflib import get_close_matches
 
-    close = get_close_matches(normalized, graph.packages, 1)
+    close = get_close_matches(normalized, [node.removeprefix("conda:") for node in graph.versions], 1)
     raise UsageError(
         f"{name!r} is not locked for {target.target.label}",
         hints=[f"did you mean {close[0]}?" if close else "envforge tree shows what is"],
@@ -182,5 +195,5 @@ def _told(chain: Sequence[Edge], graph: Graph) -> tuple[str, ...]:
     """``("your project", "torch>=2", "torch 2.15.0", "sympy", "sympy 1.14.0")`` and so on."""
     steps = ["your project"]
     for edge in chain:
-        steps += [edge.requirement, f"{edge.name} {graph.packages[edge.name].version}"]
+        steps += [edge.requirement, f"{edge.name} {graph.versions[edge.name]}"]
     return tuple(steps)

@@ -75,7 +75,7 @@ def test_from_add_to_remove(project: Project) -> None:
 
     project.done("remove", "conda:greet")
     assert "greet" not in records(project)
-    project.done("remove", "--conda", "conda-hello")
+    project.done("remove", "--no-sync", "--conda", "conda-hello")
     assert "conda-dependencies" not in project.lock.read_text()
     assert project.leftovers() == []
 

@@ -35,7 +35,7 @@ def test_edges_with_their_requirements():
     assert found.edges["torch"] == [Edge("torch", "sympy", "sympy>=1.13.3")]
     assert found.edges["sympy"] == [Edge("sympy", "mpmath", "mpmath<1.4,>=1.1")]
     assert found.into("mpmath") == [Edge("sympy", "mpmath", "mpmath<1.4,>=1.1")]
-    assert found.packages["sympy"].version == "1"
+    assert found.versions["sympy"] == "1"
 
 
 def test_markers_are_those_of_the_target():
@@ -49,8 +49,8 @@ def test_markers_are_those_of_the_target():
 
 def test_a_target_sees_its_own_versions():
     lock = lock_of(resolution("linux-64", [pin("a", "1")]), resolution("osx-arm64", [pin("a", "2")]))
-    assert graph(lock, "a").packages["a"].version == "1"
-    assert graph(lock, "a", platform="osx-arm64").packages["a"].version == "2"
+    assert graph(lock, "a").versions["a"] == "1"
+    assert graph(lock, "a", platform="osx-arm64").versions["a"] == "2"
 
 
 def test_extras_travel_also_to_a_package_that_is_known_already():

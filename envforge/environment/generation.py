@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envforge import __version__
-from envforge.environment.spec import FORMAT, GenerationSpec, parse_spec, spec_fields
+from envforge.environment.spec import FORMAT, PREFIX_MARKER, GenerationSpec, parse_spec, spec_fields
 from envforge.errors import GenerationError, InterpreterError
 from envforge.events import Reporter, Warned
 from envforge.plan.link_plan import MARKER, LinkPlan
@@ -45,9 +45,9 @@ class Generation:
 
     @property
     def has_lost_prefix(self) -> bool:
-        """Whether it stands on a conda prefix that is gone."""
+        """Whether it stands on a conda prefix that is gone, or that is only half there."""
         prefix = self.spec.prefix
-        return prefix is not None and not Path(prefix.path, "conda-meta").is_dir()
+        return prefix is not None and not Path(prefix.path, PREFIX_MARKER).is_file()
 
     @property
     def digest(self) -> str:

@@ -19,6 +19,9 @@ from envforge.plan.link_plan import LinkMode
 FORMAT = 2
 """Raised when a generation of the same spec is made otherwise than before: names change with it."""
 
+PREFIX_MARKER = "envforge-prefix.json"
+"""That of :mod:`envforge.link.conda_prefix`, which takes longer to import than all that looks for it here."""
+
 
 @dataclass(frozen=True, slots=True)
 class GenerationTree:
@@ -37,6 +40,11 @@ class PrefixPackage:
     name: str
     version: str
     build: str
+
+    @property
+    def stem(self) -> str:
+        """What conda calls its files: ``numpy-2.1.0-py312h1234567_0``."""
+        return f"{self.name}-{self.version}-{self.build}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
-from envforge.environment.spec import GenerationPrefix, PrefixPackage
+from envforge.environment.spec import PREFIX_MARKER, GenerationPrefix, PrefixPackage
 
 _BYTECODE = "__pycache__"
 
@@ -44,14 +44,14 @@ def verify_prefix(prefix: GenerationPrefix, watched: tuple[str, ...] = ()) -> tu
         How many files were compared, and what is wrong.
     """
     root = Path(prefix.path)
-    if not (root / "conda-meta").is_dir():
+    if not (root / PREFIX_MARKER).is_file():
         return 0, [PrefixDamage("", "the conda prefix is gone")]
     damages: list[PrefixDamage] = []
     known: set[str] = set()
     for package in prefix.packages:
         paths = _read_paths(root, package)
         if paths is None:
-            record = f"conda-meta/{_record_name(package)}"
+            record = f"conda-meta/{package.stem}.json"
             damages.append(PrefixDamage(record, "missing, or cannot be read", package.name))
             continue
         for path in paths:
@@ -64,14 +64,10 @@ def verify_prefix(prefix: GenerationPrefix, watched: tuple[str, ...] = ()) -> tu
     return len(known), damages
 
 
-def _record_name(package: PrefixPackage) -> str:
-    return f"{package.name}-{package.version}-{package.build}.json"
-
-
 def _read_paths(root: Path, package: PrefixPackage) -> list[dict[str, Any]] | None:
     """The paths of a package's record, None if it cannot be read."""
     try:
-        record = json.loads((root / "conda-meta" / _record_name(package)).read_bytes())
+        record = json.loads((root / "conda-meta" / f"{package.stem}.json").read_bytes())
         return [dict(path) for path in record["paths_data"]["paths"]]
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -146,7 +146,7 @@ def _check_path(path: Path) -> None:
 
 
 def _check_cached(spec: PrefixSpec, packages_cache: Path) -> None:
-    missing = [record for record in spec.records if not _is_cached(record, packages_cache)]
+    missing = uncached_records(spec, packages_cache)
     if missing:
         shown = [str(record) for record in missing[:5]]
         more = [f"… and {len(missing) - 5} more"] if len(missing) > 5 else []
@@ -155,6 +155,11 @@ def _check_cached(spec: PrefixSpec, packages_cache: Path) -> None:
             context=[*shown, *more],
             hints=["run the command once without --offline"],
         )
+
+
+def uncached_records(spec: PrefixSpec, packages_cache: Path) -> list[CondaRecord]:
+    """What of a prefix has to be downloaded before it can be made."""
+    return [record for record in spec.records if not _is_cached(record, packages_cache)]
 
 
 def _is_cached(record: CondaRecord, packages_cache: Path) -> bool:

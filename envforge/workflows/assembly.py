@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from envforge.environment.generation import Generation, create_generation, read_generation
 from envforge.environment.spec import GenerationSpec, GenerationTree
 from envforge.host.paths import project_environments_folder
+from envforge.model.conda import CondaRecord
 from envforge.model.lock import Lock, LockedFile, LockedPackage
 from envforge.model.tree import Tree
 from envforge.plan.link_plan import LinkMode
@@ -127,8 +128,17 @@ def _with_prefix(assembly: Assembly) -> Assembly:
     return replace(assembly, selection=replace(selection, conda=made))
 
 
+def missing_records(assembly: Assembly) -> list[CondaRecord]:
+    """Conda packages that have to be downloaded for the prefix."""
+    if not lacks_prefix(assembly):
+        return []
+    from envforge.workflows import prefixes
+
+    return prefixes.missing_records(assembly.selection.conda, assembly.session)
+
+
 def missing_packages(assembly: Assembly) -> list[LockedPackage]:
-    """Packages whose archives are not in the store yet."""
+    """Packages of PyPI whose archives are not in the store yet."""
     return [
         package
         for package, file in assembly.files

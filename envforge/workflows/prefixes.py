@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from envforge.environment.spec import GenerationPrefix, PrefixPackage
 from envforge.errors import GenerationError
 from envforge.events import Warned
 from envforge.host.facts import glibc_version
-from envforge.link.conda_prefix import Prefix, PrefixSpec, ensure_prefix, find_prefix
+from envforge.link.conda_prefix import Prefix, PrefixSpec, ensure_prefix, find_prefix, uncached_records
 from envforge.model.conda import CondaRecord
 from envforge.model.host import Interpreter
 from envforge.workflows.channels import channel_locations
@@ -114,6 +114,30 @@ def make_stock(stock: CondaStock, session: Session) -> CondaStock:
         reporter=session.reporter,
     )
     return replace(stock, prefix=prefix)
+
+
+def missing_records(stock: CondaStock | None, session: Session) -> list[CondaRecord]:
+    """Packages that have to be downloaded before the prefix can be made; none if it is there."""
+    if stock is None or stock.prefix is not None:
+        return []
+    return uncached_records(stock.spec, conda_packages_folder(session))
+
+
+def discard_stock(prefix: GenerationPrefix, damaged: Collection[str], session: Session) -> None:
+    """Take a damaged prefix away; the next sync makes it anew.
+
+    Args:
+        prefix: what a generation remembers of it.
+        damaged: names of the packages with damaged files.
+        session: the surroundings.
+
+    Raises:
+        StoreError: it cannot be removed.
+    """
+    from envforge.link.conda_repair import discard_prefix
+
+    stems = [package.stem for package in prefix.packages if package.name in damaged]
+    discard_prefix(Path(prefix.path), stems, conda_packages_folder(session), session.reporter)
 
 
 def prefixes_folder(tier: Path) -> Path:

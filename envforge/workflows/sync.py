@@ -25,6 +25,7 @@ from envforge.workflows.assembly import (
     find_assembled,
     lacks_prefix,
     missing_packages,
+    missing_records,
     open_assembly,
 )
 from envforge.workflows.lock import current_lock, up_to_date_lock
@@ -153,7 +154,7 @@ def plan_sync(session: Session, options: SyncOptions = SyncOptions()) -> SyncRep
         python=assembly.selection.python_version,
         package_count=len(assembly.selection.packages) + len(assembly.selection.records),
         changes=_changes(current, assembly),
-        fetched_count=len(missing_packages(assembly)),
+        fetched_count=len(missing_packages(assembly)) + len(missing_records(assembly)),
         locked=lock is not former.lock,
         changed=generation is None or current is None or current.path != generation.path,
         dry_run=True,
@@ -180,6 +181,7 @@ def prepare_sync(
     assembly = open_assembly(project, lock, options, session)
     _check_host(assembly, options)
     missing = missing_packages(assembly)
+    missing_count = len(missing) + len(missing_records(assembly))
     # A generation whose trees were purged has links that lead nowhere: fetching them again mends it.
     generation = (None if missing else find_assembled(assembly)) or assemble(assembly)
     current = recorded_generation(project.venv)
@@ -189,7 +191,7 @@ def prepare_sync(
         python=assembly.selection.python_version,
         package_count=len(assembly.selection.packages) + len(assembly.selection.records),
         changes=_changes(current, assembly),
-        fetched_count=len(missing),
+        fetched_count=missing_count,
         locked=locked,
         changed=current is None or current.path != generation.path,
     )

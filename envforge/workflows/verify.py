@@ -9,6 +9,7 @@ from pathlib import Path
 
 from envforge.environment.collect import remove_generation
 from envforge.environment.generation import Generation
+from envforge.environment.spec import GenerationPrefix
 from envforge.environment.switch import recorded_generation
 from envforge.environment.verify import verify_generation
 from envforge.environment.verify_prefix import PrefixDamage, verify_prefix
@@ -26,11 +27,19 @@ _REPAIR = "run `envforge verify --repair`"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is not as it was made, and what to do; ``path`` is relative to the environment."""
+    """Something that is not as it was made, and what to do.
+
+    Args:
+        path: relative to the environment; ``trees/…`` and ``prefixes/…`` in the tier.
+        message: what is wrong.
+        hint: what to do.
+        conda_package: name of the package whose file it is, "" for none of conda's.
+    """
 
     path: str
     message: str
     hint: str
+    conda_package: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +86,11 @@ def _repair(generation: Generation, report: VerifyReport, session: Session) -> N
     }
     for tree_id in damaged:
         store.remove_tree(tree_id)
+    prefix = generation.spec.prefix
+    if prefix is not None and any(found.path.startswith(_place(prefix)) for found in report.findings):
+        from envforge.workflows.prefixes import discard_stock
+
+        discard_stock(prefix, {found.conda_package for found in report.findings}, session)
     remove_generation(generation.path)
     sync(session, _options_of(generation))
 
@@ -138,9 +152,15 @@ def _check_prefix(generation: Generation, project: Project) -> tuple[int, list[P
 
 def _prefix_finding(damage: PrefixDamage, generation: Generation) -> Finding:
     assert generation.spec.prefix is not None
-    place = "/".join(Path(generation.spec.prefix.path).parts[-2:])
+    place = _place(generation.spec.prefix)
     package = f" ({damage.package})" if damage.package else ""
-    return Finding(f"{place}/{damage.path}".rstrip("/"), f"{damage.problem}{package}", _REPAIR)
+    path = f"{place}/{damage.path}".rstrip("/")
+    return Finding(path, f"{damage.problem}{package}", _REPAIR, conda_package=damage.package)
+
+
+def _place(prefix: GenerationPrefix) -> str:
+    """``prefixes/<digest>``, relative to the tier."""
+    return "/".join(Path(prefix.path).parts[-2:])
 
 
 def _find_trees(generation: Generation, store: Store) -> Iterable[Tree]:

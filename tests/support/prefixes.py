@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from envforge.environment.spec import GenerationPrefix, PrefixPackage
+from envforge.link.conda_prefix import MARKER
 from envforge.model.host import Interpreter
 
 from support.environments import base_interpreter
@@ -38,6 +39,7 @@ class PlantedPrefix:
         self.python = path / "bin" / f"python{self.base.minor}"
         self.python.symlink_to(self.base.executable)
         self.install("python", {}, version=self.base.version)
+        (path / MARKER).write_text("{}")
 
     @property
     def site_packages(self) -> str:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ChannelLocation", "CondaChannels"]
 
+_SYSTEMS = {"linux": {"__linux", "__unix"}, "osx": {"__osx", "__unix"}, "win": {"__win"}}
+_EVERY_SYSTEM = {"__linux", "__osx", "__unix", "__win"}
 _MOST_REPORT_LINES = 60
 _REPORT_START = "Cannot solve the request because of: "
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
@@ -131,18 +133,31 @@ class CondaChannels:
         """The packages that may stand for a PyPI project on a platform, sorted."""
         known = self._conda_names.get((pypi_name, platform))
         if known is None:
-            possible = self._spelled(pypi_name, platform) | self._learned.get((pypi_name, platform), set())
-            others = other_conda_names(pypi_name, self._overrides)
-            possible.update(name for name in others if name in self.names(platform))
+            possible = self._possible_names(pypi_name, platform)
             self._load(sorted(possible), platform)
             known = self._conda_names[pypi_name, platform] = tuple(
                 sorted(name for name in possible if pypi_name in self._package(name, platform).pypi_names)
             )
         return known
 
-    def prefetch(self, names: Iterable[str], platform: str) -> None:
-        """Load packages at once that will be asked for one by one: on a sharded channel each is a request."""
-        self._load(sorted({name.lower() for name in names}), platform)
+    def look_up(self, pypi_names: Iterable[str], platform: str) -> None:
+        """Load at once what ``conda_names`` will be asked for: on a sharded channel each is a request."""
+        possible = [name for pypi_name in pypi_names for name in self._possible_names(pypi_name, platform)]
+        self._load(sorted(set(possible)), platform)
+
+    def _possible_names(self, pypi_name: str, platform: str) -> set[str]:
+        """Packages that may be a project by their names, whatever is in them."""
+        others = other_conda_names(pypi_name, self._overrides)
+        return {
+            *self._spelled(pypi_name, platform),
+            *(name for name in others if name in self.names(platform)),
+            *self._learned.get((pypi_name, platform), ()),
+        }
+
+    def records(self, name: str, platform: str) -> list[CondaRecord]:
+        """All records of a package for a platform, of every channel."""
+        rows = [row for rows in self._gateway.query([name], platform) for row in rows]
+        return [self._record_of(row) for row in rows]
 
     def names(self, platform: str) -> frozenset[str]:
         """All names of packages for a platform, those of ``noarch`` too."""
@@ -185,7 +200,7 @@ class CondaChannels:
                 if row.channel == channel:  # else a channel before it has the package
                     of_name.append(row)
         for name in unknown:
-            rows = found[name][1] if name in found else []
+            rows = [row for row in found[name][1] if _runs_on(row, platform)] if name in found else []
             self._packages[name, platform] = _Package(
                 frozenset(str(row.version) for row in rows), self._pypi_names_of_rows(name, rows)
             )
@@ -311,6 +326,12 @@ class CondaChannels:
                 for close in self.similar_names(name, question.platform)[:1]
             ],
         )
+
+
+def _runs_on(row: RepoDataRecord, platform: str) -> bool:
+    """Whether a record can be for a platform at all: some of ``noarch`` need ``__linux`` or ``__win``."""
+    others = _EVERY_SYSTEM - _SYSTEMS[platform.partition("-")[0]]
+    return all(depend.split(" ", 1)[0] not in others for depend in row.depends)
 
 
 def _can_be_asked(record: CondaRecord) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from envforge.errors import RequirementError
 from envforge.model.lock import Lock, LockedPackage, LockedTarget
 from envforge.model.requirement import Requirement, parse_requirement, specifier_admits
 from envforge.model.target import marker_holds
@@ -65,14 +66,18 @@ def unmet_requirements(lock: Lock, groups: Mapping[str, Sequence[Requirement]]) 
     faults: dict[str, list[str]] = {}
     for target in lock.targets:
         packages = {lock.packages[i].name: lock.packages[i] for i in target.package_ids(target.groups)}
+        versions = {
+            **_conda_versions(target, lock),
+            **{name: each.version for name, each in packages.items()},
+        }
         for source, requirement in _active_requirements(packages, groups, target):
-            package = packages.get(requirement.name)
-            if package is None:
+            version = versions.get(requirement.name)
+            if version is None:
                 faults.setdefault(f"{source} requires {requirement}, which is not locked", []).append(
                     target.id
                 )
-            elif not specifier_admits(requirement.specifier, package.version):
-                text = f"{source} requires {requirement}, but {package.version} is locked"
+            elif not _admits(requirement, version):
+                text = f"{source} requires {requirement}, but {version} is locked"
                 faults.setdefault(text, []).append(target.id)
     return [f"{fault} ({', '.join(where)})" for fault, where in sorted(faults.items())]
 
@@ -131,11 +136,25 @@ def _group_reasons(
 
 def _requirement_fault(requirement: Requirement, group: str, target: LockedTarget, lock: Lock) -> str:
     package = _find_package(requirement.name, target.groups[group], lock)
-    if package is None:
+    version = package.version if package else _conda_versions(target, lock).get(requirement.name)
+    if version is None:
         return "is not locked"
-    if not specifier_admits(requirement.specifier, package.version):
-        return f"does not admit the locked {package.version}"
+    if not _admits(requirement, version):
+        return f"does not admit the locked {version}"
     return ""
+
+
+def _conda_versions(target: LockedTarget, lock: Lock) -> dict[str, str]:
+    """PyPI name → version of what conda brings of it."""
+    return {name: record.version for record in lock.conda_records(target) for name in record.pypi_names}
+
+
+def _admits(requirement: Requirement, version: str) -> bool:
+    """A version of conda that is not PEP 440 is admitted by a requirement on any version only."""
+    try:
+        return specifier_admits(requirement.specifier, version)
+    except RequirementError:
+        return not requirement.specifier
 
 
 def _find_package(name: str, package_ids: Sequence[str], lock: Lock) -> LockedPackage | None:

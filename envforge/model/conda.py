@@ -168,6 +168,10 @@ class CondaSource(Protocol):
         """The packages that may stand for a PyPI project on a platform, sorted; empty for none."""
         ...
 
+    def look_up(self, pypi_names: Iterable[str], platform: str) -> None:
+        """Learn at once what ``conda_names`` of these projects will be asked for."""
+        ...
+
 
 def total_size_bytes(records: Iterable[CondaRecord]) -> int:
     """What the archives of some records have together, as far as it is known."""

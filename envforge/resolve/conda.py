@@ -147,6 +147,10 @@ class CondaLayer:
         python = self.target.python
         return f"python =={python}" if python.count(".") == 2 else f"python {python}.*"
 
+    def look_up(self, names: Collection[str]) -> None:
+        """Learn at once which of some projects the channels may have."""
+        self.part.source.look_up(names, self.target.platform)
+
     def may_bring(self, name: str) -> bool:
         """Whether the channels have something that is a PyPI project."""
         return bool(self._conda_names(name))

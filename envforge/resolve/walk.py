@@ -155,6 +155,7 @@ def _settle(
 def _settle_conda(
     demands: Mapping[str, Sequence[Requirement]], step: _Step, layer: CondaLayer
 ) -> _Step | None:
+    layer.look_up(demands)
     on_conda = {
         name: frozenset(_specifiers(asked)) for name, asked in demands.items() if layer.may_bring(name)
     }

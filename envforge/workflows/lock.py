@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from envforge.errors import LockError
+from envforge.errors import EnvforgeError, LockError
 from envforge.lock.check import lock_is_current, reasons_to_lock, unmet_requirements
 from envforge.lock.diff import LockDiff, diff_locks
 from envforge.lock.write import format_lock
@@ -13,6 +15,11 @@ from envforge.model.lock import Lock
 from envforge.workflows.project import FormerLock, Project, read_former_lock, read_project, write_text
 from envforge.workflows.session import Session
 from envforge.workflows.upgrades import Upgrades
+
+if TYPE_CHECKING:
+    from envforge.model.conda import CondaRecord
+
+_MOST_FAULTS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +76,16 @@ def check_lock(session: Session) -> LockReport:
             context=[*faults, "git merges two locks without a conflict where different packages moved"],
             hints=["run: envforge lock"],
         )
+    altered = _altered_records(project, lock, session)
+    if altered:
+        raise LockError(
+            f"{project.lock_path.name} holds conda packages with another content than their channel's",
+            context=[*altered[:_MOST_FAULTS], *(["…"] if altered[_MOST_FAULTS:] else [])],
+            hints=[
+                "run: envforge lock --upgrade",
+                "conda-forge mends what is out: an old lock may be told, too",
+            ],
+        )
     return LockReport(path=project.lock_path, lock=lock, diff=diff_locks(lock, lock), written=False)
 
 
@@ -78,7 +95,29 @@ def _faults_of_merge(project: Project, lock: Lock) -> list[str]:
 
     if not lock_is_current(lock, project.inputs):
         return []
-    return unmet_requirements(lock, requirements_by_group(project.manifest))
+    faults = unmet_requirements(lock, requirements_by_group(project.manifest))
+    if lock.conda_packages:
+        from envforge.lock.conda_check import unmet_specs
+
+        faults += unmet_specs(lock)
+    return faults
+
+
+def _altered_records(project: Project, lock: Lock, session: Session) -> list[str]:
+    """conda records that say something else than their channel, as far as it is in the cache."""
+    if not lock.conda_packages:
+        return []
+    from envforge.lock.conda_check import altered_records
+    from envforge.workflows.sources import open_channels
+
+    from_cache = replace(session, network=replace(session.network, offline=True))
+    known: dict[str, CondaRecord] = {}
+    with suppress(EnvforgeError), open_channels(project.manifest, "", from_cache) as channels:
+        for target in lock.targets:
+            for record in lock.conda_records(target):
+                found = channels.records(record.name, target.target.platform)
+                known.update((each.url, each) for each in found)
+    return altered_records(lock, known)
 
 
 def up_to_date_lock(project: Project, former: FormerLock, upgrades: Upgrades, session: Session) -> Lock:

@@ -241,3 +241,28 @@ def test_the_python_follows_what_pypi_needs(
     project.manifest.write_text(project.manifest.read_text().replace(f'python = "{MINOR}"\n', ""))
     project.done("lock")
     assert records(project)["python"].startswith(f"{MINOR}.")
+
+
+def test_a_bad_merge_of_the_lock_is_found(project: Project, server: ChannelServer) -> None:
+    """URL and hash are right, the dependencies are another package's."""
+    write(project, server, "app", greet="*", tinymath="*")
+    project.done("sync")
+    assert project.done("lock", "--check").code == 0
+    lock = json.loads(project.lock.read_text())
+    here = base_interpreter().platform
+    (greet,) = (key for key in lock["conda"] if key.startswith(f"{here}/greet-2"))
+    lock["conda"][greet]["depends"] = ["libgreet >=1.2,<2"]
+    project.lock.write_text(json.dumps(lock, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    project.fails("lock", "--check", says=["greet 2.0 requires libgreet >=1.2,<2", "run: envforge lock"])
+    lock["conda"][greet]["depends"] = ["libgreet"]
+    project.lock.write_text(json.dumps(lock, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    project.fails("lock", "--check", says=[f"conda.{greet}.depends: is not what the channel says"])
+
+
+def test_a_damaged_record_is_told(project: Project, server: ChannelServer) -> None:
+    write(project, server, greet="*")
+    project.done("lock")
+    text = project.lock.read_text()
+    here = base_interpreter().platform
+    project.lock.write_text(text.replace(f'"{here}/greet-2.0', f'"{here}/gret-2.0', 1))
+    project.fails("sync", "--frozen", says=["envforge.lock is damaged"])

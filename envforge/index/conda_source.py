@@ -133,19 +133,14 @@ class CondaChannels:
         """The packages that may stand for a PyPI project on a platform, sorted."""
         known = self._conda_names.get((pypi_name, platform))
         if known is None:
-            possible = self._possible_names(pypi_name, platform)
+            possible = self.possible_names(pypi_name, platform)
             self._load(sorted(possible), platform)
             known = self._conda_names[pypi_name, platform] = tuple(
                 sorted(name for name in possible if pypi_name in self._package(name, platform).pypi_names)
             )
         return known
 
-    def look_up(self, pypi_names: Iterable[str], platform: str) -> None:
-        """Load at once what ``conda_names`` will be asked for: on a sharded channel each is a request."""
-        possible = [name for pypi_name in pypi_names for name in self._possible_names(pypi_name, platform)]
-        self._load(sorted(set(possible)), platform)
-
-    def _possible_names(self, pypi_name: str, platform: str) -> set[str]:
+    def possible_names(self, pypi_name: str, platform: str) -> set[str]:
         """Packages that may be a project by their names, whatever is in them."""
         others = other_conda_names(pypi_name, self._overrides)
         return {

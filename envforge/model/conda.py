@@ -6,7 +6,7 @@ The records are read and the questions answered in :mod:`envforge.index`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -168,8 +168,8 @@ class CondaSource(Protocol):
         """The packages that may stand for a PyPI project on a platform, sorted; empty for none."""
         ...
 
-    def look_up(self, pypi_names: Iterable[str], platform: str) -> None:
-        """Learn at once what ``conda_names`` of these projects will be asked for."""
+    def possible_names(self, pypi_name: str, platform: str) -> Collection[str]:
+        """The packages that may stand for a PyPI project by their names alone; reads no record."""
         ...
 
 

@@ -147,10 +147,6 @@ class CondaLayer:
         python = self.target.python
         return f"python =={python}" if python.count(".") == 2 else f"python {python}.*"
 
-    def look_up(self, names: Collection[str]) -> None:
-        """Learn at once which of some projects the channels may have."""
-        self.part.source.look_up(names, self.target.platform)
-
     def may_bring(self, name: str) -> bool:
         """Whether the channels have something that is a PyPI project."""
         return bool(self._conda_names(name))
@@ -260,13 +256,18 @@ class CondaLayer:
         return {
             name: version
             for name, version in brought.items()
-            if name in solution.provides
-            or any(
-                not _constraint_admits(constraint, conda_name, version)
-                for conda_name in self._conda_names(name)
-                for constraint in solution.constrains.get(conda_name, ())
-            )
+            if name in solution.provides or self._is_constrained(name, version, solution)
         }
+
+    def _is_constrained(self, name: str, version: str, solution: CondaSolution) -> bool:
+        possible = self.part.source.possible_names(name, self.target.platform)
+        if solution.constrains.keys().isdisjoint(possible):
+            return False
+        return any(
+            not _constraint_admits(constraint, conda_name, version)
+            for conda_name in self._conda_names(name)
+            for constraint in solution.constrains.get(conda_name, ())
+        )
 
     def _constraints(self, demands: Demands) -> frozenset[str]:
         """Match specs that let through what meets all demands."""

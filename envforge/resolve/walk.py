@@ -77,11 +77,13 @@ class _Step:
         pins: candidates of the round before.
         conda: the conda part of the round before.
         in_the_way: releases from PyPI that an earlier conda part did not go with.
+        brought: demanded projects that some conda part so far has brought.
     """
 
     pins: Mapping[str, Candidate]
     conda: CondaSolution | None
     in_the_way: Mapping[str, str] = field(default_factory=dict)
+    brought: frozenset[str] = frozenset()
 
     def best(self, name: str, asked: Sequence[Requirement], finder: CandidateFinder) -> Candidate | None:
         """What meets all that is asked of a project: what conda brings, else the best release."""
@@ -149,34 +151,35 @@ def _settle(
         if candidate is None:
             return None
         pins[name] = candidate
-    return _Step(pins, settled.conda, settled.in_the_way)
+    return replace(settled, pins=pins)
 
 
 def _settle_conda(
     demands: Mapping[str, Sequence[Requirement]], step: _Step, layer: CondaLayer
 ) -> _Step | None:
-    layer.look_up(demands)
-    on_conda = {
-        name: frozenset(_specifiers(asked)) for name, asked in demands.items() if layer.may_bring(name)
-    }
-    from_pypi = {
-        name: step.pins[name].version
-        for name in on_conda
-        if name in step.pins and step.pins[name].file is not None
-    }
-    solution = layer.solve(on_conda, step.in_the_way)
-    if solution is None:
-        return None
-    # What the solution brings now need not come from PyPI; what it constrains has to go with it.
-    constrained = {
-        name: version
-        for name, version in layer.in_the_way(solution, from_pypi).items()
-        if name not in solution.provides
-    }
-    if constrained:
-        in_the_way = {**step.in_the_way, **constrained}
-        return _Step(step.pins, layer.solve(on_conda, in_the_way), in_the_way)
-    return _Step(step.pins, solution, step.in_the_way)
+    """The best conda part under the demands on what it brings, beside what comes from PyPI.
+
+    Only what some conda part has brought is asked about: the channels have most of PyPI, and to read all of
+    it for nothing would take longer than to resolve.
+    """
+    solution, brought = step.conda, step.brought
+    in_the_way = dict(step.in_the_way)
+    for _ in range(_MAX_ROUNDS):
+        brought |= demands.keys() & solution.provides.keys() if solution else frozenset()
+        on_conda = {name: frozenset(_specifiers(demands[name])) for name in brought & demands.keys()}
+        solution = layer.solve(on_conda, in_the_way)
+        if solution is None:
+            return None
+        from_pypi = {
+            name: pin.version
+            for name, pin in step.pins.items()
+            if pin.file is not None and name not in solution.provides
+        }
+        constrained = layer.in_the_way(solution, from_pypi)
+        in_the_way |= constrained
+        if not constrained and demands.keys() & solution.provides.keys() <= brought:
+            return _Step(step.pins, solution, in_the_way, brought)
+    return None
 
 
 def _specifiers(asked: Sequence[Requirement]) -> list[str]:

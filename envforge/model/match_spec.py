@@ -26,7 +26,8 @@ _VERSION = rf"{_RELEASE}(?:(?:a|b|rc|\.dev|\.post)[0-9]+)?"
 _RANGE = rf"(?:(?:>=|<=|==|!=|>|<) ?{_VERSION}|(?:!= ?)?{_RELEASE}\.\*|= ?{_RELEASE})"
 _RANGES = rf"{_RANGE}(?: ?[,|] ?{_RANGE})*"
 _BUILD = r"[A-Za-z0-9_*]+"
-_PLAIN = re.compile(rf"({_NAME})(?: ?({_RANGES}))?|({_NAME}) ?({_RANGES}|\*) ({_BUILD})|({_NAME}) \*")
+_GAP = r"(?: |(?=[<>=!]))"  # "numpy0.*" would be a name otherwise, and is none
+_PLAIN = re.compile(rf"({_NAME})(?:{_GAP}({_RANGES}))?|({_NAME}){_GAP}({_RANGES}|\*) ({_BUILD})|({_NAME}) \*")
 _START = re.compile(rf"({_NAME}) ?")
 _THREE_PARTS = re.compile(rf"({_NAME})={{1,2}}([^=<>!~*,|\s]+)=([^=<>!~,|\s]+)")
 _QUOTED = re.compile(r"'([^']+)'|: (\S+)$")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,10 +12,11 @@ from envforge.errors import EnvforgeError, UnknownPackageError
 from envforge.events import Reporter, Warned
 from envforge.manifest.manifest import CondaDependency, Manifest
 from envforge.model.conda import CondaRecord, CondaUnsolvableError
-from envforge.model.requirement import parse_specifier
+from envforge.model.requirement import Requirement, parse_specifier
 from envforge.model.resolution import TargetResolution
 from envforge.model.target import Target
 from envforge.resolve.conda import CondaLayer, CondaPart
+from envforge.resolve.dependencies import active_requirements
 from envforge.workflows.project import FormerLock
 from envforge.workflows.session import Session
 from envforge.workflows.upgrades import Upgrades
@@ -257,6 +258,22 @@ def _named_versions(wanted: Sequence[CondaDependency], earlier: Sequence[TargetR
             if record.name in names:
                 versions.setdefault(record.name, record.version)
     return versions
+
+
+def extras_beside_conda(
+    resolution: TargetResolution, groups: Mapping[str, Sequence[Requirement]]
+) -> list[str]:
+    """``fsspec[http]``: extras that somebody asks of a project that conda brings; sorted."""
+    brought = {name for record in resolution.conda for name in record.pypi_names}
+    asked = [requirement for requirements in groups.values() for requirement in requirements]
+    asked += [
+        requirement
+        for pin in resolution.pins.values()
+        for requirement in active_requirements(pin.metadata, pin.extras, resolution.target)
+    ]
+    return sorted(
+        {f"{item.name}[{','.join(item.extras)}]" for item in asked if item.extras and item.name in brought}
+    )
 
 
 def cuda_stacks(resolution: TargetResolution) -> tuple[list[str], list[str]]:

@@ -22,6 +22,7 @@ from envforge.workflows.conda_part import (
     CondaWishes,
     ImpossibleOnCondaError,
     cuda_stacks,
+    extras_beside_conda,
     offer_conda,
     open_conda_wishes,
 )
@@ -81,7 +82,9 @@ def resolve_lock(project: Project, former: FormerLock, upgrades: Upgrades, sessi
             resolutions = source.with_hashes(_resolve_for_best_python(problem))
         except UnknownPackageError as error:
             raise offer_conda(error, manifest, session) from None
-        _tell_of_two_cuda_stacks(resolutions, session)
+        if conda is not None:
+            _tell_of_two_cuda_stacks(resolutions, session)
+            _tell_of_extras(resolutions, problem)
         return build_lock(
             inputs=project.inputs,
             exclude_newer=exclude_newer,
@@ -243,6 +246,14 @@ def _tell_of_two_cuda_stacks(resolutions: Sequence[TargetResolution], session: S
             hint = "to have one, take what needs it from conda too (e.g. envforge add conda:pytorch-gpu)"
             session.reporter.report(Warned(message=message, hint=hint))
             return
+
+
+def _tell_of_extras(resolutions: Sequence[TargetResolution], problem: _Problem) -> None:
+    found = {extra for each in resolutions for extra in extras_beside_conda(each, problem.groups)}
+    if found:
+        names = ", ".join(sorted(found))
+        message = f"conda has no extras: what {names} needs beside its project comes from PyPI"
+        problem.session.reporter.report(Warned(message=message))
 
 
 def _used_indexes(source: IndexSet, resolutions: Sequence[TargetResolution]) -> tuple[LockedIndex, ...]:

@@ -266,3 +266,12 @@ def test_a_damaged_record_is_told(project: Project, server: ChannelServer) -> No
     here = base_interpreter().platform
     project.lock.write_text(text.replace(f'"{here}/greet-2.0', f'"{here}/gret-2.0', 1))
     project.fails("sync", "--frozen", says=["envforge.lock is damaged"])
+
+
+def test_an_extra_of_what_conda_has_comes_from_pypi(
+    project: Project, server: ChannelServer, index: SimpleIndex
+) -> None:
+    index.add(make_wheel("tinymath", "2.1", extras={"plots": ["plugin"]}))
+    write(project, server, "tinymath[plots]", tinymath="*")
+    assert "conda has no extras: what tinymath[plots] needs" in project.done("lock").err
+    assert project.locked == {"plugin": "1.0"}

@@ -13,8 +13,8 @@ from enum import Enum
 from urllib.parse import unquote
 
 from envforge.errors import EnvforgeError, NetworkError, OfflineError, PackageIndexError
-from envforge.net.auth import redact
 from envforge.net.conda_client import ChannelLocation
+from envforge.net.conda_failures import CONNECTION_HINT, innermost_cause, network_reason, status_reason
 
 
 class FaultKind(Enum):
@@ -36,26 +36,8 @@ _KINDS = (
 _URL = re.compile(r"(?:https?|file)://[^\s'\"()]+")
 _TOKEN_PART = re.compile(r"/t/[^/]+(?=/)")
 _PACKAGE = re.compile(r"shard for package '([^']+)'")
-_STATUS = re.compile(r"HTTP status \w+ error \((\d+) ([^)]*)\)")
-
-_CONNECTION_HINT = "check the connection and the proxy settings (HTTPS_PROXY, NO_PROXY)"
-_SERVER_HINT = "the server has a problem: run the command again later"
-_CERTIFICATE_HINT = (
-    "name a file with your certificate authorities in SSL_CERT_FILE (a proxy may have its own)"
-)
-_DISK_HINT = "free some space where the cache is"
-_NETWORK_REASONS = (
-    ("invalid peer certificate", "its certificate is not trusted", _CERTIFICATE_HINT),
-    ("dns error", "its name cannot be resolved", _CONNECTION_HINT),
-    ("Connection refused", "nothing answers there (connection refused)", _CONNECTION_HINT),
-    ("timed out", "it does not answer in time", _CONNECTION_HINT),
-    ("No space left on device", "there is no space left to cache it", _DISK_HINT),
-    ("tunnel error", "the proxy does not work", _CONNECTION_HINT),
-    ("end of file before message length", "the connection broke in the middle of an answer", _SERVER_HINT),
-    ("connection closed before message", "the connection broke before an answer came", _SERVER_HINT),
-    ("tcp connect error", "no connection can be made", _CONNECTION_HINT),
-)
-"""(piece of rattler's text, reason, hint): the first that fits counts."""
+_DISK = "No space left on device"
+_DISK_REASON = ("there is no space left to cache it", "free some space where the cache is")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +79,7 @@ class Fault:
     @property
     def reason(self) -> str:
         """The innermost cause, without credentials."""
-        lines = [line for line in self.text.splitlines() if line.strip()]
-        return redact(lines[-1].removeprefix("Caused by: ").strip()) if lines else "unknown"
+        return innermost_cause(self.text)
 
 
 def channel_error(
@@ -177,7 +158,7 @@ def _damaged(fault: Fault, is_offline: bool) -> PackageIndexError:
 def _refused(fault: Fault, lookups: Sequence[str]) -> NetworkError:
     prefix = fault.channel.variable_prefix
     return NetworkError(
-        f"channel {fault.channel.name!r} cannot be used: {_status_reason(fault.text)}",
+        f"channel {fault.channel.name!r} cannot be used: {status_reason(fault.text)}",
         context=[*fault.context, *lookups],
         hints=[f"set {prefix}_TOKEN, or {prefix}_USERNAME and {prefix}_PASSWORD, or use netrc or keyring"],
     )
@@ -194,17 +175,9 @@ def _unreachable(fault: Fault, is_cached: bool) -> NetworkError:
 
 
 def _network_reason(fault: Fault) -> tuple[str, str]:
-    if _STATUS.search(fault.text):
-        return _status_reason(fault.text), _SERVER_HINT
-    for pattern, reason, hint in _NETWORK_REASONS:
-        if pattern in fault.text:
-            return reason, hint
-    return fault.reason, _CONNECTION_HINT
-
-
-def _status_reason(text: str) -> str:
-    status = _STATUS.search(text)
-    return f"the server answers {status[1]} {status[2]}" if status else "the server refuses"
+    if _DISK in fault.text:
+        return _DISK_REASON
+    return network_reason(fault.text) or (fault.reason, CONNECTION_HINT)
 
 
 def _plain(url: str) -> str:

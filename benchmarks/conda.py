@@ -5,7 +5,8 @@
     python benchmarks/conda.py install CHANNEL [--spec SPEC …]
 
 CHANNEL is a URL or a folder; for ``install`` its archives have to be there (``scripts/build_channel.py``
-makes such a folder). Each pair runs A B A B … with caches that are filled; what counts is the ratio of the medians.
+makes such a folder). Each pair runs A B A B … with caches that are filled; what counts is the ratio of the
+medians.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable, Iterator
 
-from envforge.lock.conda_consistency import find_conda_faults
+from envforge.lock.conda_consistency import find_conda_faults, find_python_faults
 from envforge.model.lock import Lock, LockedFile, LockedPackage, LockedTarget
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -24,8 +24,13 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://")
 
 
-def find_faults(lock: Lock) -> list[str]:
-    """Every contradiction in a lock, as ``dotted.path: what is wrong``; empty for none."""
+def find_faults(lock: Lock, *, whole: bool = True) -> list[str]:
+    """Every contradiction in a lock, as ``dotted.path: what is wrong``; empty for none.
+
+    Args:
+        lock: of the right shape.
+        whole: not only a side of a conflict, which may lack the Python of its conda packages.
+    """
     platforms = _repeated(target.id for target in lock.targets)
     index_names = _repeated(index.name for index in lock.indexes)
     faults = [f"targets: {platform} is there twice" for platform in platforms]
@@ -34,7 +39,8 @@ def find_faults(lock: Lock) -> list[str]:
         faults += found
     for target in lock.targets:
         faults += _target_faults(target, lock)
-    return [*faults, *find_conda_faults(lock)]
+    faults += find_conda_faults(lock)
+    return faults or (list(find_python_faults(lock)) if whole else [])
 
 
 def find_package_faults(lock: Lock) -> dict[str, list[str]]:

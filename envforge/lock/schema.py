@@ -10,7 +10,8 @@ package by package::
     targets        [{platform, python, system: {glibc, macos}, groups: {group: [package id]},
                      conda: [conda id]}], in the manifest's order; system also has linux, cuda and
                    archspec where they are not as by default
-    channels       [URL], without credentials, first the one that wins; left out without conda packages
+    channels       [URL, or a folder as the manifest writes it], without credentials, first the one that
+                   wins; left out without conda packages
     conda          {subdir/file name: the whole record: name, version, build, build-number, subdir, url,
                     channel, sha256, md5, size, depends, constrains, noarch, timestamp, license, …,
                     pypi-names: the PyPI projects that it is}}

@@ -8,36 +8,55 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from packaging.version import Version
+from packaging.version import Version as PypiVersion
+from rattler import Version
+from rattler.exceptions import InvalidVersionError
 
 from envforge.errors import LockError
 from envforge.lock.build import build_lock
 from envforge.lock.conflict import parse_conflicted
 from envforge.lock.consistency import find_faults
 from envforge.lock.diff import diff_locks, format_diff
+from envforge.lock.folders import with_folders_placed
 from envforge.lock.graph import dependency_graph, shortest_chains
 from envforge.lock.parse import parse_lock
 from envforge.lock.write import format_lock
+from envforge.metadata.rattler_records import to_rattler
+from envforge.model.conda import CondaRecord
 from envforge.model.lock import Lock, LockedFile, LockedIndex, LockedPackage, LockedTarget
 from envforge.model.release import CoreMetadata
 from envforge.model.requirement import parse_requirement
 from envforge.model.resolution import Pin, TargetResolution
 from envforge.model.target import PLATFORMS, SystemAssumptions, Target
 
-from support.locks import PYPI, index_file
+from support.locks import PYPI, conda_python, conda_record, index_file, lock_of, resolution
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=12)
 NAMES = st.from_regex(r"[a-z0-9]{1,4}(-[a-z0-9]{1,3}){0,2}", fullmatch=True)
 NUMBERS = st.integers(0, 99)
 VERSIONS = st.builds(
-    lambda release, pre, post, local: str(Version(".".join(map(str, release)) + pre + post + local)),
+    lambda release, pre, post, local: str(PypiVersion(".".join(map(str, release)) + pre + post + local)),
     st.lists(NUMBERS, min_size=1, max_size=4),
     st.sampled_from(["", "", "a1", "b2", "rc10"]),
     st.sampled_from(["", ".post2", ".dev3", ".post1.dev0"]),
     st.sampled_from(["", "", "+cu128", "+ubuntu.1"]),
 )
-SYSTEMS = st.builds(SystemAssumptions, st.tuples(NUMBERS, NUMBERS), st.tuples(NUMBERS, NUMBERS))
+SYSTEM_VERSIONS = st.tuples(NUMBERS, NUMBERS)
+SYSTEMS = st.builds(
+    SystemAssumptions,
+    SYSTEM_VERSIONS,
+    SYSTEM_VERSIONS,
+    SYSTEM_VERSIONS,
+    st.none() | SYSTEM_VERSIONS,
+    st.sampled_from(["", "x86_64_v3"]),
+)
 SHA256 = st.text("0123456789abcdef", min_size=64, max_size=64)
+CHANNELS = ("https://conda.anaconda.org/conda-forge", "https://example.org/chan", "./folder")
+CONDA_NAMES = st.from_regex(r"[a-z0-9_][a-z0-9_.-]{0,6}", fullmatch=True).filter(
+    lambda name: name != "python"
+)
+CONDA_VERSIONS = st.from_regex(r"[0-9]{1,3}(\.[0-9]{1,3}){0,2}[a-z]?", fullmatch=True)
+BUILDS = st.from_regex(r"[A-Za-z0-9_.+]{1,8}", fullmatch=True)
 FILENAMES = st.from_regex(r"[A-Za-z0-9_.+-]{1,20}\.whl", fullmatch=True)
 
 
@@ -58,21 +77,75 @@ def locks(draw: st.DrawFn) -> Lock:
             packages[package_id] = draw(_packages(package_id, name, version, indexes, where))
             for platform in where:
                 installed[platform].append(package_id)
+    channels = draw(st.lists(st.sampled_from(CHANNELS), unique=True, min_size=1))
+    records: dict[str, CondaRecord] = {}
     targets = []
     for platform in platforms:
+        of_target = draw(_conda_parts(platform, channels)) if draw(st.booleans()) else []
+        records.update((record.id, record) for record in of_target)
+        python = draw(st.sampled_from(["3.9", "3.12", "3.13.1"]))
         target = Target(
-            platform=platform, python=draw(st.sampled_from(["3.9", "3.12", "3.13.1"])), system=draw(SYSTEMS)
+            platform=platform,
+            python=of_target[0].version if of_target else python,
+            system=draw(SYSTEMS),
         )
         ids = st.lists(st.sampled_from(installed[platform] or [""]), unique=True).map(
             lambda found: tuple(filter(None, found))
         )
-        targets.append(LockedTarget(target=target, groups=draw(st.dictionaries(TEXTS, ids, max_size=3))))
+        targets.append(
+            LockedTarget(
+                target=target,
+                groups=draw(st.dictionaries(TEXTS, ids, max_size=3)),
+                conda=tuple(sorted(record.id for record in of_target)),
+            )
+        )
     return Lock(
         inputs=draw(TEXTS),
         exclude_newer=draw(TEXTS),
         indexes=tuple(LockedIndex(name=name, url=draw(TEXTS)) for name in indexes),
         targets=tuple(targets),
         packages=packages,
+        channels=tuple(channels),
+        conda_packages=dict(sorted(records.items())),
+    )
+
+
+@st.composite
+def _conda_parts(draw: st.DrawFn, platform: str, channels: Sequence[str]) -> list[CondaRecord]:
+    """Records of one target: Python first, then others of different names."""
+    python = draw(st.sampled_from(["3.12.8", "3.13.1"]))
+    records = [draw(_records("python", python, platform, channels))]
+    names = draw(st.lists(CONDA_NAMES, unique=True, max_size=3))
+    return [*records, *(draw(_records(name, draw(CONDA_VERSIONS), platform, channels)) for name in names)]
+
+
+@st.composite
+def _records(draw: st.DrawFn, name: str, version: str, platform: str, channels: Sequence[str]) -> CondaRecord:
+    build, channel = draw(BUILDS), draw(st.sampled_from(channels))
+    subdir = platform  # a noarch record of one id would have to be the same for all targets
+    lists = st.lists(TEXTS, max_size=2).map(tuple)
+    return CondaRecord(
+        name=name,
+        version=version,
+        build=build,
+        build_number=draw(st.integers(0, 2**40)),
+        subdir=subdir,
+        url=f"{channel}/{subdir}/{name}-{version}-{build}{draw(st.sampled_from(['.conda', '.tar.bz2']))}",
+        channel=channel,
+        sha256=draw(SHA256),
+        md5=draw(st.sampled_from(["", "0f" * 16])),
+        size_bytes=draw(st.none() | st.integers(0, 2**62)),
+        depends=draw(lists),
+        constrains=draw(lists),
+        noarch=draw(st.sampled_from(["", "python", "generic"])),
+        license=draw(TEXTS),
+        license_family=draw(TEXTS),
+        timestamp_ms=draw(st.none() | st.integers(0, 2**41)),
+        track_features=draw(lists),
+        features=draw(TEXTS),
+        python_site_packages_path=draw(TEXTS),
+        purls=draw(lists),
+        pypi_names=draw(st.sampled_from([(), ("only-on-conda",)])),
     )
 
 
@@ -119,6 +192,9 @@ def test_differences_are_told_both_ways(old: Lock, new: Lock) -> None:
     assert [(item.name, item.old, item.new, item.targets) for item in there.packages] == [
         (item.name, item.new, item.old, item.targets) for item in back.packages
     ]
+    assert [(item.name, item.old, item.new, item.targets) for item in there.conda] == [
+        (item.name, item.new, item.old, item.targets) for item in back.conda
+    ]
     assert (there.targets_added, there.targets_removed) == (back.targets_removed, back.targets_added)
     assert bool(there) == bool(list(format_diff(there)))
 
@@ -149,7 +225,7 @@ def _places(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | in
 
 
 def _read(text: str) -> None:
-    """A lock or a LockError, nothing else; what is read can be written and read again."""
+    """A lock or a LockError, nothing else; what is read can be written and read again, and installed."""
     try:
         lock = parse_lock(text)
     except LockError as error:
@@ -158,6 +234,23 @@ def _read(text: str) -> None:
         return
     assert find_faults(lock) == []
     assert parse_lock(format_lock(lock)) == lock
+    placed = with_folders_placed(lock, {"./folder": "file:///p/folder"})
+    for record in placed.conda_packages.values():
+        assert str(to_rattler(record).version) == record.version
+
+
+@given(st.from_regex(r"[0-9A-Za-z_.+!-]{1,9}", fullmatch=True))
+def test_a_version_is_taken_where_rattler_takes_it(version: str) -> None:
+    record = conda_record("thing", version)
+    lock = lock_of(resolution("linux-64", [], conda=[conda_python(), record]))
+    try:
+        Version(version)
+    except InvalidVersionError:
+        assert find_faults(lock) == [
+            f"conda.linux-64/thing-{version}-h0_0.conda.version: {version!r} is no version"
+        ]
+    else:
+        assert find_faults(lock) == []
 
 
 @settings(max_examples=100, deadline=None)

@@ -1,23 +1,30 @@
-"""py-rattler's installer: records to files in a prefix, with its events and failures in our words."""
+"""Conda packages into a prefix by py-rattler, in a process of its own; its words as our events and errors."""
 
 from __future__ import annotations
 
-import re
-import threading
+import json
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import rattler
-from rattler.install.installer import InstallerReporter
+from envforge.errors import EnvforgeError, StoreError
+from envforge.events import DownloadFinished, DownloadProgressed, DownloadStarted, Event, Reporter
+from envforge.link.conda_failures import install_error
+from envforge.link.conda_worker import InstallJob, refusing_channels
+from envforge.model.conda import CondaRecord
+from envforge.net.conda_client import ChannelCredentials, ChannelLocation
 
-from envforge.errors import ArchiveError, EnvforgeError, HashError, NetworkError, StoreError
-from envforge.events import DownloadFinished, DownloadProgressed, DownloadStarted, FetchPlanned, Reporter
-from envforge.metadata.rattler_records import to_rattler
-from envforge.model.conda import CondaRecord, total_size_bytes
-from envforge.net.conda_client import ChannelCredentials, ChannelLocation, rattler_client
-from envforge.net.settings import NetworkSettings
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from subprocess import Popen
 
-_NETWORK_WORDS = ("status client error", "status server error", "error sending request", "connect", "fetch")
+    from envforge.net.settings import NetworkSettings
+
+_START = "import sys; sys.path[:] = sys.argv[1:]; from envforge.link.conda_worker import main; main()"
+_MOST_LINES = 10
+_GRACE_S = 5.0
 
 
 def install_records(
@@ -31,105 +38,141 @@ def install_records(
 ) -> None:
     """Fetch, verify, unpack and link records. No script of a package is run.
 
+    When this returns or raises, nothing is at work in the prefix any more.
+
+    Args:
+        records: what is installed.
+        prefix: absolute path.
+        packages_cache: absolute path.
+        channels: of the manifest; what a record says of another one is believed, but it gets no credentials
+            except those of netrc.
+        network: offline, retries, limit of silence.
+        environ: of the process; for credentials, proxies and certificates.
+        reporter: hears of the downloads.
+
     Raises:
-        HashError, ArchiveError, NetworkError, StoreError: what stands in the prefix is of no use.
+        HashError, ArchiveError, NetworkError, OfflineError, StoreError: what is in the prefix is of no use.
     """
-    import asyncio
+    job = InstallJob(
+        records=tuple(records),
+        prefix=str(prefix),
+        packages_cache=str(packages_cache),
+        channels=tuple(_all_channels(records, channels, environ)),
+        network=network,
+    )
+    with _worker(job, environ) as process:
+        said = _listen(process, {record.name: record for record in records}, reporter)
+    report, noise = said
+    if report is None:
+        raise _crash(process.returncode, noise, prefix)
+    if report:
+        raise _in_our_words(report, job, environ)
 
-    known = [channel.expand(environ) for channel in channels]
-    missing = [record.channel for record in records if record.channel not in {c.clean_url for c in known}]
-    known += [ChannelLocation(name=url, url=url) for url in dict.fromkeys(missing)]
-    client = rattler_client(known, ChannelCredentials(known, environ), network, environ)
-    packages_cache.mkdir(parents=True, exist_ok=True)
+
+def _all_channels(
+    records: Sequence[CondaRecord], channels: Sequence[ChannelLocation], environ: Mapping[str, str]
+) -> Iterator[ChannelLocation]:
+    """The manifest's channels that records come from, and what else records name."""
+    named = {channel.clean_url: channel for channel in (each.expand(environ) for each in channels)}
+    for url in dict.fromkeys(record.channel for record in records):
+        yield named.get(url) or ChannelLocation(name=url, url=url)
+
+
+@contextmanager
+def _worker(job: InstallJob, environ: Mapping[str, str]) -> Iterator[Popen[bytes]]:
+    """The process with its job; it has ended when the block has, whatever happened."""
+    import pickle
+    import subprocess
+
+    import envforge
+
+    home = str(Path(envforge.__file__).parents[1])
+    command = [sys.executable, "-I", "-S", "-c", _START, home, *filter(None, sys.path)]
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={key: value for key, value in environ.items() if not key.startswith("PYTHON")},
+    )
     try:
-        asyncio.run(
-            rattler.install(
-                [to_rattler(record) for record in records],
-                prefix,
-                cache_dir=packages_cache,
-                execute_link_scripts=False,
-                client=client,
-                # rattler's protocol has bodies without a statement, which mypy takes for abstract
-                reporter=_Progress(records, reporter),  # type: ignore[abstract]
-            )
-        )
-    except EnvforgeError:
-        raise
-    except Exception as error:
-        raise _in_our_words(str(error), records, prefix) from None
+        assert process.stdin is not None
+        with suppress(BrokenPipeError):  # it died at once, and has said why
+            pickle.dump(job, process.stdin)
+            process.stdin.flush()  # and stays open: its end is ours
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
 
 
-class _Progress(InstallerReporter):
-    """rattler's reporter; called from its threads. What else it tells is of no interest."""
+def _listen(
+    process: Popen[bytes], records: Mapping[str, CondaRecord], reporter: Reporter
+) -> tuple[str | None, list[str]]:
+    """Pass on what is said until the end.
 
-    def __init__(self, records: Sequence[CondaRecord], reporter: Reporter) -> None:
-        self._by_name = {record.name: record for record in records}
-        self._reporter = reporter
-        self._lock = threading.Lock()
-        self._entries: list[CondaRecord] = []
-        self._received: dict[int, int] = {}
-        reporter.report(FetchPlanned(file_count=len(records), size_bytes=total_size_bytes(records)))
+    Returns:
+        The failure, "" for none, None where it ended without a word; and what else was said.
+    """
+    from subprocess import TimeoutExpired
 
-    def on_populate_cache_start(self, operation: int, package_name: str) -> int:
-        with self._lock:
-            self._entries.append(self._by_name[package_name])
-            return len(self._entries) - 1
-
-    def on_download_start(self, cache_entry: int) -> int:
-        record = self._entries[cache_entry]
-        self._reporter.report(DownloadStarted(filename=record.filename, size_bytes=record.size_bytes))
-        return cache_entry
-
-    def on_download_progress(self, download_idx: int, progress: int, total: int | None) -> None:
-        received = progress - self._received.get(download_idx, 0)
-        self._received[download_idx] = progress
-        if received > 0:
-            filename = self._entries[download_idx].filename
-            self._reporter.report(DownloadProgressed(filename=filename, received_bytes=received))
-
-    def on_download_completed(self, download_idx: int) -> None:
-        self._reporter.report(DownloadFinished(filename=self._entries[download_idx].filename))
+    noise: list[str] = []
+    assert process.stdout is not None
+    for line in process.stdout:
+        words = _parse(line)
+        match words:
+            case ["done"]:
+                return "", noise
+            case ["failed", str(report)]:
+                return report, noise
+            case [str(what), str(name), *rest] if name in records:
+                reporter.report(_event(what, records[name], *rest))
+            case _:
+                noise.append(line.decode(errors="replace").rstrip())
+    with suppress(TimeoutExpired):  # it is dying: let it say of what
+        process.wait(_GRACE_S)
+    return None, noise
 
 
-def _in_our_words(report: str, records: Sequence[CondaRecord], prefix: Path) -> EnvforgeError:
-    """What rattler says, with the package that it is about."""
-    lines = [line.strip() for line in report.splitlines() if line.strip()]
-    record = _mentioned(report, records)
-    what = f"{record.name} {record.version} ({record.filename})" if record else "a conda package"
-    context = [*([f"url: {record.url}"] if record else []), *lines[:6]]
-    lower = report.lower()
-    if "hash" in lower and ("mismatch" in lower or "expected" in lower):
-        return HashError(
-            f"{what} is not the archive that was locked",
-            context=context,
-            hints=["if the channel replaced it: envforge lock --upgrade"],
-        )
-    if any(word in lower for word in ("no space", "disk quota", "read-only", "permission denied")):
-        return StoreError(
-            f"cannot make the conda prefix: {lines[-1] if lines else report}",
-            context=[f"path: {prefix}", *context],
-            hints=["free some space, or choose another place with --tier DIR"],
-        )
-    if any(word in lower for word in _NETWORK_WORDS):
-        return NetworkError(
-            f"cannot fetch {what}", context=context, hints=["run the command again: what has arrived is kept"]
-        )
-    if "placeholder" in lower or ("prefix" in lower and "long" in lower):
-        return StoreError(
-            f"the path of the conda prefix is too long for {what}",
-            context=[f"path: {prefix}", *context],
-            hints=["choose a place with a shorter path with --tier DIR"],
-        )
-    return ArchiveError(
-        f"{what} cannot be installed",
-        context=context,
-        hints=["the archive may be damaged; another version may work: envforge lock --upgrade"],
+def _parse(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
+def _event(what: str, record: CondaRecord, received_bytes: int = 0) -> Event:
+    if what == "download":
+        return DownloadStarted(filename=record.filename, size_bytes=record.size_bytes)
+    if what == "received":
+        return DownloadProgressed(filename=record.filename, received_bytes=received_bytes)
+    return DownloadFinished(filename=record.filename)
+
+
+def _crash(status: int | None, noise: Sequence[str], prefix: Path) -> StoreError:
+    """The process ended without a word: killed for memory, most likely, or a fault of py-rattler."""
+    how = f"signal {-status}" if status and status < 0 else f"status {status}"
+    return StoreError(
+        f"the process that installs conda packages ended with {how}",
+        context=[f"path: {prefix}", *noise[-_MOST_LINES:]],
+        hints=["run the command again; is there enough memory?"],
     )
 
 
-def _mentioned(report: str, records: Sequence[CondaRecord]) -> CondaRecord | None:
-    for record in records:
-        stem = re.escape(f"{record.name}-{record.version}-{record.build}")
-        if re.search(stem, report) or record.url in report:
-            return record
-    return next((record for record in records if re.search(rf"\b{re.escape(record.name)}\b", report)), None)
+def _in_our_words(report: str, job: InstallJob, environ: Mapping[str, str]) -> EnvforgeError:
+    credentials = ChannelCredentials(job.channels, environ)
+    lookups: list[str] = []
+    for channel in refusing_channels(report, job.channels):
+        lookups += credentials.describe_lookups(channel)
+    return install_error(
+        report,
+        job.records,
+        Path(job.prefix),
+        Path(job.packages_cache),
+        secrets=[channel.token for channel in job.channels if channel.token],
+        lookups=lookups,
+    )

@@ -11,23 +11,29 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
 
 from envforge.errors import OfflineError, StoreError
-from envforge.events import PrefixFinished, PrefixStarted, Reporter, Warned
+from envforge.events import FetchPlanned, PrefixFinished, PrefixStarted, Reporter
 from envforge.model.conda import CondaRecord, total_size_bytes
 from envforge.net.conda_client import ChannelLocation
 from envforge.net.settings import NetworkSettings
 from envforge.store.failures import store_failures
 from envforge.store.guard import Guard
+from envforge.store.sealing import remove_sealed
 
 MARKER = "envforge-prefix.json"
 _FORMAT = 1
 _DIGEST_LETTERS = 16
+_BUILDING = "envforge-prefix.building"
+_MOST_SHOWN = 5
+_ABANDONED_S = 24 * 3600
 _LONGEST_PATH = 255
 """conda's build-time prefix has 255 characters: a longer path cannot take its place in a binary."""
 
@@ -48,18 +54,31 @@ class PrefixSpec:
 
     @property
     def digest(self) -> str:
-        """Its name. Short, because a path in the first line of a script may have 127 characters."""
+        """Its name. Short, because a path in the first line of a script may have 127 characters.
+
+        What a record says of its dependencies does not count: channels correct that, the files are the same.
+        """
         from base64 import b32encode
 
         names = {record.name for record in self.records}
         content = {
             "format": _FORMAT,
             "platform": self.platform,
-            "records": sorted([record.url, record.sha256 or record.md5] for record in self.records),
+            "records": sorted(_identity(record) for record in self.records),
             "link_scripts": sorted(names.intersection(self.link_scripts)),
         }
         digest = sha256(json.dumps(content, sort_keys=True).encode()).digest()
         return b32encode(digest)[:_DIGEST_LETTERS].decode().lower()
+
+
+def _identity(record: CondaRecord) -> list[str]:
+    """What decides which files a record becomes."""
+    content = record.sha256 or record.md5 or record.url
+    return [*_stem(record), record.subdir, content, record.noarch, record.python_site_packages_path]
+
+
+def _stem(record: CondaRecord) -> tuple[str, str, str]:
+    return record.name, record.version, record.build
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +99,10 @@ class Prefix:
 
 
 def find_prefix(spec: PrefixSpec, folder: Path) -> Prefix | None:
-    """The complete prefix of a spec; None if it is not there. Reads one small file."""
+    """The complete prefix of a spec; None if it is not there. Reads one small file.
+
+    One that was moved here from elsewhere is none: its old path is in its files.
+    """
     path = folder / spec.digest
     try:
         fields = json.loads((path / MARKER).read_bytes())
@@ -90,6 +112,8 @@ def find_prefix(spec: PrefixSpec, folder: Path) -> Prefix | None:
             python_version=fields["python_version"],
             site_packages=fields["site_packages"],
         )
+        if fields["path"] != str(path) and not Path(fields["path"]).samefile(path):
+            return None
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return prefix if not prefix.python or Path(prefix.python).exists() else None
@@ -110,30 +134,60 @@ def ensure_prefix(
     Args:
         spec: what determines it.
         folder: of all prefixes of a tier, absolute.
-        packages_cache: of archives and what is unpacked of them.
+        packages_cache: of what is unpacked of archives, shared by all prefixes; absolute.
         channels: where the records come from, with their credentials.
         network: offline, retries.
-        environ: for credentials, proxies and certificates.
+        environ: of the process, for credentials, proxies and certificates.
         reporter: hears of downloads, scripts and clobbers.
 
     Raises:
         OfflineError: offline, and an archive is not in the cache; nothing was begun.
         HashError, ArchiveError, NetworkError, StoreError, BuildError: no prefix is left.
     """
+    from envforge.link.conda_clobbers import clobber_warnings, find_clobbers
+    from envforge.link.conda_install import install_records
+    from envforge.link.link_scripts import run_link_scripts
+
     found = find_prefix(spec, folder)
     if found is not None:
         return found
     _check_path(folder / spec.digest)
     with store_failures(folder, "make a conda prefix"):
         folder.mkdir(parents=True, exist_ok=True)
+        packages_cache.mkdir(parents=True, exist_ok=True)
     guard = Guard(folder.parent / "guards" / f"prefix-{spec.digest}")
     with guard.hold(reporter, "a conda prefix"):
         found = find_prefix(spec, folder)
         if found is not None:
             return found
-        if network.offline:
-            _check_cached(spec, packages_cache)
-        return _make(spec, folder / spec.digest, packages_cache, channels, network, environ, reporter)
+        missing = uncached_records(spec, packages_cache)
+        if missing and network.offline:
+            raise _not_cached(missing)
+        _report_start(spec, missing, reporter)
+        start_s = perf_counter()
+        with _under_construction(folder / spec.digest) as path:
+            install_records(spec.records, path, packages_cache, channels, network, environ, reporter)
+            with store_failures(path, "make a conda prefix"):
+                for warning in clobber_warnings(find_clobbers(path)):
+                    reporter.report(warning)
+                run_link_scripts(spec.records, path, spec.link_scripts, environ, reporter)
+                _write_marker(spec, path)
+        reporter.report(PrefixFinished(package_count=len(spec.records), duration_s=perf_counter() - start_s))
+        _sweep(packages_cache)
+    prefix = find_prefix(spec, folder)
+    if prefix is None:
+        raise StoreError(
+            "the conda prefix is not as it was made",
+            context=[f"path: {folder / spec.digest}"],
+            hints=["run the command again"],
+        )
+    return prefix
+
+
+def _report_start(spec: PrefixSpec, missing: Sequence[CondaRecord], reporter: Reporter) -> None:
+    reporter.report(PrefixStarted(package_count=len(spec.records), size_bytes=total_size_bytes(spec.records)))
+    if missing:
+        reporter.report(FetchPlanned(file_count=len(missing), size_bytes=total_size_bytes(missing)))
 
 
 def _check_path(path: Path) -> None:
@@ -145,65 +199,79 @@ def _check_path(path: Path) -> None:
         )
 
 
-def _check_cached(spec: PrefixSpec, packages_cache: Path) -> None:
-    missing = uncached_records(spec, packages_cache)
-    if missing:
-        shown = [str(record) for record in missing[:5]]
-        more = [f"… and {len(missing) - 5} more"] if len(missing) > 5 else []
-        raise OfflineError(
-            f"{len(missing)} conda packages are not in the cache, and --offline forbids to fetch them",
-            context=[*shown, *more],
-            hints=["run the command once without --offline"],
-        )
+def _not_cached(missing: Sequence[CondaRecord]) -> OfflineError:
+    shown = [f"{record} from {record.channel}" for record in missing[:_MOST_SHOWN]]
+    more = len(missing) - len(shown)
+    return OfflineError(
+        f"{len(missing)} conda packages are not in the cache, and --offline forbids to fetch them",
+        context=[*shown, *([f"and {more} more"] if more else [])],
+        hints=["run without --offline once, so that they are cached"],
+    )
 
 
 def uncached_records(spec: PrefixSpec, packages_cache: Path) -> list[CondaRecord]:
-    """What of a prefix has to be downloaded before it can be made."""
+    """What of a prefix has to be downloaded before it can be made. Two looks at the disk for each record."""
     return [record for record in spec.records if not _is_cached(record, packages_cache)]
 
 
 def _is_cached(record: CondaRecord, packages_cache: Path) -> bool:
-    stem = record.filename.removesuffix(".conda").removesuffix(".tar.bz2")
-    return record.url.startswith("file:") or any(
-        (place / "info" / "index.json").exists() for place in packages_cache.glob(f"{stem}*")
-    )
+    """Whether py-rattler is going to take a package from its cache, or from a folder that is a channel.
 
-
-def _make(
-    spec: PrefixSpec,
-    path: Path,
-    packages_cache: Path,
-    channels: Sequence[ChannelLocation],
-    network: NetworkSettings,
-    environ: Mapping[str, str],
-    reporter: Reporter,
-) -> Prefix:
-    from envforge.link.conda_install import install_records
-    from envforge.link.link_scripts import run_link_scripts
-    from envforge.store.sealing import remove_sealed
-
-    start_s = perf_counter()
-    count = len(spec.records)
-    reporter.report(PrefixStarted(package_count=count, size_bytes=total_size_bytes(spec.records)))
-    complete = False
+    Its ``.lock`` beside an unpacked package holds a counter of eight bytes and the SHA-256 of the archive.
+    """
+    if record.url.startswith("file:"):
+        return True
+    stem = "-".join(_stem(record))
+    if not (packages_cache / stem / "info" / "index.json").exists():
+        return False
     try:
-        remove_sealed(path)
-        install_records(spec.records, path, packages_cache, channels, network, environ, reporter)
-        _tell_of_clobbers(path, reporter)
-        run_link_scripts(spec.records, path, spec.link_scripts, environ, reporter)
+        held = (packages_cache / f"{stem}.lock").read_bytes()[8:40]
+    except OSError:
+        return True
+    return len(held) < 32 or not record.sha256 or held.hex() == record.sha256
+
+
+@contextmanager
+def _under_construction(path: Path) -> Iterator[Path]:
+    """A place for a new prefix, empty; what is there after a failure is removed.
+
+    Unless it is somebody else's by then: who is stopped for a minute while holding a guard (a laptop that
+    sleeps) may find that another has made the prefix.
+    """
+    token = os.urandom(8).hex()
+    building = path / _BUILDING
+    with store_failures(path, "make a conda prefix"):
+        _clear(path)
+        path.mkdir()
+        building.write_text(token)
+    try:
+        yield path
         with store_failures(path, "make a conda prefix"):
-            _write_marker(spec, path)
-        complete = True
-    finally:
-        if not complete:
-            remove_sealed(path)
-    reporter.report(PrefixFinished(package_count=count, duration_s=perf_counter() - start_s))
-    prefix = find_prefix(spec, path.parent)
-    if prefix is None:
-        raise StoreError(
-            "the conda prefix is not as it was made", context=[f"path: {path}"], hints=["run it again"]
-        )
-    return prefix
+            building.unlink(missing_ok=True)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            if building.read_text() == token:
+                _clear(path)
+        raise
+
+
+def _clear(path: Path) -> None:
+    """Remove an incomplete prefix: away first, so that a process still at work in it finds it gone."""
+    aside = path.with_name(f".removed-{path.name}-{os.urandom(6).hex()}")
+    with suppress(FileNotFoundError):
+        path.rename(aside)
+    for place in path.parent.glob(f".removed-{path.name}-*"):
+        remove_sealed(place)
+
+
+def _sweep(packages_cache: Path) -> None:
+    """Remove what processes that were killed have left half unpacked."""
+    with suppress(OSError):
+        for entry in os.scandir(packages_cache):
+            if entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
+                age_s = time.time() - entry.stat(follow_symlinks=False).st_mtime
+                if age_s > _ABANDONED_S:
+                    remove_sealed(entry.path)
 
 
 def _write_marker(spec: PrefixSpec, path: Path) -> None:
@@ -212,6 +280,7 @@ def _write_marker(spec: PrefixSpec, path: Path) -> None:
     windows = spec.platform.startswith("win-")
     default = "Lib/site-packages" if windows else f"lib/python{minor}/site-packages"
     fields = {
+        "path": str(path),
         "about": "This folder was made by envforge and is never changed.",
         "python": ("python.exe" if windows else "bin/python") if python else "",
         "python_version": python.version if python else "",
@@ -221,21 +290,3 @@ def _write_marker(spec: PrefixSpec, path: Path) -> None:
     aside = path / f".{MARKER}.new"
     aside.write_text(json.dumps(fields, indent=1) + "\n", encoding="utf-8")
     aside.replace(path / MARKER)
-
-
-def _tell_of_clobbers(path: Path, reporter: Reporter) -> None:
-    """What two packages bring: rattler keeps that of the one that comes last in order of dependency."""
-    owners: dict[str, str] = {}
-    for place in sorted((path / "conda-meta").glob("*.json")):
-        fields = json.loads(place.read_bytes())
-        for entry in fields.get("paths_data", {}).get("paths", ()):
-            original = entry.get("original_path")
-            if original:
-                owners[original] = fields["name"]
-    for clobbered, loser in sorted(owners.items()):
-        reporter.report(
-            Warned(
-                message=f"{clobbered} comes from more than one conda package; that of {loser} is not used",
-                hint="if the wrong one is used, leave one of the packages out",
-            )
-        )

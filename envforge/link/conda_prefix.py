@@ -18,15 +18,18 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from envforge.errors import OfflineError, StoreError
 from envforge.events import FetchPlanned, PrefixFinished, PrefixStarted, Reporter
 from envforge.model.conda import CondaRecord, total_size_bytes
-from envforge.net.conda_client import ChannelLocation
-from envforge.net.settings import NetworkSettings
 from envforge.store.failures import store_failures
 from envforge.store.guard import Guard
 from envforge.store.sealing import remove_sealed
+
+if TYPE_CHECKING:
+    from envforge.net.conda_client import ChannelLocation
+    from envforge.net.settings import NetworkSettings
 
 MARKER = "envforge-prefix.json"
 _FORMAT = 1

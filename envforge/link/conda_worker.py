@@ -1,9 +1,9 @@
 """The process in which py-rattler installs: it is started for one prefix, and ends with it.
 
 A process of its own because py-rattler's tasks outlive a failure: who calls it and is told of a failure finds
-that files are still being linked into the folder that was just removed (3 of 40 times, measured), and may crash
-when it ends. This one reads an :class:`InstallJob` from stdin, tells what happens on stdout, a JSON list a
-line, and ends at once when whoever started it does. What it tells is understood in
+that files are still being linked into the folder that was just removed (3 of 40 times, measured), and may
+crash when it ends. This one reads an :class:`InstallJob` from stdin, tells what happens on stdout, a JSON
+list a line, and ends at once when whoever started it does. What it tells is understood in
 :mod:`envforge.link.conda_install`.
 """
 

@@ -1,10 +1,10 @@
 """Link scripts: what packages want to run after they are installed. Only those that are named run.
 
 Source: conda's documentation of link scripts: ``bin/.NAME-post-link.sh`` (``Scripts/.NAME-post-link.bat``),
-with ``PREFIX``, ``PKG_NAME``, ``PKG_VERSION`` and ``PKG_BUILDNUM`` in the environment, in order of dependency;
-what it writes to ``$PREFIX/.messages.txt`` is meant for the user. As with conda the shell is bash where there
-is one, and the status of the script's last command counts. pre-unlink scripts never run: a prefix is never
-changed.
+with ``PREFIX``, ``PKG_NAME``, ``PKG_VERSION`` and ``PKG_BUILDNUM`` in the environment, in order of
+dependency; what it writes to ``$PREFIX/.messages.txt`` is meant for the user. As with conda the shell is bash
+where there is one, and the status of the script's last command counts. pre-unlink scripts never run: a prefix
+is never changed.
 """
 
 from __future__ import annotations

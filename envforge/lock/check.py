@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from envforge.errors import RequirementError
+from envforge.lock.conda_check import NOT_LOCKED, spec_fault
 from envforge.model.lock import Lock, LockedPackage, LockedTarget
 from envforge.model.requirement import Requirement, parse_requirement, specifier_admits
 from envforge.model.target import marker_holds
@@ -25,6 +26,7 @@ def reasons_to_lock(
     *,
     platforms: Sequence[str],
     groups: Mapping[str, Sequence[Requirement]],
+    conda: Mapping[str, Sequence[str]] | None = None,
 ) -> list[str]:
     """Why a lock does not fit the manifest, a sentence each; empty if and only if it is current.
 
@@ -33,6 +35,8 @@ def reasons_to_lock(
         inputs: digest of the manifest's resolution inputs.
         platforms: that the manifest wants.
         groups: group → its requirements in the manifest.
+        conda: platform → match specs of the conda packages that the manifest wants there, None to leave
+            them out of account.
     """
     if lock_is_current(lock, inputs):
         return []
@@ -49,6 +53,8 @@ def reasons_to_lock(
     ]
     for group, requirements in groups.items():
         reasons += _group_reasons(group, requirements, wanted, lock)
+    if conda is not None:
+        reasons += _conda_reasons(conda, wanted, lock)
     return reasons or ["settings of the manifest that the lock depends on were changed"]
 
 
@@ -134,11 +140,31 @@ def _group_reasons(
             yield f"{group}: {requirement} {fault}{only}"
 
 
+def _conda_reasons(
+    conda: Mapping[str, Sequence[str]], targets: Sequence[LockedTarget], lock: Lock
+) -> Iterator[str]:
+    """What of conda is not as wanted. What is missing on some targets only may have been left out there."""
+    if not any(conda.values()):
+        if any(target.conda for target in targets):
+            yield "conda packages are locked, but none is in the manifest any more"
+        return
+    for spec in dict.fromkeys(spec for specs in conda.values() for spec in specs):
+        asked = [target for target in targets if spec in conda.get(target.id, ())]
+        faults: dict[str, list[str]] = {}
+        for target in asked:
+            faults.setdefault(spec_fault(spec, target, lock), []).append(target.id)
+        for fault, where in faults.items():
+            everywhere = len(where) == len(asked)
+            if fault and (everywhere or fault != NOT_LOCKED):
+                only = "" if everywhere else f" ({', '.join(where)} only)"
+                yield f"conda: {spec} {fault}{only}"
+
+
 def _requirement_fault(requirement: Requirement, group: str, target: LockedTarget, lock: Lock) -> str:
     package = _find_package(requirement.name, target.groups[group], lock)
     version = package.version if package else _conda_versions(target, lock).get(requirement.name)
     if version is None:
-        return "is not locked"
+        return NOT_LOCKED
     if not _admits(requirement, version):
         return f"does not admit the locked {version}"
     return ""

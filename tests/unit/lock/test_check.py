@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
 from envforge.lock.check import lock_is_current, reasons_to_lock, unmet_requirements
 from envforge.model.lock import Lock
 from envforge.model.requirement import parse_requirement
 
-from support.locks import INPUTS, lock_of, pin, resolution, simple_lock
+from support.locks import INPUTS, conda_python, conda_record, lock_of, pin, resolution, simple_lock
 
 LOCK = simple_lock({"numpy": "2.5.0", "torch": "2.15.0"})
 BOTH = ("linux-64", "osx-arm64")
 
 
 def reasons(
-    lock: Lock = LOCK, *, inputs: str = "sha256:other", platforms: tuple[str, ...] = BOTH, **groups: list[str]
+    lock: Lock = LOCK,
+    *,
+    inputs: str = "sha256:other",
+    platforms: tuple[str, ...] = BOTH,
+    conda: Mapping[str, Sequence[str]] | None = None,
+    **groups: list[str],
 ) -> list[str]:
     parsed = {group: [parse_requirement(text) for text in texts] for group, texts in groups.items()}
-    return reasons_to_lock(lock, inputs, platforms=platforms, groups=parsed)
+    return reasons_to_lock(lock, inputs, platforms=platforms, groups=parsed, conda=conda)
 
 
 def test_the_digest_decides():
@@ -69,6 +77,51 @@ def test_a_package_of_another_group_does_not_count():
     ]
 
 
+WITH_CONDA = lock_of(
+    *(
+        resolution(
+            platform,
+            [pin("app", "1", ["numpy[extra]>=1.20"])],
+            conda=[
+                conda_python(subdir=platform),
+                conda_record("numpy", "2.1.0", subdir=platform, pypi="numpy"),
+                conda_record("odd", "9e_x", subdir=platform, pypi="odd"),
+            ],
+        )
+        for platform in BOTH
+    )
+)
+
+
+def test_what_conda_brings_is_locked():
+    assert reasons(
+        WITH_CONDA, project=["app", "numpy>=2"], conda={platform: ["numpy"] for platform in BOTH}
+    ) == ["settings of the manifest that the lock depends on were changed"]
+    assert reasons(
+        WITH_CONDA, project=["numpy<2", "odd"], conda={platform: ["numpy"] for platform in BOTH}
+    ) == ["project: numpy<2 does not admit the locked 2.1.0"]
+
+
+def test_conda_packages():
+    specs = ["ffmpeg", "numpy >=2", "numpy >=3", "cudnn"]
+    lock = replace(WITH_CONDA, targets=(WITH_CONDA.targets[0], replace(WITH_CONDA.targets[1], conda=())))
+    wanted = {"linux-64": specs, "osx-arm64": ["ffmpeg", "numpy >=2", "gone"]}
+    assert reasons(lock, project=[], conda=wanted) == [
+        "conda: ffmpeg is not locked",
+        "conda: numpy >=3 does not admit the locked numpy 2.1.0 h0_0",
+        "conda: cudnn is not locked",
+        "conda: gone is not locked",
+    ]
+    one_moved = {"linux-64": ["numpy <2"], "osx-arm64": ["numpy <2"]}
+    assert reasons(lock, project=[], conda=one_moved) == [
+        "conda: numpy <2 does not admit the locked numpy 2.1.0 h0_0 (linux-64 only)"
+    ]
+    none = {"linux-64": [], "osx-arm64": []}
+    assert reasons(lock, project=[], conda=none) == [
+        "conda packages are locked, but none is in the manifest any more"
+    ]
+
+
 def unmet(lock: Lock, *roots: str) -> list[str]:
     return unmet_requirements(lock, {"project": [parse_requirement(root) for root in roots]})
 
@@ -106,3 +159,16 @@ def test_extras_count_where_somebody_asks_for_them():
 def test_a_good_lock_meets_everything():
     pins = [pin("a", "1", ["b>=1", "a[self]"]), pin("b", "1.0", ["a"])]
     assert unmet(lock_of(resolution("linux-64", pins)), "a", 'z; sys_platform == "win32"') == []
+
+
+def test_what_conda_brings_meets_requirements():
+    assert unmet(WITH_CONDA, "app", "odd") == []
+    bad = replace(WITH_CONDA.packages["app"], requires=("numpy<2", "odd>=1", "odd"))
+    assert unmet(replace(WITH_CONDA, packages={"app": bad}), "app") == [
+        "app 1 requires numpy<2, but 2.1.0 is locked (linux-64, osx-arm64)",
+        "app 1 requires odd>=1, but 9e_x is locked (linux-64, osx-arm64)",
+    ]
+    without = replace(WITH_CONDA.targets[0], conda=())
+    assert unmet(replace(WITH_CONDA, targets=(without,)), "app") == [
+        "app 1 requires numpy[extra]>=1.20, which is not locked (linux-64)"
+    ]

@@ -13,7 +13,6 @@ from envforge.manifest.manifest import (
     DEFAULT_CHANNEL_ALIAS,
     Channel,
     CondaDependency,
-    without_credentials,
 )
 from envforge.manifest.reading import Reader, Table, kind
 from envforge.model.match_spec import parse_match_spec
@@ -50,7 +49,7 @@ def read_channels(reader: Reader, table: Table, where: str) -> tuple[Channel, ..
 
 def _channel(text: str) -> Channel | None:
     if re.fullmatch(_CHANNEL_URL, text):
-        return Channel(name=without_credentials(text), url=text)
+        return Channel(name=Channel(name="", url=text).public_url, url=text)
     if "://" in text:
         return None
     if text.startswith((".", "/", "~")) or "\\" in text:

@@ -20,6 +20,7 @@ from envforge.model.target import DEFAULT_PLATFORMS, SystemAssumptions, Target, 
 DEFAULT_INDEX_NAME = "pypi"
 DEFAULT_INDEX_URL = "https://pypi.org/simple"
 
+_TOKEN = re.compile(r"(https?://[^/]+)/t/[^/]+(?=/)")
 _USER_INFO = re.compile(r"(?<=://)[^/?#]*@")
 
 
@@ -93,8 +94,8 @@ class Channel:
 
     @property
     def public_url(self) -> str:
-        """The URL without credentials, for locks and messages."""
-        return without_credentials(self.url)
+        """The URL without credentials, also without a token in its path, for locks and messages."""
+        return _TOKEN.sub(r"\1", without_credentials(self.url), count=1)
 
 
 DEFAULT_CHANNEL = Channel(name=DEFAULT_CHANNEL_NAME, url=f"{DEFAULT_CHANNEL_ALIAS}/{DEFAULT_CHANNEL_NAME}")

@@ -20,5 +20,14 @@ def channel_locations(manifest: Manifest, session: Session) -> list[ChannelLocat
     ]
 
 
+def channel_folders(manifest: Manifest, root: Path) -> dict[str, str]:
+    """Channels that are folders: the manifest's text → absolute URL on this host. The lock has the text."""
+    return {
+        channel.url: _url(channel.url, root)
+        for channel in manifest.settings.channels
+        if "://" not in channel.url
+    }
+
+
 def _url(url: str, root: Path) -> str:
     return url if "://" in url else (root / Path(url).expanduser()).resolve().as_uri()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from envforge.errors import EnvforgeError, UnknownPackageError
 from envforge.events import Reporter, Warned
+from envforge.lock.folders import with_folders_placed
 from envforge.manifest.manifest import CondaDependency, Manifest
 from envforge.model.conda import CondaRecord, CondaUnsolvableError
 from envforge.model.requirement import Requirement, parse_specifier
@@ -17,6 +18,7 @@ from envforge.model.resolution import TargetResolution
 from envforge.model.target import Target
 from envforge.resolve.conda import CondaLayer, CondaPart
 from envforge.resolve.dependencies import active_requirements
+from envforge.workflows.channels import channel_folders
 from envforge.workflows.project import FormerLock
 from envforge.workflows.session import Session
 from envforge.workflows.upgrades import Upgrades
@@ -41,7 +43,8 @@ def open_conda_wishes(
     from envforge.workflows.sources import open_channels
 
     with open_channels(manifest, exclude_newer, session) as channels:
-        wishes = CondaWishes(manifest, channels, former, upgrades, session.reporter)
+        folders = channel_folders(manifest, session.root)
+        wishes = CondaWishes(manifest, channels, former, upgrades, session.reporter, folders)
         wishes.check_names()
         yield wishes
 
@@ -62,6 +65,7 @@ class CondaWishes:
         former: what was locked; its records are kept where they can be.
         upgrades: what need not be kept.
         reporter: hears what is left out.
+        folders: channels that are folders, as the lock has them → where they are.
     """
 
     def __init__(
@@ -71,12 +75,14 @@ class CondaWishes:
         former: FormerLock,
         upgrades: Upgrades,
         reporter: Reporter,
+        folders: Mapping[str, str],
     ) -> None:
         self.manifest = manifest
         self.channels = channels
         self.former = former
         self.upgrades = upgrades
         self.reporter = reporter
+        self.folders = folders
         self._left_out: set[tuple[str, str]] = set()
 
     def part_of(self, target: Target) -> CondaPart | None:
@@ -224,8 +230,9 @@ class CondaWishes:
             return ()
         records: dict[str, CondaRecord] = {}
         for side in self.former.sides:
-            locked = side.target_for(target.platform)
-            for record in side.conda_records(locked) if locked else ():
+            placed = with_folders_placed(side, self.folders)
+            locked = placed.target_for(target.platform)
+            for record in placed.conda_records(locked) if locked else ():
                 records.setdefault(record.name, record)
         return tuple(record for name, record in sorted(records.items()) if name not in self.upgrades.packages)
 

@@ -108,8 +108,11 @@ def _altered_records(project: Project, lock: Lock, session: Session) -> list[str
     if not lock.conda_packages:
         return []
     from envforge.lock.conda_check import altered_records
+    from envforge.lock.folders import with_folders_placed
+    from envforge.workflows.channels import channel_folders
     from envforge.workflows.sources import open_channels
 
+    lock = with_folders_placed(lock, channel_folders(project.manifest, session.root))
     from_cache = replace(session, network=replace(session.network, offline=True))
     known: dict[str, CondaRecord] = {}
     with suppress(EnvforgeError), open_channels(project.manifest, "", from_cache) as channels:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from envforge.errors import ManifestError, ResolutionError, UnknownPackageError
 from envforge.events import ResolutionFinished, ResolutionStarted, Warned
 from envforge.lock.build import build_lock
+from envforge.lock.folders import with_folders_named
 from envforge.manifest.manifest import Manifest, requirements_by_group
 from envforge.model.conda import CondaUnsolvableError
 from envforge.model.lock import Lock, LockedIndex
@@ -18,6 +19,7 @@ from envforge.model.resolution import TargetResolution
 from envforge.model.target import Target
 from envforge.net.client import NetworkNeededError
 from envforge.resolve.resolution import held_back_by_python, resolve_target
+from envforge.workflows.channels import channel_folders
 from envforge.workflows.conda_part import (
     CondaWishes,
     ImpossibleOnCondaError,
@@ -85,13 +87,14 @@ def resolve_lock(project: Project, former: FormerLock, upgrades: Upgrades, sessi
         if conda is not None:
             _tell_of_two_cuda_stacks(resolutions, session)
             _tell_of_extras(resolutions, problem)
-        return build_lock(
+        lock = build_lock(
             inputs=project.inputs,
             exclude_newer=exclude_newer,
             indexes=_used_indexes(source, resolutions),
             channels=[channel.public_url for channel in manifest.settings.channels] if conda else [],
             resolutions=resolutions,
         )
+        return with_folders_named(lock, channel_folders(manifest, project.root))
 
 
 def _resolve_for_best_python(problem: _Problem) -> list[TargetResolution]:

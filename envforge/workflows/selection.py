@@ -85,9 +85,12 @@ def select(project: Project, lock: Lock, options: SyncOptions, session: Session)
     base: Interpreter | None = None
     conda: CondaStock | None = None
     if target.conda:
+        from envforge.lock.folders import with_folders_placed
+        from envforge.workflows.channels import channel_folders
         from envforge.workflows.prefixes import find_stock
 
-        records = lock.conda_records(target)
+        folders = channel_folders(project.manifest, session.root)
+        records = with_folders_placed(lock, folders).conda_records(target)
         _refuse_twice(packages, records)
         conda = find_stock(records, target.target.platform, project.manifest, session)
     else:

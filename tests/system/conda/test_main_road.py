@@ -194,7 +194,6 @@ def test_a_folder_is_a_channel(project: Project, channel: Path, server: ChannelS
     write(project, server, greet="*")
     project.manifest.write_text(project.manifest.read_text().replace(server.url, str(channel)))
     project.done("sync")
-    assert "file://" in project.lock.read_text()
     assert project.done("run", "greet").code == 0
 
 
@@ -275,3 +274,26 @@ def test_an_extra_of_what_conda_has_comes_from_pypi(
     write(project, server, "tinymath[plots]", tinymath="*")
     assert "conda has no extras: what tinymath[plots] needs" in project.done("lock").err
     assert project.locked == {"plugin": "1.0"}
+
+
+def test_a_folder_beside_the_manifest_is_named_not_placed(project: Project, channel: Path) -> None:
+    """The lock is the same wherever the project is."""
+    (project.root / "channel").symlink_to(channel)
+    project.write(
+        settings=f'platforms = ["{base_interpreter().platform}"]\nchannels = ["./channel"]',
+        tables='[tool.envforge.conda-dependencies]\ngreet = "*"',
+    )
+    project.done("sync")
+    assert str(project.root) not in project.lock.read_text()
+    assert str(channel) not in project.lock.read_text()
+    assert project.done("run", "greet").code == 0
+    assert project.done("lock", "--check").code == 0
+    assert project.done("lock", "--upgrade").err.count("up to date") == 1
+
+
+def test_a_token_in_a_channels_url_is_kept_out(project: Project, server: ChannelServer) -> None:
+    server.token = "t0ken-word"
+    write(project, server, greet="*")
+    finished = project.done("sync", "-v")
+    assert "t0ken-word" in project.manifest.read_text()
+    assert "t0ken-word" not in finished.out + finished.err + project.lock.read_text()

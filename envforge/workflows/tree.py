@@ -10,7 +10,7 @@ from envforge.host.facts import host_platform
 from envforge.lock.graph import Edge, Graph, conda_node, dependency_graph, shortest_chains
 from envforge.manifest.manifest import requirements_by_group
 from envforge.model.lock import PROJECT_GROUP, Lock, LockedTarget
-from envforge.model.requirement import Requirement, normalize_name
+from envforge.model.requirement import normalize_name
 from envforge.workflows.lock import current_lock
 from envforge.workflows.project import Project, read_former_lock, read_project
 from envforge.workflows.session import Session
@@ -77,8 +77,7 @@ def dependency_tree(
     project = read_project(session.root)
     lock = current_lock(project, read_former_lock(project))
     target = _target(lock, platform)
-    conda_roots = _conda_roots(project, target) if groups is None else ()
-    graph = dependency_graph(lock, target.id, _roots(project, groups), conda_roots)
+    graph = _graph(project, lock, target, groups)
     grower = _Grower(graph, inverted=invert is not None)
     if invert is not None:
         name = _known_package(graph, invert, target, lock)
@@ -98,7 +97,7 @@ def why(session: Session, name: str, *, platform: str | None = None) -> WhyRepor
     project = read_project(session.root)
     lock = current_lock(project, read_former_lock(project))
     target = _target(lock, platform)
-    graph = dependency_graph(lock, target.id, _roots(project, None), _conda_roots(project, target))
+    graph = _graph(project, lock, target, None)
     found = _known_package(graph, name, target, lock)
     return WhyReport(
         name=found,
@@ -148,14 +147,17 @@ def _target(lock: Lock, platform: str | None) -> LockedTarget:
     return target
 
 
-def _roots(project: Project, groups: Sequence[str] | None) -> list[Requirement]:
+def _graph(project: Project, lock: Lock, target: LockedTarget, groups: Sequence[str] | None) -> Graph:
+    """What some groups span, or with None all of them and the conda dependencies, which are in no group."""
     by_group = requirements_by_group(project.manifest)
     wanted = list(by_group) if groups is None else [_group_key(name) for name in groups]
     for name, group in zip(groups or (), wanted, strict=False):
         if group not in by_group:
             known = ", ".join(key.removeprefix("group:") for key in by_group)
             raise UsageError(f"the project has no group named {name!r}", hints=[f"declared: {known}"])
-    return [requirement for group in wanted for requirement in by_group[group]]
+    roots = [requirement for group in wanted for requirement in by_group[group]]
+    conda_roots = _conda_roots(project, target) if groups is None else ()
+    return dependency_graph(lock, target.id, roots, conda_roots, wanted)
 
 
 def _conda_roots(project: Project, target: LockedTarget) -> list[str]:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from envforge.lock.graph import Edge, Graph, dependency_graph, shortest_chains
 from envforge.model.lock import Lock
 from envforge.model.requirement import parse_requirement
 
-from support.locks import lock_of, pin, resolution
+from support.locks import conda_python, conda_record, lock_of, pin, resolution
 
 
-def graph(lock: Lock, *roots: str, platform: str = "linux-64") -> Graph:
-    return dependency_graph(lock, platform, [parse_requirement(root) for root in roots])
+def graph(
+    lock: Lock,
+    *roots: str,
+    platform: str = "linux-64",
+    conda: Sequence[str] = (),
+    groups: Sequence[str] | None = None,
+) -> Graph:
+    return dependency_graph(lock, platform, [parse_requirement(root) for root in roots], conda, groups)
 
 
 def names(found: Graph, source: str) -> list[str]:
@@ -113,3 +121,72 @@ def test_many_ways_cost_no_more_than_edges():
 def test_a_platform_that_is_not_locked():
     with pytest.raises(KeyError, match="win-64"):
         graph(locked(("a", [])), "a", platform="win-64")
+
+
+PYTHON = conda_python(depends=["libzlib >=1.3,<2.0a0", "__glibc >=2.17"])
+ZLIB = conda_record("libzlib", "1.3.1")
+NUMPY = conda_record("numpy", "2.1.0", ["python >=3.12", "libblas"], pypi="numpy")
+BLAS = conda_record("libblas", "3.9", ["conda-forge::libzlib[version='>=1']"])
+BOTH_WORLDS = lock_of(
+    resolution(
+        "linux-64",
+        [pin("pandas", "2.2", ["numpy>=1.26"]), pin("six", "1.17")],
+        conda=[PYTHON, ZLIB, NUMPY, BLAS],
+    )
+)
+
+
+def test_a_requirement_that_conda_meets_leads_there():
+    found = graph(BOTH_WORLDS, "pandas", conda=["numpy >=2"])
+    assert found.edges[""] == [
+        Edge("", "conda:numpy", "numpy >=2"),
+        Edge("", "conda:python", "python 3.12.*"),
+        Edge("", "pandas", "pandas"),
+    ]
+    assert found.edges["pandas"] == [Edge("pandas", "conda:numpy", "numpy>=1.26")]
+    assert names(found, "conda:numpy") == ["conda:libblas", "conda:python"]
+    assert names(found, "conda:libblas") == ["conda:libzlib"]
+    assert names(found, "conda:python") == ["conda:libzlib"], "the system's own are no packages"
+    assert found.versions["conda:numpy"] == "2.1.0"
+    assert chains(found, "conda:libzlib") == [
+        "conda:python conda:libzlib",
+        "conda:numpy conda:libblas conda:libzlib",
+    ]
+    assert chains(found, "conda:numpy") == ["conda:numpy", "pandas conda:numpy"]
+
+
+def test_pythons_own_spec_is_told_where_the_user_gave_one():
+    found = graph(BOTH_WORLDS, conda=["python >=3.11"])
+    assert found.edges[""] == [Edge("", "conda:python", "python >=3.11")]
+
+
+def test_without_the_conda_dependencies_only_what_requirements_lead_to():
+    assert names(graph(BOTH_WORLDS, "pandas"), "") == ["pandas"]
+    assert chains(graph(BOTH_WORLDS, "pandas"), "conda:libblas") == ["pandas conda:numpy conda:libblas"]
+
+
+def test_what_an_extra_of_a_conda_package_needs_is_below_it():
+    """The lock has no requirements of what conda brings."""
+    pins = [
+        pin("app", "1", ["numpy[fast]>=1"]),
+        pin("speed", "1", ["engine"]),
+        pin("engine", "1", ["speed"]),
+        pin("other", "1"),
+    ]
+    groups = {"project": ["app", "speed", "engine"], "group:dev": ["other"]}
+    lock = lock_of(resolution("linux-64", pins, groups=groups, conda=[PYTHON, ZLIB, NUMPY, BLAS]))
+    found = graph(lock, "app", groups=["project"])
+    assert "engine" in names(found, "conda:numpy")
+    assert found.edges["conda:numpy"][2] == Edge("conda:numpy", "engine", "engine, for numpy[fast]>=1")
+    assert chains(found, "speed") == ["app conda:numpy engine speed"]
+    assert chains(found, "other") == []
+    assert chains(graph(lock, "numpy", groups=["project"]), "speed") == [], "nobody asked for the extra"
+
+
+def test_extras_of_several_conda_packages_cannot_be_told_apart():
+    blas = conda_record("libblas", "3.9", pypi="blas")
+    pins = [pin("speed", "1", ["engine"]), pin("engine", "1")]
+    lock = lock_of(resolution("linux-64", pins, conda=[PYTHON, ZLIB, NUMPY, blas]))
+    found = graph(lock, "numpy[fast]", "blas[fast]")
+    assert names(found, "") == ["conda:libblas", "conda:numpy", "speed"]
+    assert names(found, "speed") == ["engine"]

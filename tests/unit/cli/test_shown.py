@@ -15,7 +15,7 @@ from envforge.cli.commands.why import _steps
 from envforge.cli.formats import count, format_duration, format_size
 from envforge.cli.output import Output
 from envforge.errors import UsageError
-from envforge.lock.diff import LockDiff, PackageDiff
+from envforge.lock.diff import LockDiff, PackageDiff, PythonDiff
 
 
 def sync_report(*changes: tuple[str, ...], **more: object):
@@ -107,19 +107,24 @@ DIFF = LockDiff(
         PackageDiff(name="six", old=("1.16.0",), new=()),
         PackageDiff(name="torch", old=(), new=("2.9.0",)),
     ),
+    conda=(PackageDiff(name="ffmpeg", old=("7.1 h1_0",), new=("7.1 h2_1",), targets=("linux-64",)),),
     targets_added=("osx-arm64 · Python 3.12",),
+    pythons=(PythonDiff(platform="linux-64", old="3.12", new="3.12.8"),),
 )
+DIFF_LINES = [
+    "~ numpy 1.26.4 → 1.26.4, 2.5.0",
+    "- six 1.16.0",
+    "+ torch 2.9.0",
+    "~ ffmpeg 7.1 h1_0 → 7.1 h2_1 (conda) (linux-64 only)",
+    "~ target linux-64 · Python 3.12 → 3.12.8",
+    "+ target osx-arm64 · Python 3.12",
+]
 
 
 def test_the_difference_of_locks(capsys):
     output = Output({})
     say_lock_diff(output, DIFF)
-    assert capsys.readouterr().err.splitlines() == [
-        "~ numpy 1.26.4 → 1.26.4, 2.5.0",
-        "- six 1.16.0",
-        "+ torch 2.9.0",
-        "+ target osx-arm64 · Python 3.12",
-    ]
+    assert capsys.readouterr().err.splitlines() == DIFF_LINES
 
 
 def change_report(*, synced: bool):
@@ -146,12 +151,7 @@ def test_an_addition(capsys):
 def test_an_addition_without_sync_shows_the_lock(capsys):
     output = Output({})
     show_change(output, change_report(synced=False), verb="Added {} to", key="added", duration_s=3)
-    assert capsys.readouterr().err.splitlines()[1:] == [
-        "~ numpy 1.26.4 → 1.26.4, 2.5.0",
-        "- six 1.16.0",
-        "+ torch 2.9.0",
-        "+ target osx-arm64 · Python 3.12",
-    ]
+    assert capsys.readouterr().err.splitlines()[1:] == DIFF_LINES
 
 
 @pytest.mark.parametrize("synced", [True, False])
@@ -168,10 +168,10 @@ def test_an_addition_as_json(capsys, synced):
             {"name": "six", "old": ["1.16.0"], "new": [], "targets": []},
             {"name": "torch", "old": [], "new": ["2.9.0"], "targets": []},
         ],
-        "conda": [],
+        "conda": [{"name": "ffmpeg", "old": ["7.1 h1_0"], "new": ["7.1 h2_1"], "targets": ["linux-64"]}],
         "targets_added": ["osx-arm64 · Python 3.12"],
         "targets_removed": [],
-        "pythons": [],
+        "pythons": [{"platform": "linux-64", "old": "3.12", "new": "3.12.8"}],
     }
     assert (document["sync"] is not None) == synced
     assert set(document) == {"added", "where", "diff", "sync", "warnings"}

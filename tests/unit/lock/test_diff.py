@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from envforge.lock.diff import LockDiff, diff_locks, format_diff
+from envforge.model.conda import CondaRecord
+from envforge.model.lock import Lock
 
-from support.locks import lock_of, pin, resolution, simple_lock
+from support.locks import conda_python, conda_record, lock_of, pin, resolution, simple_lock
 
 BOTH = ("linux-64", "osx-arm64")
 
@@ -114,3 +117,63 @@ def test_groups_count_as_they_are_installed():
     target = old.targets[0]
     new = replace(old, targets=(replace(target, groups={"project": ("a",)}),))
     assert lines(diff_locks(old, new)) == ["- b 1"]
+
+
+def with_conda(
+    *records: CondaRecord, osx: Sequence[CondaRecord] | None = None, python: str = "3.12.8"
+) -> Lock:
+    """The records on Linux, and on macOS others or the same."""
+    mac = [replace(record, subdir="osx-arm64") for record in (records if osx is None else osx)]
+    return lock_of(
+        resolution("linux-64", [pin("six", "1")], conda=[conda_python(python), *records]),
+        resolution("osx-arm64", [pin("six", "1")], conda=[conda_python(python, subdir="osx-arm64"), *mac]),
+    )
+
+
+FFMPEG = conda_record("ffmpeg", "7.1", build="h1_0")
+
+
+def test_conda_packages_that_come_and_go():
+    diff = diff_locks(with_conda(conda_record("old", "1")), with_conda(FFMPEG))
+    assert lines(diff) == ["+ ffmpeg 7.1 (conda)", "- old 1 (conda)"]
+    assert diff and not diff.packages
+
+
+def test_conda_packages_that_move():
+    assert lines(diff_locks(with_conda(FFMPEG), with_conda(conda_record("ffmpeg", "8.0")))) == [
+        "~ ffmpeg 7.1 → 8.0 (conda)"
+    ]
+
+
+def test_a_build_is_told_where_only_it_moved():
+    rebuilt = replace(FFMPEG, build="h2_1")
+    assert lines(diff_locks(with_conda(FFMPEG), with_conda(rebuilt))) == [
+        "~ ffmpeg 7.1 h1_0 → 7.1 h2_1 (conda)"
+    ]
+    assert lines(diff_locks(with_conda(FFMPEG), with_conda(rebuilt, osx=[FFMPEG]))) == [
+        "~ ffmpeg 7.1 h1_0 → 7.1 h2_1 (conda) (linux-64 only)"
+    ]
+
+
+def test_a_record_that_was_mended_is_no_difference_of_packages():
+    assert not diff_locks(with_conda(FFMPEG), with_conda(replace(FFMPEG, depends=("x264",))))
+
+
+def test_a_project_that_moves_to_conda():
+    before = lock_of(resolution("linux-64", [pin("numpy", "2.1.0")], python="3.12.8"))
+    after = lock_of(
+        resolution("linux-64", [], conda=[conda_python(), conda_record("numpy", "2.1.0", pypi="numpy")])
+    )
+    assert lines(diff_locks(before, after)) == [
+        "- numpy 2.1.0",
+        "+ numpy 2.1.0 (conda)",
+        "+ python 3.12.8 (conda)",
+    ]
+
+
+def test_pythons_patch_is_told_as_package_and_target():
+    assert lines(diff_locks(with_conda(), with_conda(python="3.12.9"))) == [
+        "~ python 3.12.8 → 3.12.9 (conda)",
+        "~ target linux-64 · Python 3.12.8 → 3.12.9",
+        "~ target osx-arm64 · Python 3.12.8 → 3.12.9",
+    ]

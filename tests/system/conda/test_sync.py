@@ -7,10 +7,16 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from envforge.lock.parse import parse_lock
+from envforge.lock.write import format_lock
+from envforge.model.lock import Lock
 
 from support.conda_channel import ChannelServer
 from support.distributions import make_wheel
@@ -388,3 +394,50 @@ def test_add_and_remove_may_ignore_it(cuda: Project, index: SimpleIndex) -> None
     cuda.fails("add", "more", says=["__cuda"])
     cuda.done("add", "more", "--ignore-host")
     assert set(cuda.installed()) >= {"more", "tinytensor"}
+
+
+def test_an_old_c_library_may_be_ignored_too(tmp_path: Path, index: SimpleIndex) -> None:
+    project = Project(tmp_path, index.url)
+    project.write("core", tables='[tool.envforge.system]\nglibc = "2.99"')
+    project.done("lock")
+    project.fails("sync", says=["this host has glibc", "2.99"])
+    assert "the lock needs 2.99 or newer" in project.done("sync", "--ignore-host").err
+    assert project.installed() == {"core": "1.2.0"}
+
+
+# Locks that nobody made
+
+
+def rewrite(project: Project, change: Callable[[Lock], Lock]) -> None:
+    lock = change(parse_lock(project.lock.read_text()))
+    project.lock.write_text(format_lock(lock))
+
+
+def test_a_project_that_both_worlds_bring(mixed: Project) -> None:
+    """Such as after a merge: Python would see it twice."""
+    mixed.done("lock")
+
+    def add(lock: Lock) -> Lock:
+        core = lock.packages["core"]
+        target = lock.targets[0]
+        groups = {**target.groups, "project": (*target.groups["project"], "tinymath")}
+        twice = replace(core, id="tinymath", name="tinymath")
+        packages = {**lock.packages, "tinymath": twice}
+        return replace(lock, packages=packages, targets=(replace(target, groups=groups),))
+
+    rewrite(mixed, add)
+    mixed.fails("sync", "--frozen", says=["tinymath", "envforge lock"])
+
+
+def test_conda_packages_without_a_python(mixed: Project) -> None:
+    mixed.done("lock")
+
+    def remove(lock: Lock) -> Lock:
+        target = lock.targets[0]
+        kept = tuple(each for each in target.conda if not each.startswith(f"{platform()}/python-"))
+        assert len(kept) == len(target.conda) - 1
+        records = {key: record for key, record in lock.conda_packages.items() if key in kept}
+        return replace(lock, targets=(replace(target, conda=kept),), conda_packages=records)
+
+    rewrite(mixed, remove)
+    mixed.fails("sync", "--frozen", says=["python", "conda brings none"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -91,23 +90,10 @@ def select(project: Project, lock: Lock, options: SyncOptions, session: Session)
 
         folders = channel_folders(project.manifest, session.root)
         records = with_folders_placed(lock, folders).conda_records(target)
-        _refuse_twice(packages, records)
         conda = find_stock(records, target.target.platform, project.manifest, session)
     else:
         base = find_interpreter(target.target.python, project.manifest.requires_python, session)
     return Selection(target=target, base=base, conda=conda, groups=groups, packages=packages)
-
-
-def _refuse_twice(packages: Iterable[LockedPackage], records: Iterable[CondaRecord]) -> None:
-    """Refuse a lock, of a bad merge, in which both worlds bring a project: Python would see two of it."""
-    from_conda = {name: record for record in records for name in record.pypi_names}
-    for package in packages:
-        if package.name in from_conda:
-            raise LockError(
-                f"the lock brings {package.name} twice, from PyPI and from conda",
-                context=[f"PyPI: {package.name} {package.version}", f"conda: {from_conda[package.name]}"],
-                hints=["resolve it again: envforge lock"],
-            )
 
 
 def find_interpreter(wanted: str, requires_python: str, session: Session) -> Interpreter:

@@ -426,7 +426,7 @@ def test_a_project_that_both_worlds_bring(mixed: Project) -> None:
         return replace(lock, packages=packages, targets=(replace(target, groups=groups),))
 
     rewrite(mixed, add)
-    mixed.fails("sync", "--frozen", says=["tinymath", "envforge lock"])
+    mixed.fails("sync", "--frozen", says=["tinymath comes from PyPI and with", "envforge lock"])
 
 
 def test_conda_packages_without_a_python(mixed: Project) -> None:

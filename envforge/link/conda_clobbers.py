@@ -8,11 +8,12 @@ Where both have the same content nothing is lost, and nothing is said.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from envforge.errors import GenerationError
 from envforge.events import Warned
 
 _MOST_PATHS = 3
@@ -35,22 +36,57 @@ class Clobber:
 
 
 def find_clobbers(prefix: Path) -> list[Clobber]:
-    """What the records of a prefix tell of, sorted; nearly always nothing, and then nothing is parsed."""
-    texts = {place.name: place.read_bytes() for place in sorted((prefix / "conda-meta").glob("*.json"))}
-    lost = [entry for text in texts.values() if _ORIGINAL.encode() in text for entry in _lost_entries(text)]
-    if not lost:
+    """What the records of a prefix tell of, sorted; nearly always nothing, and then nothing is parsed.
+
+    Raises:
+        GenerationError: one package has a file where another has a folder.
+    """
+    texts = [place.read_bytes() for place in sorted((prefix / "conda-meta").glob("*.json"))]
+    if not any(_ORIGINAL.encode() in text for text in texts):
         return []
-    wanted = {path for path, _, _ in lost}
-    kept: dict[str, tuple[str, str]] = {}
-    for text in texts.values():
-        record = json.loads(text)
+    records = [json.loads(text) for text in texts]
+    owners = {
+        entry["_path"]: (record["name"], _content(entry))
+        for record in records
+        for entry in _entries(record)
+        if not entry.get(_ORIGINAL)
+    }
+    return sorted(_clobbers(records, owners))
+
+
+def _clobbers(records: Sequence[dict[str, Any]], owners: Mapping[str, tuple[str, str]]) -> Iterator[Clobber]:
+    for record in records:
         for entry in _entries(record):
-            if entry["_path"] in wanted:
-                kept[entry["_path"]] = (record["name"], _content(entry))
-    return sorted(
-        Clobber(kept[path][0], name, path)
-        for path, name, content in lost
-        if path in kept and (not content or kept[path][1] != content)
+            path = entry.get(_ORIGINAL)
+            if not path:
+                continue
+            if path not in owners:
+                raise _conflict(record["name"], path, records)
+            owner, content = owners[path]
+            if content != _content(entry):
+                yield Clobber(owner, record["name"], path)
+
+
+def _conflict(name: str, path: str, records: Sequence[dict[str, Any]]) -> GenerationError:
+    """A file where another package has a folder: py-rattler keeps the one or the other, or neither."""
+    above = {str(parent) for parent in PurePosixPath(path).parents}
+    found = next(
+        (
+            (record["name"], other)
+            for record in records
+            for other in (entry.get(_ORIGINAL) or entry["_path"] for entry in _entries(record))
+            if record["name"] != name and (other in above or other.startswith(f"{path}/"))
+        ),
+        ("another package", path),
+    )
+    return GenerationError(
+        f"conda packages {found[0]} and {name} cannot be in one environment",
+        context=[
+            f"{found[0]} brings the file {found[1]}",
+            f"{name} brings the file {path}",
+            "one of the two would have to be a folder",
+        ],
+        hints=["leave one of the two out, or ask for another version of one"],
     )
 
 
@@ -65,14 +101,6 @@ def clobber_warnings(clobbers: list[Clobber]) -> Iterator[Warned]:
             f"{'those' if len(paths) > 1 else 'that'} of {kept} {'are' if len(paths) > 1 else 'is'} used",
             hint="if that is wrong, leave one of the two out",
         )
-
-
-def _lost_entries(text: bytes) -> Iterator[tuple[str, str, str]]:
-    """Path, package and content of what was moved out of the way."""
-    record = json.loads(text)
-    for entry in _entries(record):
-        if entry.get(_ORIGINAL):
-            yield entry[_ORIGINAL], record["name"], _content(entry)
 
 
 def _entries(record: dict[str, Any]) -> list[dict[str, Any]]:

@@ -18,8 +18,9 @@ from envforge.net.auth import redact
 from envforge.net.conda_failures import CONNECTION_HINT, innermost_cause, network_reason, status_of
 from envforge.store.failures import store_error
 
-_ARCHIVE = re.compile(r"failed to (?:fetch|link) (\S+?\.(?:conda|tar\.bz2))")
+_ARCHIVE = re.compile(r"failed to (?:fetch|link|read) (\S+?\.(?:conda|tar\.bz2))")
 _FILE = re.compile(r"failed to link '([^']+)'")
+_PANIC = re.compile(r"panicked at [^\n]*\n([^\n]+)")
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 _PLACES = frozenset(
     {
@@ -120,13 +121,13 @@ def _too_long(report: str, what: str, url: Sequence[str], prefix: Path) -> Store
 
 
 def _damaged(report: str, what: str, url: Sequence[str]) -> ArchiveError:
-    file = _FILE.search(report)
+    file, panic = _FILE.search(report), _PANIC.search(report)
     return ArchiveError(
         f"{what} cannot be installed",
         context=[
             *url,
             *([f"file: {file[1]}"] if file else []),
-            f"reason: {innermost_cause(report)}",
+            f"reason: {redact(panic[1]) if panic else innermost_cause(report)}",
         ],
         hints=["the archive is damaged, or made wrong; for another one: envforge lock --upgrade"],
     )

@@ -63,10 +63,10 @@ def install_records(
     with _worker(job, environ) as process:
         said = _listen(process, {record.name: record for record in records}, reporter)
     report, noise = said
-    if report is None:
+    if report is None and not any("panicked at" in line for line in noise):
         raise _crash(process.returncode, noise, prefix)
-    if report:
-        raise _in_our_words(report, job, environ)
+    if report != "":
+        raise _in_our_words("\n".join([*noise, report or ""]), job, environ)
 
 
 def _all_channels(
@@ -93,7 +93,7 @@ def _worker(job: InstallJob, environ: Mapping[str, str]) -> Iterator[Popen[bytes
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env={key: value for key, value in environ.items() if not key.startswith("PYTHON")},
+        env={**environ, "RUST_BACKTRACE": "0"},
     )
     try:
         assert process.stdin is not None
@@ -158,7 +158,7 @@ def _crash(status: int | None, noise: Sequence[str], prefix: Path) -> StoreError
     how = f"signal {-status}" if status and status < 0 else f"status {status}"
     return StoreError(
         f"the process that installs conda packages ended with {how}",
-        context=[f"path: {prefix}", *noise[-_MOST_LINES:]],
+        context=[f"path: {prefix}", *noise[:_MOST_LINES]],
         hints=["run the command again; is there enough memory?"],
     )
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,8 +19,16 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from envforge.errors import OfflineError, StoreError
+from envforge.errors import StoreError
 from envforge.events import FetchPlanned, PrefixFinished, PrefixStarted, Reporter
+from envforge.link.conda_packages import (
+    check_local_archives,
+    is_local,
+    is_unpacked,
+    not_cached_error,
+    sweep_packages,
+    unpacked_stem,
+)
 from envforge.model.conda import CondaRecord, total_size_bytes
 from envforge.store.failures import store_failures
 from envforge.store.guard import Guard
@@ -35,8 +42,6 @@ MARKER = "envforge-prefix.json"
 _FORMAT = 1
 _DIGEST_LETTERS = 16
 _BUILDING = "envforge-prefix.building"
-_MOST_SHOWN = 5
-_ABANDONED_S = 24 * 3600
 _LONGEST_PATH = 255
 """conda's build-time prefix has 255 characters: a longer path cannot take its place in a binary."""
 
@@ -77,11 +82,7 @@ class PrefixSpec:
 def _identity(record: CondaRecord) -> list[str]:
     """What decides which files a record becomes."""
     content = record.sha256 or record.md5 or record.url
-    return [*_stem(record), record.subdir, content, record.noarch, record.python_site_packages_path]
-
-
-def _stem(record: CondaRecord) -> tuple[str, str, str]:
-    return record.name, record.version, record.build
+    return [unpacked_stem(record), record.subdir, content, record.noarch, record.python_site_packages_path]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +166,9 @@ def ensure_prefix(
             return found
         missing = uncached_records(spec, packages_cache)
         if missing and network.offline:
-            raise _not_cached(missing)
+            raise not_cached_error(missing)
+        local = [record for record in spec.records if is_local(record)]
+        check_local_archives(record for record in local if not is_unpacked(record, packages_cache))
         _report_start(spec, missing, reporter)
         start_s = perf_counter()
         with _under_construction(folder / spec.digest) as path:
@@ -176,7 +179,7 @@ def ensure_prefix(
                 run_link_scripts(spec.records, path, spec.link_scripts, environ, reporter)
                 _write_marker(spec, path)
         reporter.report(PrefixFinished(package_count=len(spec.records), duration_s=perf_counter() - start_s))
-        _sweep(packages_cache)
+        sweep_packages(packages_cache)
     prefix = find_prefix(spec, folder)
     if prefix is None:
         raise StoreError(
@@ -202,36 +205,11 @@ def _check_path(path: Path) -> None:
         )
 
 
-def _not_cached(missing: Sequence[CondaRecord]) -> OfflineError:
-    shown = [f"{record} from {record.channel}" for record in missing[:_MOST_SHOWN]]
-    more = len(missing) - len(shown)
-    return OfflineError(
-        f"{len(missing)} conda packages are not in the cache, and --offline forbids to fetch them",
-        context=[*shown, *([f"and {more} more"] if more else [])],
-        hints=["run without --offline once, so that they are cached"],
-    )
-
-
 def uncached_records(spec: PrefixSpec, packages_cache: Path) -> list[CondaRecord]:
     """What of a prefix has to be downloaded before it can be made. Two looks at the disk for each record."""
-    return [record for record in spec.records if not _is_cached(record, packages_cache)]
-
-
-def _is_cached(record: CondaRecord, packages_cache: Path) -> bool:
-    """Whether py-rattler is going to take a package from its cache, or from a folder that is a channel.
-
-    Its ``.lock`` beside an unpacked package holds a counter of eight bytes and the SHA-256 of the archive.
-    """
-    if record.url.startswith("file:"):
-        return True
-    stem = "-".join(_stem(record))
-    if not (packages_cache / stem / "info" / "index.json").exists():
-        return False
-    try:
-        held = (packages_cache / f"{stem}.lock").read_bytes()[8:40]
-    except OSError:
-        return True
-    return len(held) < 32 or not record.sha256 or held.hex() == record.sha256
+    return [
+        record for record in spec.records if not is_local(record) and not is_unpacked(record, packages_cache)
+    ]
 
 
 @contextmanager
@@ -265,16 +243,6 @@ def _clear(path: Path) -> None:
         path.rename(aside)
     for place in path.parent.glob(f".removed-{path.name}-*"):
         remove_sealed(place)
-
-
-def _sweep(packages_cache: Path) -> None:
-    """Remove what processes that were killed have left half unpacked."""
-    with suppress(OSError):
-        for entry in os.scandir(packages_cache):
-            if entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
-                age_s = time.time() - entry.stat(follow_symlinks=False).st_mtime
-                if age_s > _ABANDONED_S:
-                    remove_sealed(entry.path)
 
 
 def _write_marker(spec: PrefixSpec, path: Path) -> None:

@@ -16,12 +16,15 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from envforge.metadata.rattler_records import to_rattler
 from envforge.model.conda import CondaRecord
 from envforge.net.conda_client import ChannelCredentials, ChannelLocation, rattler_client
 from envforge.net.settings import NetworkSettings
+
+if TYPE_CHECKING:
+    from rattler import RepoDataRecord
 
 OFFLINE_WORDS = "--offline forbids it"
 _TOLD_BYTES = 1 << 18
@@ -168,7 +171,7 @@ def _run(job: InstallJob, credentials: ChannelCredentials, voice: _Voice) -> Non
     cache = PackageCache.new_layered([job.packages_cache], validation_mode=ValidationMode.fast())
     asyncio.run(
         rattler.install(
-            [to_rattler(record) for record in job.records],
+            [_converted(record) for record in job.records],
             job.prefix,
             installed_packages=[],
             package_cache=cache,
@@ -177,6 +180,13 @@ def _run(job: InstallJob, credentials: ChannelCredentials, voice: _Voice) -> Non
             reporter=progress,
         )
     )
+
+
+def _converted(record: CondaRecord) -> RepoDataRecord:
+    try:
+        return to_rattler(record)
+    except Exception as error:
+        raise ValueError(f"failed to read {record.filename}\nCaused by: {error}") from None
 
 
 def _watch(progress: _Progress, limit_s: float, voice: _Voice) -> None:

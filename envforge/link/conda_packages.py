@@ -1,0 +1,109 @@
+"""What py-rattler has unpacked of packages in its cache, and the archives of channels that are folders.
+
+What comes over the network is compared with the record by py-rattler; the archives of a folder are taken as
+they are, and kept in the cache as what the record says. So they are compared here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from envforge.errors import HashError, OfflineError, StoreError
+from envforge.model.conda import CondaRecord
+from envforge.store.failures import store_failures
+from envforge.store.sealing import remove_sealed
+
+_ABANDONED_S = 24 * 3600
+_MOST_SHOWN = 5
+
+
+def unpacked_stem(record: CondaRecord) -> str:
+    """The name of its folder in the cache."""
+    return f"{record.name}-{record.version}-{record.build}"
+
+
+def is_unpacked(record: CondaRecord, packages_cache: Path) -> bool:
+    """Whether py-rattler is going to take a package from its cache.
+
+    Its ``.lock`` beside a folder holds a counter of eight bytes and the SHA-256 of the archive.
+    """
+    stem = unpacked_stem(record)
+    if not (packages_cache / stem / "info" / "index.json").exists():
+        return False
+    try:
+        held = (packages_cache / f"{stem}.lock").read_bytes()[8:40]
+    except OSError:
+        return True
+    return len(held) < 32 or not record.sha256 or held.hex() == record.sha256
+
+
+def is_local(record: CondaRecord) -> bool:
+    """Whether its archive is in a folder, and needs no network."""
+    return record.url.startswith("file:")
+
+
+def not_cached_error(missing: Sequence[CondaRecord]) -> OfflineError:
+    """The error for packages that would have to be downloaded."""
+    shown = [f"{record} from {record.channel}" for record in missing[:_MOST_SHOWN]]
+    more = len(missing) - len(shown)
+    return OfflineError(
+        f"{len(missing)} conda packages are not in the cache, and --offline forbids to fetch them",
+        context=[*shown, *([f"and {more} more"] if more else [])],
+        hints=["run without --offline once, so that they are cached"],
+    )
+
+
+def check_local_archives(records: Iterable[CondaRecord]) -> None:
+    """Compare the archives of folders with their records; a gigabyte takes a second.
+
+    Raises:
+        StoreError: one is missing or cannot be read.
+        HashError: one is not what was locked.
+    """
+    from envforge.net.local_files import file_url_path
+
+    for record in records:
+        place = file_url_path(record.url)
+        with store_failures(place, f"read the archive of {record}"):
+            if not place.exists():
+                raise StoreError(
+                    f"the archive of {record} is not in its channel any more",
+                    context=[f"file: {place}"],
+                    hints=["put it back, or take what is there: envforge lock --upgrade"],
+                )
+            algorithm, expected = _digest(record)
+            found = _file_digest(place, algorithm) if expected else ""
+        if found != expected:
+            raise HashError(
+                f"{record} is not the archive that was locked",
+                context=[
+                    f"file: {place}",
+                    f"expected: {algorithm} {expected}",
+                    f"found: {found}",
+                ],
+                hints=["if the channel has replaced it: envforge lock --upgrade"],
+            )
+
+
+def _digest(record: CondaRecord) -> tuple[str, str]:
+    return ("sha256", record.sha256) if record.sha256 else ("md5", record.md5)
+
+
+def _file_digest(place: Path, algorithm: str) -> str:
+    with open(place, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
+
+
+def sweep_packages(packages_cache: Path) -> None:
+    """Remove what processes that were killed have left half unpacked."""
+    with suppress(OSError):
+        for entry in os.scandir(packages_cache):
+            if entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
+                age_s = time.time() - entry.stat(follow_symlinks=False).st_mtime
+                if age_s > _ABANDONED_S:
+                    remove_sealed(entry.path)

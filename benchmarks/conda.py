@@ -1,8 +1,8 @@
-"""The conda part beside bare py-rattler, and beside the same lock without it: ``python benchmarks/conda.py``.
+"""The conda part beside bare py-rattler, and beside the same lock without it: ``python -m benchmarks.conda``.
 
-    python benchmarks/conda.py resolve CHANNEL [--spec SPEC …] [--platform SUBDIR]
-    python benchmarks/conda.py lock CHANNEL [--spec SPEC …]
-    python benchmarks/conda.py install CHANNEL [--spec SPEC …]
+    python -m benchmarks.conda resolve CHANNEL [--spec SPEC …] [--platform SUBDIR]
+    python -m benchmarks.conda lock CHANNEL [--spec SPEC …]
+    python -m benchmarks.conda install CHANNEL [--spec SPEC …]
 
 CHANNEL is a URL or a folder; for ``install`` its archives have to be there (``scripts/build_channel.py``
 makes such a folder). Each pair runs A B A B … with caches that are filled; what counts is the ratio of the
@@ -26,6 +26,7 @@ from pathlib import Path
 
 import rattler
 
+from benchmarks.run import NINE
 from envforge.events import SilentReporter
 from envforge.index.conda_source import ChannelLocation, CondaChannels
 from envforge.link.conda_prefix import PrefixSpec, ensure_prefix
@@ -34,17 +35,6 @@ from envforge.model.conda import CondaQuestion, CondaRecord, target_virtual_pack
 from envforge.model.target import Target
 from envforge.net.settings import NetworkSettings
 
-NINE = (
-    "torch",
-    "transformers",
-    "datasets",
-    "accelerate",
-    "lightning",
-    "jupyterlab",
-    "scikit-learn",
-    "pandas",
-    "matplotlib",
-)
 SPECS = ("cmake", "ffmpeg", "git", "numpy", "scipy")
 
 

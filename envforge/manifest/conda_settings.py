@@ -21,6 +21,7 @@ from envforge.model.target import PLATFORMS
 
 _KEYS = ("version", "build", "platforms")
 _CHANNEL_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_.-]+)*"
+_PACKAGE_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _CHANNEL_URL = r"(?:https?|file)://[^\s?#]*"
 
 
@@ -88,13 +89,15 @@ def _dependency(
         right = f'write {key} = "*", or a match spec such as ">=1.2,<2"'
         reader.refuse(where, f"is {kind(value)}, not a text or a table", right)
         return None
+    if not re.fullmatch(_PACKAGE_NAME, key):
+        reader.refuse(
+            where, f"{key!r} is no name of a conda package", "write the name only, the spec behind it"
+        )
+        return None
     try:
         parts = parse_match_spec(f"{key} {spec}".strip())
     except RequirementError as error:
         reader.refuse(where, "; ".join([error.message, *error.context[2:]]), " or ".join(error.hints))
-        return None
-    if parts.name != key.lower():
-        reader.refuse(where, f"{key!r} is no name of a conda package", "letters, digits, '-', '_' and '.'")
         return None
     return CondaDependency(name=parts.name, spec=parts.spec, platforms=wanted, where=where)
 
@@ -121,6 +124,10 @@ def _platforms(reader: Reader, table: Table, where: str, locked: tuple[str, ...]
 
 def read_conda_pypi_map(reader: Reader, table: Table, where: str) -> dict[str, str]:
     """conda name → PyPI name, normalized; "" for a package that is no PyPI project."""
+    if isinstance(table.get("conda-pypi-map"), str):
+        place = child(where, "conda-pypi-map")
+        reader.refuse(place, "files of names are not supported yet", 'write { name = "name-on-pypi" }')
+        return {}
     names = reader.table(table, "conda-pypi-map", where)
     found = {}
     for key, value in names.items():
@@ -137,7 +144,7 @@ def read_conda_pypi_map(reader: Reader, table: Table, where: str) -> dict[str, s
 def read_link_scripts(reader: Reader, table: Table, where: str) -> Iterator[str]:
     """Names of conda packages whose link scripts may run."""
     for name, place in reader.texts(table, "link-scripts", where, '["package"]'):
-        if re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+        if re.fullmatch(_PACKAGE_NAME, name):
             yield name.lower()
         else:
             reader.refuse(place, f"{name!r} is no name of a conda package", "write the name only")

@@ -1,51 +1,72 @@
-"""Editing ``[tool.envforge.conda-dependencies]``: what is asked for changes, comments and order stay."""
+"""Editing ``[tool.envforge.conda-dependencies]``: what is asked for changes, every other byte stays.
+
+Whatever form the table has: with a header, inline, dotted keys, one header a package; tomlkit is asked for
+what is stranger. Each edit is checked before it is given back: the new text says what the old one said, but
+for what was asked.
+"""
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from functools import partial
 from typing import Any
 
 from envforge.errors import ManifestError
+from envforge.manifest.dotted import child
 from envforge.manifest.faults import suggestion
+from envforge.manifest.lists import dotted, value_at
 from envforge.manifest.parse import parse_manifest
-from envforge.manifest.splice import newline_of
+from envforge.manifest.positions import Positions, scan_positions
+from envforge.manifest.splice import (
+    insert_inline_pair,
+    insert_key,
+    insert_pair_after,
+    insert_pair_before,
+    insert_table,
+    newline_of,
+    quote,
+    quote_list,
+    remove_pair,
+    remove_table,
+    replace_value,
+)
 
+_KEYS = ("tool", "envforge", "conda-dependencies")
 _PLACE = "tool.envforge.conda-dependencies"
+_PARENT = "tool.envforge"
+
+CondaWish = str | Mapping[str, str | Sequence[str]]
+"""What follows the name in a match spec, or a table with ``version``, ``build`` and ``platforms``."""
 
 
-def add_conda_dependencies(text: str, specs: Mapping[str, str], path: str = "pyproject.toml") -> str:
+def add_conda_dependencies(text: str, wishes: Mapping[str, CondaWish], path: str = "pyproject.toml") -> str:
     """Record conda packages; one that is there gets the new spec and keeps its platforms.
+
+    A new one is put at the end, or in its alphabetical place if the table was sorted.
 
     Args:
         text: of the manifest.
-        specs: name → what follows it in a match spec, ``*`` for any.
+        wishes: name → spec, ``*`` for any, or table; a table replaces what is there as a whole.
         path: what errors call the manifest.
 
     Raises:
-        ManifestError: the manifest has faults.
+        ManifestError: the manifest has faults, or would have with the new spec, or cannot be edited safely.
     """
     parse_manifest(text, path)
-
-    def edit(document: Any) -> None:
-        table = _table(document)
-        written = {key.lower(): key for key in table}
-        for name, spec in specs.items():
-            key = written.get(name, name)
-            if isinstance(table.get(key), dict):
-                table[key].pop("build", None)
-                table[key]["version"] = spec
-            else:
-                table[key] = spec
-
-    return _edited(text, edit, path)
+    for name, wish in wishes.items():
+        text = _put(text, name, wish, path)
+    parse_manifest(text, path)
+    return text
 
 
 def remove_conda_dependencies(text: str, names: Sequence[str], path: str = "pyproject.toml") -> str:
-    """Take conda packages out.
+    """Take conda packages out, and the table with the last of them.
 
     Raises:
-        ManifestError: the manifest has faults, or a name is not there: then the closest one.
+        ManifestError: the manifest has faults, cannot be edited safely, or does not have a name: then the
+            closest one.
     """
     dependencies = parse_manifest(text, path).settings.conda_dependencies
     known = [dependency.name for dependency in dependencies]
@@ -55,45 +76,197 @@ def remove_conda_dependencies(text: str, names: Sequence[str], path: str = "pypr
                 f"{path}: {name} is not in {_PLACE}",
                 hints=[suggestion(name, known) or f"there: {', '.join(known) or 'nothing'}"],
             )
-
-    def edit(document: Any) -> None:
-        table = _table(document)
-        for key in [key for key in table if key.lower() in {name.lower() for name in names}]:
-            del table[key]
-        if not table:
-            del document["tool"]["envforge"]["conda-dependencies"]
-
-    return _edited(text, edit, path)
+    for name in dict.fromkeys(name.lower() for name in names):
+        text = _remove(text, name, path)
+    return _without_empty_table(text)
 
 
-def _table(document: Any) -> Any:
-    """The table, made where it is missing."""
+def _put(text: str, name: str, wish: CondaWish, path: str) -> str:
+    data = tomllib.loads(text)
+    table = value_at(data, _KEYS) or {}
+    key = next((key for key in table if key.lower() == name.lower()), name)
+    value = _merged(table.get(key), wish)
+    if table.get(key) == value:
+        return text
+    expected = deepcopy(data)
+    _table_in(expected)[key] = value
+
+    def put(document: Any) -> None:
+        _table_in(document)[key] = value
+
+    ways = (_replace,) if key in table else (_insert_below_header, _insert_inline, _insert_dotted, _add_table)
+    edits = [partial(way, text, key, value) for way in ways]
+    return _first_right([*edits, partial(_with_tomlkit, text, put)], expected, path)
+
+
+def _merged(former: Any, wish: CondaWish) -> Any:
+    """The new value; a spec for a package that has a table leaves its platforms alone."""
+    if not isinstance(wish, str):
+        return {key: value if isinstance(value, str) else list(value) for key, value in wish.items()}
+    if isinstance(former, dict):
+        return {"version": wish, **{key: former[key] for key in former if key == "platforms"}}
+    return wish
+
+
+def _replace(text: str, key: str, value: Any) -> str:
+    positions, where = scan_positions(text), child(_PLACE, key)
+    if where in positions.values:
+        return replace_value(text, where, _toml(value, where, positions))
+    return _set_in_own_table(text, where, value)
+
+
+def _insert_below_header(text: str, key: str, value: Any) -> str:
+    """In its place among sorted names, else last."""
+    positions = scan_positions(text)
+    names = [name for name in _written(text) if child(_PLACE, name) in positions.values]
+    later = [name for name in names if name.lower() > key.lower()]
+    is_sorted = len(names) > 1 and names == sorted(names, key=str.lower)
+    if _PLACE in positions.headers and later and is_sorted:
+        return insert_pair_before(text, child(_PLACE, later[0]), child("", key), _new(value))
+    return insert_key(text, _PLACE, child("", key), _new(value))
+
+
+def _insert_inline(text: str, key: str, value: Any) -> str:
+    return insert_inline_pair(text, _PLACE, child("", key), _new(value))
+
+
+def _insert_dotted(text: str, key: str, value: Any) -> str:
+    """``conda-dependencies.name = …`` below the last of its kind."""
+    positions = scan_positions(text)
+    last = max(
+        (where for where in positions.values if where.startswith(f"{_PLACE}.")),
+        key=lambda where: positions.values[where],
+        default=_PLACE,
+    )
+    above = [
+        depth
+        for depth in range(len(_KEYS))
+        if dotted(_KEYS[:depth]) in positions.headers
+        and (depth == 0 or positions.starts[dotted(_KEYS[:depth])] < positions.starts[last])
+    ]
+    return insert_pair_after(text, last, dotted((*_KEYS[max(above) :], key)), _new(value))
+
+
+def _add_table(text: str, key: str, value: Any) -> str:
+    # a table that is only there because of [table.below] may have its own header, anywhere
+    after = _PLACE if _PLACE in scan_positions(text).starts else _PARENT
+    return insert_table(text, _PLACE, [f"{child('', key)} = {_new(value)}"], after=after)
+
+
+def _written(text: str) -> list[str]:
+    return list(value_at(tomllib.loads(text), _KEYS) or ())
+
+
+def _set_in_own_table(text: str, where: str, value: Any) -> str:
+    """``[tool.envforge.conda-dependencies.name]``, or ``name.version = …``: part by part."""
+    wanted = value if isinstance(value, dict) else {"version": value}
+    for part in ("version", "build", "platforms"):
+        place = child(where, part)
+        is_there = place in scan_positions(text).values
+        if part in wanted:
+            raw = _toml(wanted[part], place, scan_positions(text))
+            text = replace_value(text, place, raw) if is_there else insert_key(text, where, part, raw)
+        elif is_there:
+            text = remove_pair(text, place)
+    return text
+
+
+def _new(value: Any) -> str:
+    return _toml(value, "", Positions(""))
+
+
+def _toml(value: Any, where: str, positions: Positions) -> str:
+    """A value as TOML; a list that stands there already stays as it is written."""
+    if isinstance(value, str):
+        return quote(value)
+    if isinstance(value, dict):
+        pairs = (f"{key} = {_toml(each, child(where, key), positions)}" for key, each in value.items())
+        return f"{{ {', '.join(pairs)} }}"
+    if where in positions.arrays:
+        start, end = positions.values[where]
+        written = positions.text[start:end]
+        if tomllib.loads(f"x = {written}")["x"] == list(value):
+            return written
+    return quote_list(value)
+
+
+def _remove(text: str, name: str, path: str) -> str:
+    expected = tomllib.loads(text)
+    table = _table_in(expected)
+    key = next(key for key in table if key.lower() == name)
+    del table[key]
+
+    def splice() -> str:
+        where = child(_PLACE, key)
+        cut = remove_table if where in scan_positions(text).headers else remove_pair
+        return cut(text, where)
+
+    def delete(document: Any) -> None:
+        del _table_in(document)[key]
+
+    return _first_right([splice, partial(_with_tomlkit, text, delete)], expected, path)
+
+
+def _without_empty_table(text: str) -> str:
+    """Without the header (or the key) of the table if nothing stands under it, not even a comment."""
+    positions = scan_positions(text)
+    expected = tomllib.loads(text)
+    if _PLACE in positions.headers and positions.headers[_PLACE].last_pair is None:
+        following = text[positions.headers[_PLACE].end :].split("\n")[1:2]
+        if any(line.lstrip().startswith("#") for line in following):
+            return text
+        edited = remove_table(text, _PLACE)
+    elif _PLACE in positions.values and value_at(expected, _KEYS) == {}:
+        edited = remove_pair(text, _PLACE)
+    else:
+        return text
+    return edited if _says(edited, expected) else text
+
+
+def _table_in(document: Any) -> Any:
+    """The table of a document, made where it is missing."""
+    for key in _KEYS:
+        document = document.setdefault(key, {})
+    return document
+
+
+def _first_right(edits: Sequence[Callable[[], str]], expected: dict[str, Any], path: str) -> str:
+    """The first edited text that says what is expected and nothing else."""
+    for edit in edits:
+        try:
+            edited = edit()
+        except (KeyError, ValueError):  # the table is laid out in a way that this edit does not know
+            continue
+        if _says(edited, expected):
+            return edited
+    raise ManifestError(
+        f"{path} is laid out in a way that cannot be edited safely",
+        hints=[f"write the package into [{_PLACE}] by hand"],
+    )
+
+
+def _says(text: str, expected: dict[str, Any]) -> bool:
+    try:
+        return _without_empty(tomllib.loads(text)) == _without_empty(expected)
+    except tomllib.TOMLDecodeError:
+        return False
+
+
+def _without_empty(data: dict[str, Any]) -> dict[str, Any]:
+    """The same, whether the tables above an empty ``conda-dependencies`` are written or not."""
+    data = deepcopy(data)
+    for depth in (3, 2, 1):
+        holder = value_at(data, _KEYS[: depth - 1]) if depth > 1 else data
+        if isinstance(holder, dict) and holder.get(_KEYS[depth - 1]) == {}:
+            del holder[_KEYS[depth - 1]]
+    return data
+
+
+def _with_tomlkit(text: str, edit: Callable[[Any], None]) -> str:
     import tomlkit
 
-    for key in ("tool", "envforge"):
-        if key not in document:
-            document[key] = tomlkit.table(is_super_table=key == "tool")
-        document = document[key]
-    if "conda-dependencies" not in document:
-        document["conda-dependencies"] = tomlkit.table()
-    return document["conda-dependencies"]
-
-
-def _edited(text: str, edit: Callable[[Any], None], path: str) -> str:
-    """The text after an edit of its document, checked: everything else says what it said."""
-    import tomlkit
-
-    newline = newline_of(text)
+    newline, ending = newline_of(text), "" if text.endswith("\n") else "\n"
     # tomlkit writes new lines with \n, whatever the others end with
-    document = tomlkit.parse(text.replace(newline, "\n"))
+    document = tomlkit.parse(text.replace(newline, "\n") + ending)
     edit(document)
-    edited = tomlkit.dumps(document).replace("\n", newline)
-    before, after = tomllib.loads(text), tomllib.loads(edited)
-    for data in (before, after):
-        data.setdefault("tool", {}).setdefault("envforge", {}).pop("conda-dependencies", None)
-    if before != after:
-        raise ManifestError(
-            f"{path} cannot be edited safely", hints=[f"write the package into [{_PLACE}] yourself"]
-        )
-    parse_manifest(edited, path)
-    return edited
+    return tomlkit.dumps(document).removesuffix(ending).replace("\n", newline)

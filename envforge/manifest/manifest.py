@@ -298,17 +298,38 @@ def _under_marker(requirement: Requirement, marker: str) -> Requirement:
 
 
 def _python_faults(manifest: Manifest) -> Iterator[Fault]:
+    """A Python of the manifest that its other demands on Python do not admit."""
     requires, python = manifest.requires_python, manifest.settings.python
-    if not requires:
-        return
-    try:
-        parse_specifier(requires)
-    except EnvforgeError as error:
-        yield Fault("project.requires-python", error.message, "write e.g. >=3.11")
-        return
-    if python and not python_admitted(requires, Target(platform=DEFAULT_PLATFORMS[0], python=python)):
+    if requires:
+        try:
+            parse_specifier(requires)
+        except EnvforgeError as error:
+            yield Fault("project.requires-python", error.message, "write e.g. >=3.11")
+            return
+    if python and requires and not python_admitted(requires, _any_target(python)):
         yield Fault(
             "tool.envforge.python",
             f"{python} is not admitted by project.requires-python, which is {requires!r}",
             "change one of the two",
         )
+    for wanted in manifest.settings.conda_dependencies:
+        if python and wanted.name == "python" and not _spec_admits_python(wanted.match_spec, python):
+            problem = f"{wanted.spec} does not admit tool.envforge.python, which is {python}"
+            yield Fault(wanted.where, problem, "change one of the two")
+
+
+def _any_target(python: str) -> Target:
+    return Target(platform=DEFAULT_PLATFORMS[0], python=python)
+
+
+def _spec_admits_python(match_spec: str, python: str) -> bool:
+    """Whether a match spec admits a patch version of Python, or any of a minor one; builds aside."""
+    from rattler import BuildString, MatchSpec, PackageRecord
+
+    versions = MatchSpec(match_spec).version
+    if versions is None:
+        return True
+    spec = MatchSpec(f"python {versions}")
+    patches = [""] if python.count(".") == 2 else [f".{patch}" for patch in range(100)]
+    build = BuildString("0")
+    return any(spec.matches(PackageRecord("python", python + patch, build, 0, "noarch")) for patch in patches)

@@ -132,6 +132,112 @@ def insert_key(text: str, table: str, key: str, value: str) -> str:
     return f"{text[:end]}{newline_of(text)}{indent}{key} = {value}{text[end:]}"
 
 
+def replace_value(text: str, where: str, value: str) -> str:
+    """Put another value (TOML) behind a key."""
+    start, end = scan_positions(text).values[where]
+    return text[:start] + value + text[end:]
+
+
+def insert_pair_before(text: str, where: str, key: str, value: str) -> str:
+    """Add ``key = value`` before another pair that begins a line; comments above that one stay with it."""
+    positions = scan_positions(text)
+    start = positions.starts[where]
+    indent = _indent_before(text, start) or ""
+    line = text.rfind("\n", 0, start) + 1
+    while line > 0 and text[text.rfind("\n", 0, line - 1) + 1 : line].lstrip().startswith("#"):
+        line = text.rfind("\n", 0, line - 1) + 1
+    return f"{text[:line]}{indent}{key} = {value}{newline_of(text)}{text[line:]}"
+
+
+def insert_pair_after(text: str, where: str, key: str, value: str) -> str:
+    """Add ``key = value`` on a line of its own after the one that another pair ends on."""
+    positions = scan_positions(text)
+    indent = _indent_before(text, positions.starts[where]) or ""
+    end = _line_end(text, positions.values[where][1])
+    return f"{text[:end]}{newline_of(text)}{indent}{key} = {value}{text[end:]}"
+
+
+def insert_inline_pair(text: str, table: str, key: str, value: str) -> str:
+    """Add ``key = value`` as the last pair of an inline table."""
+    positions = scan_positions(text)
+    start, end = positions.values[table]
+    pairs = _inline_pairs(positions, table)
+    if not pairs:
+        return f"{text[:start]}{{ {key} = {value} }}{text[end:]}"
+    _, last = pairs[-1]
+    return f"{text[:last]}, {key} = {value}{text[last:]}"
+
+
+def remove_pair(text: str, where: str) -> str:
+    """Take a pair out: with the lines it stands on, or out of the inline table that it stands in.
+
+    Args:
+        where: dotted path of the key; its value is not a table with a header.
+    """
+    positions = scan_positions(text)
+    start, (_, end) = positions.starts[where], positions.values[where]
+    if _indent_before(text, start) is not None and _ends_line(text, end):
+        return text[: text.rfind("\n", 0, start) + 1] + text[_next_line(text, end) :]
+    holder = next(
+        (
+            table
+            for table, span in positions.values.items()
+            if (start, end) in _inline_pairs(positions, table)
+        ),
+        "",
+    )
+    pairs = _inline_pairs(positions, holder)
+    place = pairs.index((start, end))
+    if len(pairs) == 1:
+        before, after = positions.values[holder]
+        return f"{text[:before]}{{}}{text[after:]}"
+    if place == 0:
+        return text[:start] + text[pairs[1][0] :]
+    return text[: pairs[place - 1][1]] + text[end:]
+
+
+def remove_table(text: str, table: str) -> str:
+    """Take a ``[table]`` out with its own pairs, and a blank line before it."""
+    positions = scan_positions(text)
+    start = text.rfind("\n", 0, positions.starts[table]) + 1
+    end = _next_line(text, positions.headers[table].end)
+    before = text[:start]
+    newline = newline_of(text)
+    if before.endswith(newline * 2):
+        before = before[: -len(newline)]
+    return before + text[end:]
+
+
+def _inline_pairs(positions: Positions, table: str) -> list[tuple[int, int]]:
+    """(start of the key, end of the value) of each pair of an inline table, in order; else empty."""
+    if table not in positions.values:
+        return []
+    start, end = positions.values[table]
+    if positions.text[start] != "{":
+        return []
+    spans = sorted(
+        (positions.starts[where], value_end)
+        for where, (value_start, value_end) in positions.values.items()
+        if start < value_start and value_end < end and where in positions.starts
+    )
+    outer: list[tuple[int, int]] = []
+    for span in spans:
+        if not outer or span[0] >= outer[-1][1]:
+            outer.append(span)
+    return outer
+
+
+def _ends_line(text: str, offset: int) -> bool:
+    """Whether nothing but a comment stands behind ``offset`` on its line."""
+    rest = text[offset : _line_end(text, offset)].strip()
+    return not rest or rest.startswith("#")
+
+
+def _next_line(text: str, offset: int) -> int:
+    end = text.find("\n", offset)
+    return len(text) if end < 0 else end + 1
+
+
 def insert_table(text: str, header: str, pairs: Sequence[str], *, after: str = "") -> str:
     """Add a table: after ``[after]`` and what belongs to it, or at the end.
 

@@ -121,3 +121,68 @@ def test_order_of_tables_says_nothing():
 
 def test_no_secret_is_in_it():
     assert "secret" not in json.dumps(resolution_inputs(parse_manifest(BASE)))
+
+
+CONDA = BASE.replace(
+    'system = { glibc = "2.28" }',
+    """\
+channels = ["https://me:secret@c.org/one", "./two"]
+link-scripts = ["tool"]
+conda-pypi-map = { mine = "on-pypi" }
+system = { glibc = "2.28", cuda = "12.8" }
+
+[tool.envforge.conda-dependencies]
+ffmpeg = ">=7"
+cudnn = { version = "9.*", build = "h*", platforms = ["linux-64", "osx-arm64"] }
+""",
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("c.org/one", "c.org/other"),
+        ('"https://me:secret@c.org/one", "./two"', '"./two", "https://me:secret@c.org/one"'),
+        ('"./two"', '"./three"'),
+        ('mine = "on-pypi"', 'mine = ""'),
+        ('cuda = "12.8"', 'cuda = "12.9"'),
+        (', cuda = "12.8"', ""),
+        ('cuda = "12.8"', 'cuda = "12.8", linux = "5.4"'),
+        ('cuda = "12.8"', 'cuda = "12.8", archspec = "x86_64_v3"'),
+        ('">=7"', '">=7.1"'),
+        ('"h*"', '"*"'),
+        ("ffmpeg =", "x264 ="),
+        ('platforms = ["linux-64", "osx-arm64"] }', 'platforms = ["linux-64"] }'),
+    ],
+)
+def test_what_conda_packages_depend_on_moves_it(before, after):
+    assert before in CONDA
+    assert digest(CONDA.replace(before, after)) != digest(CONDA)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("me:secret@", "you:other@"),
+        ('link-scripts = ["tool"]', ""),
+        ('platforms = ["linux-64", "osx-arm64"] }', 'platforms = ["osx-arm64", "linux-64"] }'),
+        ('">=7"', '">= 7"'),
+        ('">=7"', '{ version = ">=7" }'),
+        ("ffmpeg", "FFmpeg"),
+        ('cuda = "12.8"', 'cuda = "12.8", linux = "4.18"'),
+        ("c.org/one", "c.org/one/"),
+    ],
+)
+def test_what_conda_packages_do_not_depend_on_does_not(before, after):
+    assert before in CONDA
+    assert digest(CONDA.replace(before, after)) == digest(CONDA)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    ['channels = ["other"]', 'conda-pypi-map = { a = "b" }', 'system = { glibc = "2.28", cuda = "12.8" }'],
+)
+def test_without_conda_packages_their_settings_say_nothing(settings):
+    """Locks that were made before envforge knew conda stay current."""
+    plain = BASE.replace('system = { glibc = "2.28" }', "")
+    assert digest(plain + settings) == digest(plain)

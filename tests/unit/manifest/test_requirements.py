@@ -114,6 +114,16 @@ def test_all_faults_are_one_error_with_line_and_caret(error_lines):
             "pyproject.toml:5: tool.envforge.python: 3.11 is not admitted by project.requires-python",
             "change one of the two",
         ),
+        (
+            '[tool.envforge]\npython = "3.11"\n[tool.envforge.conda-dependencies]\npython = ">=3.12"',
+            "conda-dependencies.python: >=3.12 does not admit tool.envforge.python, which is 3.11",
+            "change one of the two",
+        ),
+        (
+            '[tool.envforge]\npython = "3.12.4"\n[tool.envforge.conda-dependencies]\npython = "3.12.5.*"',
+            "3.12.5.* does not admit tool.envforge.python, which is 3.12.4",
+            "change one of the two",
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_refused(body, message, hint, error_lines):
@@ -125,4 +135,14 @@ def test_what_cannot_be_meant_is_refused(body, message, hint, error_lines):
 def test_a_bound_within_a_minor_admits_it():
     assert groups_of(
         '[project]\nname = "x"\nrequires-python = ">=3.11.4"\n[tool.envforge]\npython = "3.11"\n'
+    )
+
+
+@pytest.mark.parametrize(
+    "spec", ["*", ">=3.11,<3.13", "3.12.*", ">=3.12.5", "==3.12.99", "* *_cpython", "=3.12"]
+)
+def test_pythons_that_agree(spec):
+    groups_of(
+        '[project]\nname = "x"\n[tool.envforge]\npython = "3.12"\n'
+        f'[tool.envforge.conda-dependencies]\npython = "{spec}"\n'
     )

@@ -141,6 +141,29 @@ def test_a_patch_version_and_system_versions():
             "platforms[0]: osx-64 is not locked for",
             "tool.envforge.platforms",
         ),
+        (
+            'conda-dependencies = { ffmpeg = "*", FFmpeg = "*" }',
+            "conda-dependencies.FFmpeg: ffmpeg is there twice",
+            "remove one",
+        ),
+        ('conda-dependencies."a b" = "*"', "'a b' is no name of a conda package", "name only"),
+        ("conda-dependencies = []", "tool.envforge.conda-dependencies: is a list, not a table", ""),
+        ('conda-dependencies.__cuda = "*"', "is a virtual package", "tool.envforge.system"),
+        ('conda-dependencies.a = "conda-forge::>=1"', "names a channel", "channels"),
+        (
+            'conda-dependencies.a = { platforms = ["linux"] }',
+            "unknown platform 'linux'",
+            "did you mean linux",
+        ),
+        ("conda-dependencies.a = { version = 7 }", "conda-dependencies.a.version: is a number", ">=1.2"),
+        ('conda-pypi-map = "map.json"', "conda-pypi-map: files of names are not supported yet", "on-pypi"),
+        ('conda-pypi-map = { a = "b>=1" }', "conda-pypi-map.a: 'b>=1' is no name of a project", "name only"),
+        ('channels = ["https://h/c?token=s3cret"]', "channels[0]: is no channel", "a URL without query"),
+        ('channels = "conda-forge"', "tool.envforge.channels: is a text, not a list", '["conda-forge"]'),
+        ('channels = ["a/", "a"]', "channels[1]: 'a' is there twice", "remove one"),
+        ("channels = ['']", "channels[0]: is empty", ""),
+        ("system = {cuda = '12'}", "tool.envforge.system.cuda: '12' is no version", 'cuda = "12.8"'),
+        ("system = {archspec = 1}", "tool.envforge.system.archspec: is a number", "x86_64_v3"),
         ("conda-pypi-map.a = 1", "conda-pypi-map.a: is a number", "name-on-pypi"),
         ('link-scripts = ["a b"]', "link-scripts[0]: 'a b' is no name", "name only"),
         ("[tool.envforge.variants.cuda]", "tool.envforge.variants: this version", "remove it"),
@@ -260,3 +283,33 @@ def test_conda():
     assert settings.system.linux == (5, 10)
     assert settings.conda_pypi_map == {"mine": "my-project", "lib": ""}
     assert settings.link_scripts == ("tool",)
+
+
+def test_channels_of_every_kind():
+    settings = settings_of(
+        """
+        channels = [
+            "bioconda/label/main",
+            "file:///srv/chan/",
+            "../shared/chan",
+            "/opt/chan",
+            "~/chan",
+            "https://${USER}:${TOKEN}@host.test/t/chan",
+        ]
+        """
+    )
+    assert [channel.public_url for channel in settings.channels] == [
+        "https://conda.anaconda.org/bioconda/label/main",
+        "file:///srv/chan",
+        "../shared/chan",
+        "/opt/chan",
+        "~/chan",
+        "https://host.test/t/chan",
+    ]
+    assert settings.channels[-1].url == "https://${USER}:${TOKEN}@host.test/t/chan"
+    assert "TOKEN" not in repr(settings)
+
+
+def test_no_fault_shows_a_password(error_lines):
+    for channel in ("https://me:s3cret@h/c?x", "htps://me:s3cret@h/c", "me:s3cret@h/c"):
+        assert "s3cret" not in "".join(error_lines(settings_of, f'channels = ["{channel}"]'))

@@ -14,6 +14,8 @@ from envforge.events import (
     DownloadProgressed,
     FetchPlanned,
     HandingOver,
+    LinkScriptRun,
+    PrefixFinished,
     ResolutionFinished,
     TreeStored,
     WaitingForOwner,
@@ -82,6 +84,11 @@ class LineReporter:
                 self._say_waiting(event)
             case BuildFinished():
                 self.output.say(f"Built {event.what} in {format_duration(event.duration_s)}")
+            case PrefixFinished():
+                packages = count(event.package_count, "conda package")
+                self.output.say(f"Installed {packages} in {format_duration(event.duration_s)}")
+            case LinkScriptRun():
+                self.output.say(f"Ran the link script of {event.package}, as link-scripts allows")
             case ResolutionFinished():
                 self.output.detail(f"Resolved {count(event.package_count, 'package')} for {event.target}")
             case TreeStored():

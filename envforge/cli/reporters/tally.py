@@ -15,6 +15,8 @@ from envforge.events import (
     Event,
     FetchPlanned,
     MetadataFetched,
+    PrefixFinished,
+    PrefixStarted,
     ResolutionFinished,
     ResolutionStarted,
     TreeStored,
@@ -46,6 +48,7 @@ class Tally:
         fetching_since_s: monotonic clock when the first fetch was planned.
         transfers: downloads under way.
         builds: what is being built.
+        linking: conda packages of the prefix that is being made, 0 for none.
         waiting: (what, owner) while another process holds it.
     """
 
@@ -61,6 +64,7 @@ class Tally:
     fetching_since_s: float = 0.0
     transfers: dict[str, Transfer] = field(default_factory=dict)
     builds: list[str] = field(default_factory=list)
+    linking: int = 0
     waiting: tuple[str, str] | None = None
     lock: Lock = field(default_factory=Lock, repr=False)
     _resolving_since_s: float = 0.0
@@ -79,6 +83,11 @@ class Tally:
                     self._fetch(event)
                 case TreeStored():
                     self.stored_files += 1
+                case PrefixStarted():
+                    self.linking = event.package_count
+                case PrefixFinished():
+                    self.linking = 0
+                    self.stored_files = self.planned_files  # its archives make no trees
                 case BuildStarted():
                     self.builds.append(event.what)
                 case BuildFinished() if event.what in self.builds:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from envforge.cli.formats import count, format_duration, format_size
 from envforge.cli.reporters.lines import LineReporter
-from envforge.events import BuildStarted, FetchPlanned, ResolutionStarted, WaitingForOwner
+from envforge.events import BuildStarted, FetchPlanned, PrefixStarted, ResolutionStarted, WaitingForOwner
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -58,7 +58,7 @@ class TerminalReporter(LineReporter):
 def _means_work(event: Event) -> bool:
     if isinstance(event, FetchPlanned):
         return event.file_count > 0
-    return isinstance(event, (ResolutionStarted, BuildStarted, WaitingForOwner))
+    return isinstance(event, (ResolutionStarted, BuildStarted, PrefixStarted, WaitingForOwner))
 
 
 class LiveDisplay:
@@ -122,6 +122,8 @@ class LiveDisplay:
             rows.append(self._resolution_row())
         if tally.finished_files < tally.planned_files:
             rows.append(self._download_rows())
+        elif tally.linking:
+            rows.append(Text(f"Installing {count(tally.linking, 'conda package')}"))
         elif tally.stored_files < tally.planned_files:
             rows.append(Text(f"Unpacking {tally.stored_files}/{count(tally.planned_files, 'file')}"))
         rows.extend(Text(f"Building {what}") for what in list(tally.builds))

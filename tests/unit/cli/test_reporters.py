@@ -16,7 +16,10 @@ from envforge.events import (
     DownloadProgressed,
     DownloadStarted,
     FetchPlanned,
+    LinkScriptRun,
     MetadataFetched,
+    PrefixFinished,
+    PrefixStarted,
     ResolutionFinished,
     ResolutionStarted,
     WaitingForOwner,
@@ -239,4 +242,21 @@ def test_a_sign_of_life_in_a_long_download(capsys, monkeypatch):
         "Downloading 3 files (10 kB)",
         "Downloading: 0 of 3 files, 4.0 kB of 10 kB",
         "warning: late",
+    ]
+
+
+def test_a_prefix_and_its_link_scripts_are_told(capsys):
+    with open_reporter(Output({})) as reporter:
+        reporter.report(PrefixStarted(package_count=2, size_bytes=10))
+        reporter.report(FetchPlanned(file_count=1, size_bytes=5))
+        reporter.report(DownloadFinished(filename="tool-1.0-0.conda"))
+        assert reporter.tally.linking == 2
+        reporter.report(LinkScriptRun(package="tool"))
+        reporter.report(PrefixFinished(package_count=2, duration_s=1.5))
+        assert reporter.tally.linking == 0
+        assert reporter.tally.stored_files == reporter.tally.planned_files
+    said = capsys.readouterr().err.splitlines()
+    assert said[-2:] == [
+        "Ran the link script of tool, as link-scripts allows",
+        "Installed 2 conda packages in 1.5 s",
     ]

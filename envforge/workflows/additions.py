@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from envforge.errors import UsageError
+from envforge.errors import ManifestError, UsageError
 from envforge.manifest.edit import add_requirements, remove_requirements
 from envforge.manifest.edit_conda import add_conda_dependencies, remove_conda_dependencies
+from envforge.manifest.parse import parse_manifest
 from envforge.model.lock import Lock
 from envforge.model.match_spec import MatchSpecParts, parse_match_spec
 from envforge.model.requirement import Requirement, parse_requirement, parse_version
@@ -129,11 +130,25 @@ def remove_from(manifest_text: str, names: Sequence[str], place: Place, *, conda
     others = [] if conda else [name for name in names if not name.startswith(CONDA_MARK)]
     text = manifest_text
     if others:
-        text = remove_requirements(text, others, group=place.group, extra=place.extra)
+        text = _without_requirements(text, others, place)
     if specs:
         text = remove_conda_dependencies(text, specs)
     places = [str(place)] if others else []
     return text, " and ".join([*places, *([_CONDA_PLACE] if specs else [])])
+
+
+def _without_requirements(manifest_text: str, names: Sequence[str], place: Place) -> str:
+    try:
+        return remove_requirements(manifest_text, names, group=place.group, extra=place.extra)
+    except ManifestError as error:
+        wanted = parse_manifest(manifest_text).settings.conda_dependencies
+        on_conda = [name for name in names if name.lower() in {dependency.name for dependency in wanted}]
+        if not on_conda:
+            raise
+        marked = " ".join(f"{CONDA_MARK}{name}" for name in on_conda)
+        raise ManifestError(
+            error.message, context=error.context, hints=[f"it is from conda: envforge remove {marked}"]
+        ) from None
 
 
 def _bounded_requirement(requirement: Requirement, lock: Lock) -> Requirement:

@@ -49,6 +49,9 @@ def open_conda_wishes(
         yield wishes
 
 
+_MOST_VERSIONS = 3
+
+
 class ImpossibleOnCondaError(CondaUnsolvableError):
     """What is wanted from conda does not go together on a platform, with any Python."""
 
@@ -135,14 +138,24 @@ class CondaWishes:
         return ".".join(python.split(".")[:2])
 
     def _platform_hints(self, platform: str) -> Iterator[str]:
-        """What may not be wanted on a platform: it cannot be installed there even alone."""
+        """What cannot be installed on a platform even alone: the versions there are, or to leave it out."""
         others = [other for other in self.manifest.settings.platforms if other != platform]
         for dependency in self._wanted_on(platform):
-            if others and not self._can_be_installed(dependency.match_spec, platform):
+            if self._can_be_installed(dependency.match_spec, platform):
+                continue
+            versions = self._newest_versions(dependency.name, platform)
+            if versions:
+                yield f"the newest versions of {dependency.name} for {platform}: {', '.join(versions)}"
+            if others:
                 yield (
                     f"if {dependency.name} is not needed on {platform}: {dependency.name} ="
                     f' {{ version = "{dependency.spec}", platforms = {json.dumps(others)} }}'
                 )
+
+    def _newest_versions(self, name: str, platform: str) -> list[str]:
+        from rattler import Version
+
+        return sorted(self.channels.versions(name, platform), key=Version, reverse=True)[:_MOST_VERSIONS]
 
     def leave_out_absent(self, platform: str) -> bool:
         """Leave out what cannot be installed on a platform even alone; whether that was anything.

@@ -297,3 +297,14 @@ def test_a_token_in_a_channels_url_is_kept_out(project: Project, server: Channel
     finished = project.done("sync", "-v")
     assert "t0ken-word" in project.manifest.read_text()
     assert "t0ken-word" not in finished.out + finished.err + project.lock.read_text()
+
+
+def test_removing_what_is_from_conda_by_its_bare_name(project: Project, server: ChannelServer) -> None:
+    write(project, server, greet="*")
+    project.done("lock")
+    project.fails("remove", "greet", says=["it is from conda: envforge remove conda:greet"])
+
+
+def test_versions_that_there_are(project: Project, server: ChannelServer) -> None:
+    write(project, server, greet=">=99")
+    project.fails("lock", says=["greet >=99", "the newest versions of greet for", "2.0, 1.0"])

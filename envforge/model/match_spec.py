@@ -20,19 +20,16 @@ if TYPE_CHECKING:
 
 ANY = "*"
 
+# texts, not compiled: most manifests need three of these, and all together would cost 2 ms at start-up
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _RELEASE = r"[0-9]+(?:\.[0-9]+)*"
 _VERSION = rf"{_RELEASE}(?:(?:a|b|rc|\.dev|\.post)[0-9]+)?"
-_RANGE = rf"(?:(?:>=|<=|==|!=|>|<) ?{_VERSION}|(?:!= ?)?{_RELEASE}\.\*|= ?{_RELEASE})"
-_RANGES = rf"{_RANGE}(?: ?[,|] ?{_RANGE})*"
+_RANGE = rf"(?:[<>]=?|[=!]=){_VERSION}|(?:!=)?{_RELEASE}\.\*|={_RELEASE}"
 _BUILD = r"[A-Za-z0-9_*]+"
-_GAP = r"(?: |(?=[<>=!]))"  # "numpy0.*" would be a name otherwise, and is none
-_PLAIN = re.compile(rf"({_NAME})(?:{_GAP}({_RANGES}))?|({_NAME}){_GAP}({_RANGES}|\*) ({_BUILD})|({_NAME}) \*")
-_START = re.compile(rf"({_NAME}) ?")
-_THREE_PARTS = re.compile(rf"({_NAME})={{1,2}}([^=<>!~*,|\s]+)=([^=<>!~,|\s]+)")
-_QUOTED = re.compile(r"'([^']+)'|: (\S+)$")
-_ONLY_VERSION = re.compile(rf"({_NAME}) ({_VERSION})")
-_OPERATOR_AND_STAR = re.compile(r"(>=|<=|==|~=|=|>|<) ?([0-9][0-9.]*)\.\*")
+_THREE_PARTS = rf"({_NAME})={{1,2}}([^=<>!~*,|\s]+)=([^=<>!~,|\s]+)"
+_QUOTED = r"'([^']+)'|: (\S+)$"
+_ONLY_VERSION = rf"({_NAME}) ({_VERSION})"
+_OPERATOR_AND_STAR = r"(>=|<=|==|~=|=|>|<) ?([0-9][0-9.]*)\.\*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +61,11 @@ def parse_match_spec(text: str) -> MatchSpecParts:
             file); the context holds it with a caret at the fault.
     """
     tidy = " ".join(text.split())
-    three = _THREE_PARTS.fullmatch(tidy)
+    three = re.fullmatch(_THREE_PARTS, tidy) if tidy.count("=") > 1 else None
     if three:
         tidy = f"{three[1]} =={three[2]} {three[3]}"
     _refuse_what_is_no_spec(tidy)
-    plain = _PLAIN.fullmatch(tidy)
-    name = (plain[1] or plain[3] or plain[6]) if plain else _checked_name(tidy)
+    name = _name_of_plain(tidy) or _checked_name(tidy)
     if name.startswith("__"):
         raise _fault(
             tidy,
@@ -82,6 +78,19 @@ def parse_match_spec(text: str) -> MatchSpecParts:
         )
     rest = tidy[len(name) :].strip()
     return MatchSpecParts(name.lower(), _without_inner_spaces(rest) if rest else ANY)
+
+
+def _name_of_plain(text: str) -> str:
+    """The name in a plain spec: a name, ranges, a build; ``""`` for any other text."""
+    found = re.match(_NAME, text)
+    if found is None:
+        return ""
+    rest = text[found.end() :]
+    versions, _, build = _without_inner_spaces(rest).strip().partition(" ")
+    is_any = versions == ANY and rest[0] == " "
+    if rest and not is_any and not all(re.fullmatch(_RANGE, part) for part in re.split(r"[,|]", versions)):
+        return ""
+    return found[0] if not build or re.fullmatch(_BUILD, build) else ""
 
 
 def _without_inner_spaces(rest: str) -> str:
@@ -100,10 +109,10 @@ def _checked_name(text: str) -> str:
         reason = str(error).splitlines()[0]
         raise _fault(text, reason, _faulty_part(text, reason), _advise(text, reason)) from None
     _refuse_places(text, parsed)
-    start = _START.match(text)
+    start = re.match(_NAME, text)
     if start is None:
         raise _fault(text, "does not begin with the name of a package", text[:1])
-    return start[1]
+    return start[0]
 
 
 def _refuse_what_is_no_spec(text: str) -> None:
@@ -140,17 +149,17 @@ def _refuse_places(text: str, parsed: MatchSpec) -> None:
 
 def _faulty_part(text: str, reason: str) -> str:
     """The piece of the text that a message of py-rattler quotes, ``""`` where it quotes none."""
-    for quoted, last in _QUOTED.findall(reason):
+    for quoted, last in re.findall(_QUOTED, reason):
         part = quoted or last
         if part and part in text:
             return str(part)
-    starred = _OPERATOR_AND_STAR.search(text)
+    starred = re.search(_OPERATOR_AND_STAR, text)
     return starred[0] if starred else ""
 
 
 def _advise(text: str, reason: str) -> Iterator[str]:
-    version = _ONLY_VERSION.fullmatch(text)
-    starred = _OPERATOR_AND_STAR.search(text)
+    version = re.fullmatch(_ONLY_VERSION, text)
+    starred = re.search(_OPERATOR_AND_STAR, text)
     if version:
         yield f"write {version[1]} =={version[2]} for exactly that, or {version[1]} {version[2]}.*"
     elif starred:

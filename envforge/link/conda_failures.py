@@ -79,6 +79,12 @@ def install_error(
                 "if the channel has replaced it: envforge lock --upgrade",
             ],
         )
+    if "no eligible writable layers" in report:
+        return StoreError(
+            "the cache of conda packages cannot be written: it is read-only, or another user's",
+            context=[f"path: {packages_cache}"],
+            hints=["name another place for the cache in ENVFORGE_CACHE_DIR"],
+        )
     system = _OS_ERROR.search(report)
     if system is not None and int(system[1]) in _PLACES:
         place = packages_cache if fetching else prefix
@@ -94,6 +100,8 @@ def install_error(
         )
     if "placeholder" in report:
         return _too_long(report, what, url, prefix)
+    if fetching and record is not None and record.url.startswith("http"):
+        return _not_an_archive(report, what, url)
     return _damaged(report, what, url)
 
 
@@ -117,6 +125,14 @@ def _too_long(report: str, what: str, url: Sequence[str], prefix: Path) -> Store
             *url,
         ],
         hints=["choose a place with a shorter path with --tier DIR"],
+    )
+
+
+def _not_an_archive(report: str, what: str, url: Sequence[str]) -> ArchiveError:
+    return ArchiveError(
+        f"what the server sends is not the archive of {what}",
+        context=[*url, f"reason: {innermost_cause(report)}"],
+        hints=["open the URL in a browser: a login page or a proxy may have answered"],
     )
 
 

@@ -1,23 +1,52 @@
-"""Whether a host has what conda records need of it, told before anything is downloaded."""
+"""Whether a host has what conda records need of it, told before anything is downloaded.
+
+A need is a match spec on a virtual package (CEP 30) among a record's ``depends``; among its ``constrains`` it
+counts where the host has the package at all, as for conda: a CUDA library on a host without a driver is of no
+use, but it is not refused.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
 
 from envforge.errors import HostError
 from envforge.model.conda import CondaRecord, VirtualPackage
 
+if TYPE_CHECKING:
+    from rattler import MatchSpec
+
 _WHAT = {
     "__cuda": "an NVIDIA driver for CUDA",
-    "__glibc": "glibc",
+    "__glibc": "the C library of Linux",
     "__linux": "Linux",
     "__osx": "macOS",
     "__win": "Windows",
-    "__unix": "a Unix",
+    "__unix": "Linux or macOS",
     "__archspec": "a processor",
 }
 _MOST_RECORDS = 3
+_NAME_END = re.compile(r"[\s<>=!~\[]")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class HostNeed:
+    """What records need of a host.
+
+    Args:
+        name: of the virtual package, ``__cuda``.
+        spec: match spec on it, ``__cuda >=12``; spaces made one.
+        is_constraint: whether it is met, too, by a host without the package.
+        records: who needs it, ``name version``, sorted.
+    """
+
+    name: str
+    spec: str
+    is_constraint: bool
+    records: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +55,9 @@ class UnmetNeed:
 
     Args:
         name: of the virtual package, ``__cuda``.
-        specs: what records ask of it, sorted.
+        specs: what records ask of it that is not met, sorted.
         records: who asks, ``name version``, sorted.
-        host: the host's version, "" where it has none.
+        host: what the host has of it, ``2.17``, of a processor its name; "" where it has none.
     """
 
     name: str
@@ -37,53 +66,86 @@ class UnmetNeed:
     host: str
 
 
+def needs_of(records: Iterable[CondaRecord]) -> list[HostNeed]:
+    """What records need of a host, sorted."""
+    asking: dict[tuple[str, str, bool], set[str]] = {}
+    for record in records:
+        for specs, is_constraint in ((record.depends, False), (record.constrains, True)):
+            for spec in specs:
+                if spec.startswith("__"):
+                    name = _NAME_END.split(spec, maxsplit=1)[0]
+                    key = (name, " ".join(spec.split()), is_constraint)
+                    asking.setdefault(key, set()).add(f"{record.name} {record.version}")
+    return sorted(HostNeed(*key, tuple(sorted(names))) for key, names in asking.items())
+
+
 def unmet_by_host(records: Iterable[CondaRecord], host: Sequence[VirtualPackage]) -> list[UnmetNeed]:
     """What records need and a host has not, one for each virtual package, sorted by name.
 
-    A constraint on a virtual package that the host does not have at all is met, as for conda.
+    Args:
+        records: of one platform.
+        host: what it has; of several with one name any may meet a need, and the first is what is told.
     """
-    here = {package.name: package for package in host}
-    specs: dict[str, set[str]] = {}
-    asking: dict[str, set[str]] = {}
-    for record in records:
-        wanted = [spec for spec in record.depends if spec.startswith("__")]
-        wanted += [
-            spec for spec in record.constrains if spec.startswith("__") and spec.split(" ", 1)[0] in here
-        ]
-        for spec in wanted:
-            name = spec.split(" ", 1)[0]
-            if not _is_met(spec, here.get(name)):
-                specs.setdefault(name, set()).add(spec)
-                asking.setdefault(name, set()).add(f"{record.name} {record.version}")
+    here: dict[str, list[VirtualPackage]] = {}
+    for package in host:
+        here.setdefault(package.name, []).append(package)
+    unmet: dict[str, list[HostNeed]] = {}
+    for need in needs_of(records):
+        if not _is_met(need, here):
+            unmet.setdefault(need.name, []).append(need)
     return [
         UnmetNeed(
             name=name,
-            specs=tuple(sorted(found)),
-            records=tuple(sorted(asking[name])),
-            host=here[name].version if name in here else "",
+            specs=tuple(sorted({need.spec for need in needs})),
+            records=tuple(sorted({record for need in needs for record in need.records})),
+            host=_described(here.get(name, ())),
         )
-        for name, found in sorted(specs.items())
+        for name, needs in unmet.items()
     ]
 
 
-def _is_met(spec: str, package: VirtualPackage | None) -> bool:
-    if package is None:
-        return False
-    from rattler import BuildString, MatchSpec, PackageRecord
+def _is_met(need: HostNeed, here: Mapping[str, Sequence[VirtualPackage]]) -> bool:
+    from rattler import BuildString, PackageRecord
 
-    record = PackageRecord(package.name, package.version, BuildString(package.build), 0, "noarch")
-    return MatchSpec(spec).matches(record)
+    packages = here.get(need.name, ())
+    if not packages:
+        return need.is_constraint
+    return any(
+        _match_spec(need.spec).matches(
+            PackageRecord(
+                package.name, package.version, BuildString.new_unchecked(package.build), 0, "noarch"
+            )
+        )
+        for package in packages
+    )
+
+
+@cache
+def _match_spec(text: str) -> MatchSpec:
+    from rattler import MatchSpec
+
+    return MatchSpec(text)
+
+
+def _described(packages: Sequence[VirtualPackage]) -> str:
+    """The first one: of processors the host's own."""
+    if not packages:
+        return ""
+    return packages[0].build if packages[0].name == "__archspec" else packages[0].version
 
 
 def host_error(unmet: Sequence[UnmetNeed]) -> HostError:
     """The error to raise, with all that is missing."""
+    hints = [
+        "sync on a machine that has it; the lock stays as it is",
+        "or go on at your own risk: --ignore-host",
+    ]
+    if any(need.name == "__cuda" for need in unmet):
+        hints.insert(1, "or, where the driver comes later (an image): CONDA_OVERRIDE_CUDA=12.8")
     return HostError(
         "this host lacks what the locked conda packages need",
         context=[_sentence(need) for need in unmet],
-        hints=[
-            "sync on a machine that has it; the lock stays as it is",
-            "or go on at your own risk: --ignore-host",
-        ],
+        hints=hints,
     )
 
 

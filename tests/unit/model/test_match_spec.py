@@ -54,6 +54,7 @@ def test_what_is_read_is_read_again_and_rattler_takes_it(text: str) -> None:
         ("numpy >=1 <2", "<2", "between versions write a comma"),
         ("numpy ~=1.2.*", "*", "write ~=1.2, or 1.2.*"),
         ("numpy >1.*", "*", "write >1"),
+        ("numpy >=1 0**", "0**", "write e.g."),
         ("fo@o >=1", "fo@o", "write e.g."),
         ("é", "é", "write e.g."),
         ("requests[socks]", " ", "packages of conda have no extras"),

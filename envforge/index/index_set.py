@@ -30,7 +30,8 @@ from envforge.metadata.versions import version_of
 from envforge.model.release import SDIST_SUFFIXES, CoreMetadata, IndexFile, ProjectPage, best_wheel
 from envforge.model.requirement import Requirement, normalize_name
 from envforge.model.resolution import TargetResolution
-from envforge.model.target import Target, python_admitted, wheel_tag_ranks
+from envforge.model.tags import wheel_tag_ranks
+from envforge.model.target import Target, python_admitted
 from envforge.net.auth import expand_url, redact
 from envforge.net.client import HttpClient
 from envforge.net.settings import NetworkSettings

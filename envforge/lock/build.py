@@ -10,7 +10,7 @@ from envforge.model.conda import CondaRecord
 from envforge.model.lock import Lock, LockedFile, LockedIndex, LockedPackage, LockedTarget
 from envforge.model.release import IndexFile
 from envforge.model.resolution import Pin, TargetResolution
-from envforge.model.target import marker_holds
+from envforge.model.target import holding_requirements
 
 
 def build_lock(
@@ -103,11 +103,12 @@ def _package(package_id: str, uses: Sequence[tuple[TargetResolution, Pin]]) -> L
 
 def _requires(uses: Sequence[tuple[TargetResolution, Pin]]) -> Iterable[str]:
     """The requirements that hold for at least one target, with the extras that it asks for."""
-    for resolution, pin in uses:
-        wanted = ("", *sorted(pin.extras))
-        for requirement in pin.metadata.requires:
-            if any(marker_holds(requirement.marker, resolution.target, extra) for extra in wanted):
-                yield str(requirement)
+    holding = {
+        requirement
+        for resolution, pin in uses
+        for requirement in holding_requirements(pin.metadata.requires, resolution.target, pin.extras)
+    }
+    return map(str, holding)
 
 
 def _files(uses: Sequence[tuple[TargetResolution, Pin]]) -> tuple[LockedFile, ...]:

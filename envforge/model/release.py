@@ -6,12 +6,15 @@ PEP 592 (yanked), PEP 700 (size, upload time), core metadata 2.x.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from envforge.model.requirement import Requirement
+
+if TYPE_CHECKING:
+    from envforge.model.tags import TagRanks
 
 SDIST_SUFFIXES = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
 
@@ -55,26 +58,27 @@ def wheel_tags(filename: str) -> tuple[str, ...]:
     Raises:
         ValueError: the name has not five or six parts.
     """
-    parts = filename.removesuffix(".whl").rsplit("-", 3)
-    if len(parts) != 4 or parts[0].count("-") not in (1, 2):
-        raise ValueError(f"not a wheel's name: {filename}")
-    return _expand_tags(*parts[1:])
+    return expand_tags(_joined_tags(filename))
 
 
 @cache
-def _expand_tags(pythons: str, abis: str, platforms: str) -> tuple[str, ...]:
-    """Remembered, because thousands of wheels share a few hundred sets of tags."""
+def _joined_tags(filename: str) -> str:
+    """The tags in a wheel's name: ``py2.py3-none-any``."""
+    parts = filename.removesuffix(".whl").split("-")
+    if len(parts) not in (5, 6):
+        raise ValueError(f"not a wheel's name: {filename}")
+    return "-".join(parts[-3:])
+
+
+def expand_tags(tags: str) -> tuple[str, ...]:
+    """The tags of a set as a wheel's name has it (``py2.py3-none-any``)."""
+    pythons, abis, platforms = tags.split("-")
     return tuple(
         f"{python}-{abi}-{platform}"
         for python in pythons.split(".")
         for abi in abis.split(".")
         for platform in platforms.split(".")
     )
-
-
-def wheel_rank(filename: str, ranks: Mapping[str, int]) -> int | None:
-    """How well a wheel fits a target (0 best), None if not at all. ``ranks``: ``wheel_tag_ranks(target)``."""
-    return min([ranks[tag] for tag in wheel_tags(filename) if tag in ranks], default=None)
 
 
 def wheel_build_number(filename: str) -> tuple[int, str]:
@@ -86,19 +90,27 @@ def wheel_build_number(filename: str) -> tuple[int, str]:
     return (int(parts[2][:digits] or -1), parts[2][digits:])
 
 
-def best_wheel(files: Iterable[IndexFile], ranks: Mapping[str, int]) -> IndexFile | None:
-    """The wheel a target would take: best tag, then highest build number; None if none fits."""
-    best: tuple[int, tuple[int, str], IndexFile] | None = None
+def best_wheel(files: Iterable[IndexFile], ranks: TagRanks) -> IndexFile | None:
+    """The wheel a target would take: best tag, then highest build number; None if none fits.
+
+    Args:
+        files: of one release.
+        ranks: ``wheel_tag_ranks(target)``.
+    """
+    best: tuple[int, IndexFile] | None = None
     for file in files:
-        if not file.is_wheel:
+        if not file.filename.endswith(".whl"):
             continue
-        rank = wheel_rank(file.filename, ranks)
+        rank = ranks.best_of(_joined_tags(file.filename))
         if rank is None or (best is not None and rank > best[0]):
             continue
-        build = wheel_build_number(file.filename)
-        if best is None or rank < best[0] or build > best[1]:
-            best = (rank, build, file)
-    return best[2] if best else None
+        if best is None or rank < best[0] or _is_later_build(file, best[1]):
+            best = (rank, file)
+    return best[1] if best else None
+
+
+def _is_later_build(file: IndexFile, other: IndexFile) -> bool:
+    return wheel_build_number(file.filename) > wheel_build_number(other.filename)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

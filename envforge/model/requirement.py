@@ -2,7 +2,8 @@
 
 Reading a requirement costs :mod:`packaging` 30-100 microseconds and a resolution meets the same few
 hundred texts thousands of times, so every parser here remembers its answers, and a
-:class:`Requirement` keeps its specifier and marker as canonical text until somebody asks.
+:class:`Requirement` keeps its specifier and marker as canonical text until somebody asks. What is of the
+usual form (nearly everything) is read without importing :mod:`packaging`, which takes 15 ms.
 
 Standards: PEP 440 (versions), PEP 508 (requirements, markers), PEP 503 (names).
 """
@@ -15,6 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from envforge.errors import RequirementError
+from envforge.model.plain_versions import canonical_plain_specifier, plain_specifier, plain_version
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
 
 _SEPARATORS = re.compile(r"[-_.]+")
 _VALID_NAME = re.compile(r"[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]")
+# name, extras, specifier with or without parentheses, marker: nearly every requirement there is
+_USUAL = re.compile(
+    r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)[ ]*(?:\[([A-Za-z0-9._, -]*)\])?[ ]*"
+    r"(?:\(([^()@;\[\]]*)\)|([<>=!~][^()@;\[\]]*))?[ ]*(?:;(.*))?"
+)
 
 
 @cache
@@ -68,6 +75,58 @@ def parse_requirement(text: str) -> Requirement:
     Raises:
         RequirementError: the text is no requirement; the context holds it with a caret at the fault.
     """
+    return _usual_requirement(text) or _any_requirement(text)
+
+
+def _usual_requirement(text: str) -> Requirement | None:
+    """Read a requirement by its parts, None if it is not of the usual form.
+
+    The same few hundred specifiers and markers stand in thousands of requirements: read once each, they
+    cost half of what whole requirements cost. Equal to :func:`_any_requirement`, a property test says.
+    """
+    found = _USUAL.fullmatch(text)
+    if found is None:
+        return None
+    name, extras, bracketed, bare, marker = found.groups()
+    specifier = _canonical_specifier((bracketed or bare or "").strip())
+    canonical_marker = _canonical_marker(marker.strip()) if marker is not None else ""
+    names = [extra.strip() for extra in extras.split(",")] if extras and extras.strip() else []
+    if specifier is None or canonical_marker is None or not all(map(is_valid_name, names)):
+        return None
+    return Requirement(
+        name=normalize_name(name),
+        extras=tuple(sorted({normalize_name(extra) for extra in names})),
+        specifier=specifier,
+        marker=canonical_marker,
+    )
+
+
+@cache
+def _canonical_specifier(text: str) -> str | None:
+    if not text:
+        return ""
+    if text.endswith(","):
+        return None
+    canonical = canonical_plain_specifier(text)
+    if canonical is not None:
+        return canonical
+    try:
+        return str(parse_specifier(text))
+    except RequirementError:
+        return None
+
+
+@cache
+def _canonical_marker(text: str) -> str | None:
+    from packaging.markers import InvalidMarker, Marker
+
+    try:
+        return str(Marker(text))
+    except InvalidMarker:
+        return None
+
+
+def _any_requirement(text: str) -> Requirement:
     from packaging.requirements import InvalidRequirement
     from packaging.requirements import Requirement as PackagingRequirement
 
@@ -82,6 +141,16 @@ def parse_requirement(text: str) -> Requirement:
         marker=str(parsed.marker) if parsed.marker else "",
         url=parsed.url or "",
     )
+
+
+def check_specifier(text: str) -> None:
+    """Make sure that a text is a PEP 440 specifier set.
+
+    Raises:
+        RequirementError: it is none.
+    """
+    if text and plain_specifier(text) is None:
+        parse_specifier(text)
 
 
 @cache
@@ -119,4 +188,9 @@ def parse_version(text: str) -> Version:
 @cache
 def specifier_admits(specifier: str, version: str) -> bool:
     """Whether ``version`` meets ``specifier``; who may have pre-releases is asked elsewhere."""
-    return not specifier or parse_specifier(specifier).contains(parse_version(version), prereleases=True)
+    if not specifier:
+        return True
+    tests, plain = plain_specifier(specifier), plain_version(version)
+    if tests is not None and plain is not None:
+        return all(test(plain) for test in tests)
+    return parse_specifier(specifier).contains(parse_version(version), prereleases=True)

@@ -1,9 +1,10 @@
 """Targets: what is resolved for, as against the host that does the resolving.
 
 A target is a platform (a conda subdir such as ``linux-64``), a Python and what the system may be
-assumed to have. Markers and wheel tags are evaluated for it, never for the machine that locks.
+assumed to have. Markers and wheel tags (:mod:`.wheel_ranks`) are evaluated for it, never for the machine
+that locks.
 
-Standards: PEP 425 (tags), PEP 600 (manylinux), PEP 508 (marker environment).
+Standards: PEP 508 (marker environment), PEP 440 (``Requires-Python``).
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from envforge.errors import ManifestError
-from envforge.model.requirement import normalize_name
+from envforge.errors import ManifestError, RequirementError
+from envforge.model.plain_markers import plain_marker_holds
+from envforge.model.requirement import normalize_name, specifier_admits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from packaging.markers import Marker
+
+    from envforge.model.requirement import Requirement
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,23 +152,52 @@ def marker_environment(target: Target) -> Mapping[str, str]:
     }
 
 
+def marker_holds(marker: str, target: Target, extra: str = "") -> bool:
+    """Whether a canonical marker holds for a target, with one extra (or none) asked for."""
+    return not marker or _marker_truths(target, extra)[marker]
+
+
+def holding_requirements(
+    requirements: Iterable[Requirement], target: Target, extras: Iterable[str]
+) -> Iterator[Requirement]:
+    """The requirements whose markers hold for a target, with no extra or with one of some."""
+    truths = [_marker_truths(target, extra) for extra in ("", *extras)]
+    for requirement in requirements:
+        marker = requirement.marker
+        if not marker or any(holds[marker] for holds in truths):
+            yield requirement
+
+
+@cache
+def _marker_truths(target: Target, extra: str) -> _MarkerTruths:
+    """What is known about markers, for those who have thousands of questions."""
+    return _MarkerTruths(target, extra)
+
+
+class _MarkerTruths(dict[str, bool]):
+    """Canonical marker → whether it holds, for every marker."""
+
+    def __init__(self, target: Target, extra: str) -> None:
+        self._extra = extra
+        self._environment = {**marker_environment(target), "extra": extra}
+
+    def __missing__(self, marker: str) -> bool:
+        holds = self[marker] = self._holds(marker)
+        return holds
+
+    def _holds(self, marker: str) -> bool:
+        demanded = _demanded_extra(marker)
+        if demanded is not None and demanded != self._extra:
+            return False
+        holds = plain_marker_holds(marker, self._environment)
+        return _parse_marker(marker).evaluate(self._environment) if holds is None else holds
+
+
 @cache
 def _parse_marker(text: str) -> Marker:
     from packaging.markers import Marker
 
     return Marker(text)
-
-
-@cache
-def marker_holds(marker: str, target: Target, extra: str = "") -> bool:
-    """Whether a canonical marker holds for a target, with one extra (or none) asked for."""
-    if not marker:
-        return True
-    demanded = _demanded_extra(marker)
-    if demanded is not None and demanded != extra:
-        return False
-    environment: dict[str, Any] = {**marker_environment(target), "extra": extra}
-    return _parse_marker(marker).evaluate(environment)
 
 
 @cache
@@ -187,55 +220,9 @@ def python_admitted(requires_python: str, target: Target) -> bool:
     A target that names a minor only is admitted if any of its patches is: ``>=3.11.4`` is no reason
     to refuse Python 3.11. The host's own patch is checked when the environment is made.
     """
-    from envforge.model.requirement import parse_specifier
-
-    if not requires_python:
-        return True
+    full = target.python.count(".") == 2
+    versions = [target.python] if full else [f"{target.python}.{patch}" for patch in (0, 5, 20, 99)]
     try:
-        specifier = parse_specifier(requires_python)
-    except Exception:  # released files with a broken Requires-Python exist; pip ignores it too
+        return any(specifier_admits(requires_python, version) for version in versions)
+    except RequirementError:  # released files with a broken Requires-Python exist; pip ignores it too
         return True
-    if target.python.count(".") == 2:
-        return specifier.contains(target.python, prereleases=True)
-    return any(specifier.contains(f"{target.python}.{patch}", prereleases=True) for patch in (0, 5, 20, 99))
-
-
-@cache
-def wheel_tag_ranks(target: Target) -> Mapping[str, int]:
-    """Every wheel tag the target can use, as ``cp312-cp312-manylinux_2_28_x86_64`` → rank, 0 best."""
-    from packaging import tags
-
-    major, minor = (int(part) for part in target.python_minor.split("."))
-    platforms = list(_platform_tags(target))
-    ranks: dict[str, int] = {}
-    interpreter = f"cp{major}{minor}"
-    for tag in tags.cpython_tags((major, minor), [interpreter], platforms):
-        ranks.setdefault(str(tag), len(ranks))
-    for tag in tags.compatible_tags((major, minor), interpreter, platforms):
-        ranks.setdefault(str(tag), len(ranks))
-    return ranks
-
-
-def _platform_tags(target: Target) -> Iterator[str]:
-    """The platform tags of a target, best first."""
-    from packaging import tags
-
-    platform = PLATFORMS[target.platform]
-    if platform.sys_platform == "linux":
-        yield from _manylinux_tags(target.system.glibc, platform.wheel_arch)
-        yield f"linux_{platform.wheel_arch}"
-    elif platform.sys_platform == "darwin":
-        yield from tags.mac_platforms(target.system.macos, platform.wheel_arch)
-    else:
-        yield platform.wheel_arch
-
-
-def _manylinux_tags(glibc: tuple[int, int], arch: str) -> Iterator[str]:
-    """``manylinux_2_N`` downwards with the legacy names beside their equals (PEP 600)."""
-    legacy = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
-    oldest = 5 if arch == "x86_64" else 17
-    major, newest = glibc
-    for minor in range(newest, oldest - 1, -1):
-        yield f"manylinux_{major}_{minor}_{arch}"
-        if minor in legacy:
-            yield f"{legacy[minor]}_{arch}"

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from envforge.model.release import IndexFile, PackageSource, ProjectPage, best_wheel, wheel_tags
-from envforge.model.requirement import Requirement, parse_specifier, parse_version, specifier_admits
-from envforge.model.target import Target, python_admitted, wheel_tag_ranks
+from envforge.model.requirement import Requirement, parse_specifier, specifier_admits
+from envforge.model.tags import wheel_tag_ranks
+from envforge.model.target import Target, python_admitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class CandidateFinder:
         """Versions that meet the specifiers and still cannot be used, newest first, with the reason."""
         page = self.source.page(name)
         for version in page.versions:
-            if all(specifier_admits(specifier, version) for specifier in specifiers):
+            if _is_admitted(version, specifiers):
                 usable = self._find_usable(page, version, specifiers)
                 if isinstance(usable, Unfit):
                     yield version, usable
@@ -141,25 +142,19 @@ class CandidateFinder:
     def _ordered_versions(self, page: ProjectPage, name: str, specifiers: Collection[str]) -> Iterator[str]:
         """Versions that meet the specifiers: preferred, final, else (if no final one does) pre-releases."""
         preferred = self.preferred.get(name)
-        if (
-            preferred is not None
-            and all(specifier_admits(specifier, preferred) for specifier in specifiers)
-            and preferred in page.versions
-        ):
+        if preferred is not None and _is_admitted(preferred, specifiers) and preferred in page.versions:
             yield preferred
         prereleases: list[str] = []
         found_final = False
         wants_prereleases = any(_names_prerelease(specifier) for specifier in specifiers)
         for version in page.versions:
-            if not all(specifier_admits(specifier, version) for specifier in specifiers):
-                continue
-            if wants_prereleases or not _is_prerelease(version):
+            if not wants_prereleases and _is_prerelease(version):
+                prereleases.append(version)
+            elif _is_admitted(version, specifiers):
                 found_final = True
                 yield version
-            else:
-                prereleases.append(version)
         if not found_final:
-            yield from prereleases
+            yield from (version for version in prereleases if _is_admitted(version, specifiers))
 
     def _find_usable(self, page: ProjectPage, version: str, specifiers: Collection[str]) -> IndexFile | Unfit:
         key = (page.name, version)
@@ -175,7 +170,8 @@ class CandidateFinder:
 
 def _choose_file(files: Sequence[IndexFile], target: Target) -> IndexFile | Unfit:
     """The file of a release that a target takes, or why it takes none."""
-    admitted = [file for file in files if python_admitted(file.requires_python, target)]
+    admits = {needed: python_admitted(needed, target) for needed in {file.requires_python for file in files}}
+    admitted = [file for file in files if admits[file.requires_python]]
     if not admitted:
         return Unfit.PYTHON
     present = [file for file in admitted if file.yanked is None] or admitted
@@ -194,13 +190,21 @@ def requirement_extras(requirements: Collection[Requirement]) -> frozenset[str]:
     return frozenset(extra for requirement in requirements for extra in requirement.extras)
 
 
+def _is_admitted(version: str, specifiers: Collection[str]) -> bool:
+    return all(specifier_admits(specifier, version) for specifier in specifiers)
+
+
 _PRERELEASE_LETTERS = frozenset("abcdev")
 
 
 def _is_prerelease(version: str) -> bool:
-    # Canonical text: only a, b, rc and dev make a pre-release; most versions have no letter at all.
-    return not _PRERELEASE_LETTERS.isdisjoint(version) and parse_version(version).is_prerelease
+    # Canonical text: only a, b, rc and dev make a pre-release, and a local part may have any letter.
+    return not _PRERELEASE_LETTERS.isdisjoint(version.partition("+")[0])
 
 
 def _names_prerelease(specifier: str) -> bool:
-    return not _PRERELEASE_LETTERS.isdisjoint(specifier) and bool(parse_specifier(specifier).prereleases)
+    if _PRERELEASE_LETTERS.isdisjoint(specifier):
+        return False
+    # to exclude one is not to ask for one
+    named = [clause for clause in specifier.split(",") if not clause.lstrip().startswith("!=")]
+    return not _PRERELEASE_LETTERS.isdisjoint("".join(named)) and bool(parse_specifier(specifier).prereleases)

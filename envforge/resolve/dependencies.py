@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from envforge.errors import BuildError, MetadataError, UnknownPackageError
 from envforge.model.release import CoreMetadata, IndexFile, PackageSource
 from envforge.model.requirement import Requirement
-from envforge.model.target import Target, marker_holds, python_admitted
+from envforge.model.target import Target, holding_requirements, marker_holds, python_admitted
 from envforge.resolve.candidates import Candidate
 
 
@@ -108,10 +108,7 @@ def active_requirements(
     A requirement on the release's own project with other extras (``all = pkg[a,b]``) is given as it
     is: it leads back to the same project with more extras.
     """
-    wanted = ("", *sorted(extras))
-    for requirement in metadata.requires:
-        if not requirement.marker or any(marker_holds(requirement.marker, target, extra) for extra in wanted):
-            yield requirement
+    return holding_requirements(metadata.requires, target, extras)
 
 
 def is_unknown(source: PackageSource, name: str) -> bool:

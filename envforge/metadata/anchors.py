@@ -34,9 +34,8 @@ _TAGS = re.compile(
     )""".encode(),
     re.DOTALL | re.VERBOSE,
 )
-_ATTRIBUTES = re.compile(
-    r"""[\s/]*+([^\s>/=<][^\s>/=<]*+)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s>]*+)))?+""", re.DOTALL
-)
+_ATTRIBUTES = r"""[\s/]*+([^\s>/=<][^\s>/=<]*+)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s>]*+)))?+"""
+_USUAL_NAME = re.compile(r"\s*([a-z][a-z-]*)\s*=\s*")
 _FORM = re.compile(rb"<(?i:form|input|script)\b")
 
 
@@ -109,8 +108,32 @@ def _add_anchor(raw: bytes, others: dict[str, list[bytes]]) -> None:
 
 
 def _attributes(raw: str) -> Anchor:
+    parts = raw.split('"')
+    names = _names(*parts[::2]) if len(parts) % 2 else None
+    if names is None:
+        return _any_attributes(raw)
+    values = parts[1::2]
+    if "&" in raw:
+        values = [_unescape(value) if "&" in value else value for value in values]
+    return dict(zip(names, values, strict=True))
+
+
+@lru_cache(256)
+def _names(*between: str) -> tuple[str, ...] | None:
+    """The names of attributes, from what stands between their values; None if it is not as usual.
+
+    All anchors of an index have one of a few such sequences, and to look it up takes a third of the time
+    that a regular expression needs.
+    """
+    usual = [_USUAL_NAME.fullmatch(text) for text in between[:-1]]
+    names = tuple(found[1] for found in usual if found)
+    is_usual = len(names) == len(usual) == len(set(names)) and not between[-1].strip()
+    return names if is_usual else None
+
+
+def _any_attributes(raw: str) -> Anchor:
     attributes: Anchor = {}
-    for name, double, single, bare in _ATTRIBUTES.findall(raw):
+    for name, double, single, bare in re.findall(_ATTRIBUTES, raw, re.DOTALL):
         value = double or single or bare
         if "&" in value:
             value = _unescape(value)
@@ -121,7 +144,10 @@ def _attributes(raw: str) -> Anchor:
 @lru_cache(4096)
 def _unescape(value: str) -> str:
     """Replace character references; ``&gt;=3.9`` comes a thousand times on a page."""
-    from html import unescape
+    plain = value.replace("&gt;", ">").replace("&lt;", "<")
+    if "&" not in plain:
+        return plain
+    from html import unescape  # knows 2,000 names
 
     return unescape(value)
 

@@ -268,10 +268,10 @@ def _text(mapping: Mapping[str, Any], key: str) -> str:
 
 def _sha256(text: str) -> str:
     """A digest, lower case; ``""`` for what is none, so that nobody compares with it."""
-    return text.lower() if len(text) == 64 and _HEX.issuperset(text) else ""
+    return text.lower() if len(text) == 64 and not text.strip(_HEX) else ""
 
 
-_HEX = frozenset("0123456789abcdefABCDEF")
+_HEX = "0123456789abcdefABCDEF"
 
 
 def _clean_url(href: str, base_url: str) -> tuple[str, str]:
@@ -287,6 +287,8 @@ def _clean_url(href: str, base_url: str) -> tuple[str, str]:
         )
         if not href.startswith(allowed):
             return "", ""
+    if "@" not in href:
+        return href, fragment
     scheme, _, rest = href.partition("://")
     authority, slash, path = rest.partition("/")
     if "@" in authority:
@@ -304,7 +306,9 @@ def _join(base_url: str, href: str) -> str:
 
 def _filename(url: str) -> str:
     """The last part of a URL's path, percent-decoded."""
-    name = url.partition("#")[0].partition("?")[0].rpartition("/")[2].strip()
+    if "#" in url or "?" in url:
+        url = url.partition("#")[0].partition("?")[0]
+    name = url.rpartition("/")[2].strip()
     return unquote(name) if "%" in name else name
 
 

@@ -13,6 +13,7 @@ import re
 from functools import cache
 from typing import Any, TypeAlias
 
+from envforge.model.plain_versions import plain_version
 from envforge.model.release import SDIST_SUFFIXES
 from envforge.model.requirement import normalize_name
 
@@ -21,10 +22,6 @@ SortKey: TypeAlias = tuple[Any, ...]
 _PLAIN = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*", re.ASCII)
 _WHEEL_NAME = re.compile(r"\w[\w.]*", re.UNICODE)
 _UNSAFE = frozenset("/\\\0\n\r")  # a name, not a path: others make files of it
-_PRE_ORDER = {"a": 0, "b": 1, "rc": 2}
-_AFTER_PRE, _BEFORE_PRE = (3, 0), (-1, 0)
-_NOT_DEV = (1, 0)
-_FINAL = (_AFTER_PRE, -1, _NOT_DEV, ())
 
 
 @cache
@@ -42,24 +39,15 @@ def canonical_version(text: str) -> str | None:
 
 def version_sort_key(version: str) -> SortKey:
     """A key that orders canonical versions as PEP 440 does; equal for ``1.0`` and ``1.0.0``."""
-    if _PLAIN.fullmatch(version):
-        release = [int(part) for part in version.split(".")]
-        while len(release) > 1 and not release[-1]:
-            release.pop()
-        return (0, release, *_FINAL)
+    plain = plain_version(version)
+    if plain is not None:
+        return (0, *plain, ())
     from packaging.version import Version
 
     parsed = Version(version)
-    release = list(parsed.release)
-    while len(release) > 1 and not release[-1]:
-        release.pop()
-    if parsed.pre is not None:
-        pre = (_PRE_ORDER[parsed.pre[0]], parsed.pre[1])
-    else:
-        pre = _BEFORE_PRE if parsed.post is None and parsed.dev is not None else _AFTER_PRE
-    post = -1 if parsed.post is None else parsed.post
-    dev = _NOT_DEV if parsed.dev is None else (0, parsed.dev)
-    return (parsed.epoch, release, pre, post, dev, _local_key(parsed.local))
+    public = plain_version(parsed.public.rpartition("!")[2])
+    assert public is not None  # what packaging spells is canonical
+    return (parsed.epoch, *public, _local_key(parsed.local))
 
 
 def _local_key(local: str | None) -> SortKey:

@@ -130,6 +130,11 @@ class Lock:
         """The target of a platform, None if it is not locked."""
         return next((target for target in self.targets if target.target.platform == platform), None)
 
+    @property
+    def package_count(self) -> int:
+        """Packages of PyPI and of conda, each once, however many platforms have it."""
+        return len(self.packages) + len({record.name for record in self.conda_packages.values()})
+
     def conda_records(self, target: LockedTarget) -> tuple[CondaRecord, ...]:
         """The records of a target, sorted by id."""
         return tuple(self.conda_packages[record_id] for record_id in target.conda)

@@ -17,6 +17,7 @@ from envforge.workflows.session import Session
 from envforge.workflows.upgrades import Upgrades
 
 if TYPE_CHECKING:
+    from envforge.manifest.manifest import Manifest
     from envforge.model.conda import CondaRecord
 
 _MOST_FAULTS = 10
@@ -149,6 +150,7 @@ def current_lock(project: Project, former: FormerLock) -> Lock:
             project.inputs,
             platforms=project.manifest.settings.platforms,
             groups=requirements_by_group(project.manifest),
+            conda=_conda_specs(project.manifest),
         )
         raise LockError(
             f"{project.lock_path.name} does not fit {project.manifest.path}",
@@ -156,3 +158,12 @@ def current_lock(project: Project, former: FormerLock) -> Lock:
             hints=["run: envforge lock"],
         )
     return former.lock
+
+
+def _conda_specs(manifest: Manifest) -> dict[str, list[str]]:
+    """Platform → match specs that the manifest asks for there."""
+    settings = manifest.settings
+    return {
+        platform: [each.match_spec for each in settings.conda_dependencies if each.is_wanted_on(platform)]
+        for platform in settings.platforms
+    }

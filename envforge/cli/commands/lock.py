@@ -89,7 +89,7 @@ def _show(output: Output, report: LockReport, duration_s: float) -> None:
                 "written": report.written,
                 "platforms": [target.target.platform for target in lock.targets],
                 "python": lock.targets[0].target.python if lock.targets else None,
-                "package_count": len(lock.packages),
+                "package_count": lock.package_count,
                 "diff": lock_diff_document(report.diff),
             }
         )
@@ -97,7 +97,7 @@ def _show(output: Output, report: LockReport, duration_s: float) -> None:
     if not report.written:
         output.say("Lock is up to date")
         return
-    packages = output.paint(count(len(lock.packages), "package"), "bold")
+    packages = output.paint(count(lock.package_count, "package"), "bold")
     platforms = count(len(lock.targets), "platform")
     output.say(f"Locked {packages} for {platforms} in {format_duration(duration_s)}")
     say_lock_diff(output, report.diff)

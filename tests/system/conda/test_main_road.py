@@ -308,3 +308,10 @@ def test_removing_what_is_from_conda_by_its_bare_name(project: Project, server: 
 def test_versions_that_there_are(project: Project, server: ChannelServer) -> None:
     write(project, server, greet=">=99")
     project.fails("lock", says=["greet >=99", "the newest versions of greet for", "2.0, 1.0"])
+
+
+def test_a_lock_that_does_not_fit_says_which_conda_package(project: Project, server: ChannelServer) -> None:
+    write(project, server, greet="*")
+    assert "Locked 4 packages" in project.done("lock").err
+    write(project, server, greet="<2")
+    project.fails("lock", "--check", says=["greet <2", "run: envforge lock"])

@@ -18,25 +18,23 @@ from typing import TypeAlias
 Anchor: TypeAlias = dict[str, str]
 """Attributes of a start tag: lower-case name → value, character references replaced."""
 
-# Possessive throughout, so that no page can make the matching go back and forth.
+# Possessive throughout, so that no page can make the matching go back and forth. Texts, not compiled: a page
+# out of the cache needs none of them.
 _ATTRIBUTE = r"""[\s/]*+[^\s>/=<][^\s>/=<]*+(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>]*+))?+"""
 _PART = r"""[^"\-\#%&/]"""
 # First an anchor to a wheel as nearly every index writes it: 1 microsecond instead of 4. Two things make it
 # fast: all alternatives begin with the same "<", which the engine then searches for, and sets of characters
 # stand only where the name is. Groups: that tag, in it "name-version"; any other tag that matters.
-_TAGS = re.compile(
-    rf"""<(?:
+_TAGS = rf"""<(?:
         a\ (href="[^"]*/({_PART}++-{_PART}++)-(?:[0-9]{_PART}*+-)?{_PART}++-{_PART}++-{_PART}++(?<=\.whl)
             (?:\#[^"]*+)?"(?:\ [a-z-]++="[^"]*+")*+)>
         |!--.*?(?:--!?>|\Z)
         |(?i:script|style)(?=[\s>/]).*?(?:</(?i:script|style)|\Z)
         |((?i:a|base|meta)(?=[\s/])(?:{_ATTRIBUTE})*+[\s/]*+)>
-    )""".encode(),
-    re.DOTALL | re.VERBOSE,
-)
+    )""".encode()
 _ATTRIBUTES = r"""[\s/]*+([^\s>/=<][^\s>/=<]*+)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s>]*+)))?+"""
 _USUAL_NAME = re.compile(r"\s*([a-z][a-z-]*)\s*=\s*")
-_FORM = re.compile(rb"<(?i:form|input|script)\b")
+_FORM = rb"<(?i:form|input|script)\b"
 
 
 @dataclass(slots=True)
@@ -62,7 +60,8 @@ def cut_anchors(body: bytes) -> CutAnchors:
     """Find all anchors with an href."""
     wheels: dict[bytes, list[bytes]] = {}
     rest: list[bytes] = []
-    for anchor, wheel, tag in _TAGS.findall(body.replace(b"\0", b"") if b"\0" in body else body):
+    page = body.replace(b"\0", b"") if b"\0" in body else body
+    for anchor, wheel, tag in re.findall(_TAGS, page, re.DOTALL | re.VERBOSE):
         if wheel:
             try:
                 wheels[wheel].append(anchor)
@@ -72,7 +71,7 @@ def cut_anchors(body: bytes) -> CutAnchors:
             rest.append(tag)
     cut = CutAnchors(
         wheels={_text(name): anchors for name, anchors in wheels.items()},
-        looks_like_page=b"<" in body and not _FORM.search(body),
+        looks_like_page=b"<" in body and not re.search(_FORM, body),
     )
     has_base = False
     for tag in rest:

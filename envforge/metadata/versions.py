@@ -21,12 +21,15 @@ SortKey: TypeAlias = tuple[Any, ...]
 
 _PLAIN = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*", re.ASCII)
 _WHEEL_NAME = re.compile(r"\w[\w.]*", re.UNICODE)
+_LONGEST = 160  # Python does not read numbers of more than 4,300 digits
 _UNSAFE = frozenset("/\\\0\n\r")  # a name, not a path: others make files of it
 
 
 @cache
 def canonical_version(text: str) -> str | None:
     """The canonical spelling (``1.0-RC1`` is ``1.0rc1``), None if it is no PEP 440 version."""
+    if len(text) > _LONGEST:
+        return None
     if _PLAIN.fullmatch(text):
         return text
     from packaging.version import InvalidVersion, Version

@@ -23,7 +23,7 @@ Test: TypeAlias = Callable[[PlainVersion], bool]
 # A text, not compiled: most runs meet only numbers.
 _VERSION = r"([0-9]+(?:\.[0-9]+)*)(?:(a|b|rc)([0-9]+))?(?:\.post([0-9]+))?(?:\.dev([0-9]+))?"
 _CLAUSE = re.compile(r"\s*(~=|==|!=|<=|>=|<|>)\s*([0-9a-z.]+?)(\.\*)?\s*", re.ASCII)
-_LONGEST = 200
+_LONGEST = 200  # Python does not read numbers of more than 4,300 digits
 _PRE_ORDER = {"a": 0, "b": 1, "rc": 2}
 _AFTER_PRE, _BEFORE_PRE = (3, 0), (-1, 0)
 _NOT_DEV = (1, 0)

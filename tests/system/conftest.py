@@ -13,7 +13,6 @@ from support.distributions import make_sdist, make_wheel
 from support.projects import Project
 from support.simple_index import SimpleIndex
 
-
 if os.name == "posix":
     # What runs in the background of a shell ignores Ctrl-C, and so would all processes that tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -14,17 +14,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count as counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from envforge.errors import UnknownPackageError
 from envforge.events import MetadataFetched, Reporter, SilentReporter
-from envforge.index.archive import archive_sha256, fetched_archive
-from envforge.index.file_hosts import FileHosts
-from envforge.index.file_metadata import BuildMetadata, MetadataReader
+from envforge.index.file_metadata import MetadataReader
 from envforge.index.locations import IndexLocation
 from envforge.index.memo import Memo
 from envforge.index.page import Page
 from envforge.index.page_store import PageStore
-from envforge.index.prefetch import crawl
 from envforge.index.upload_times import DatedPage, UploadTimes
 from envforge.metadata.versions import version_of
 from envforge.model.release import SDIST_SUFFIXES, CoreMetadata, IndexFile, ProjectPage, best_wheel
@@ -35,6 +33,9 @@ from envforge.model.target import Target, python_admitted
 from envforge.net.auth import expand_url, redact
 from envforge.net.client import HttpClient
 from envforge.net.settings import NetworkSettings
+
+if TYPE_CHECKING:
+    from envforge.index.metadata_fetcher import BuildMetadata, MetadataFetcher
 
 
 class IndexSet:
@@ -95,13 +96,13 @@ class IndexSet:
         self._reporter = reporter or SilentReporter()
         self._store = PageStore(cache_dir, client, moment_s)
         self._times = UploadTimes(cache_dir, client, moment_s)
-        hosts = FileHosts(cache_dir, moment_s, settings.refresh)
-        self._reader = MetadataReader(
-            cache_dir, client, hosts, self._locations, self._reporter, build_metadata
-        )
+        self._now_s = moment_s
+        self._build_metadata = build_metadata
+        self._reader = MetadataReader(cache_dir, client, self._locations, self._open_fetcher)
         self._targets: Sequence[Target] = ()
         self._pages: Memo[str, ProjectPage] = Memo()
         self._metadata: Memo[tuple[str, str, str], CoreMetadata] = Memo()
+        self._releases: dict[tuple[str, str], tuple[str, str, str]] = {}
         self._count = counter(1)
 
     def page(self, name: str) -> ProjectPage:
@@ -125,7 +126,9 @@ class IndexSet:
             HashError: a server sent something else than the index announced.
             NetworkError: it cannot be had.
         """
-        key = self._release_of(file)
+        key = self._releases.get((file.index, file.url))
+        if key is None:
+            key = self._releases[file.index, file.url] = _release_of(file)
         return self._metadata.get(key, lambda: self._read_metadata(self._representative(key, file)))
 
     @contextmanager
@@ -153,6 +156,8 @@ class IndexSet:
             targets: what will be resolved for, in this order.
             preferred: name → version that is probably kept.
         """
+        from envforge.index.prefetch import crawl
+
         self._targets = targets
         crawl(self, requirements, targets, preferred, self._settings.connections)
 
@@ -171,7 +176,18 @@ class IndexSet:
             return list(resolutions)
         return [_with_hashes(resolution, known) for resolution in resolutions]
 
+    def _open_fetcher(self) -> MetadataFetcher:
+        from envforge.index.file_hosts import FileHosts
+        from envforge.index.metadata_fetcher import MetadataFetcher
+
+        hosts = FileHosts(self._cache_dir, self._now_s, self._settings.refresh)
+        return MetadataFetcher(
+            self._cache_dir, self._client, hosts, self._locations, self._reporter, self._build_metadata
+        )
+
     def _hash(self, file: IndexFile) -> str:
+        from envforge.index.archive import archive_sha256, fetched_archive
+
         with fetched_archive(file, self._client, self._locations, self._cache_dir, self._reporter) as archive:
             return archive_sha256(archive)
 
@@ -212,14 +228,6 @@ class IndexSet:
         )
         return metadata
 
-    def _release_of(self, file: IndexFile) -> tuple[str, str, str]:
-        """(index, project, version); for a name that nobody understands the file stands for itself."""
-        for project in _possible_projects(file):
-            version = version_of(file.filename, project)
-            if version is not None:
-                return file.index, project, version
-        return file.index, file.url, ""
-
     def _representative(self, release: tuple[str, str, str], file: IndexFile) -> IndexFile:
         """The wheel of a release whose metadata counts: that of the first target which has one."""
         index, project, version = release
@@ -237,6 +245,15 @@ class IndexSet:
                 return wheel
         # a wheel for some other platform says what only a build of the sdist could
         return file if file.is_wheel or not files else min(files, key=lambda found: found.filename)
+
+
+def _release_of(file: IndexFile) -> tuple[str, str, str]:
+    """(index, project, version); for a name that nobody understands the file stands for itself."""
+    for project in _possible_projects(file):
+        version = version_of(file.filename, project)
+        if version is not None:
+            return file.index, project, version
+    return file.index, file.url, ""
 
 
 def _possible_projects(file: IndexFile) -> Iterable[str]:

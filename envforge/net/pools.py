@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 import envforge
 from envforge.errors import NetworkError
 from envforge.net.auth import Credentials, ask_keyring, find_credentials, origin, split_credentials
-from envforge.net.connections import open_pool_manager
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -121,6 +120,8 @@ class ConnectionPools:
         return manager
 
     def _open_manager(self, proxy: str) -> PoolManager:
+        from envforge.net.connections import open_pool_manager
+
         if proxy not in self._managers:
             self._managers[proxy] = open_pool_manager(
                 self._settings.connections,

@@ -12,7 +12,7 @@ import pytest
 
 from envforge.errors import HashError, MetadataError, NetworkError, OfflineError
 from envforge.events import Event, MetadataFetched
-from envforge.index import file_metadata
+from envforge.index import metadata_fetcher
 from envforge.index.failures import NeedsBuildError
 from envforge.index.index_set import IndexSet
 from envforge.model.release import CoreMetadata, IndexFile
@@ -134,7 +134,7 @@ def test_what_only_looks_like_a_metadata_file(
 def test_metadata_in_front_of_a_large_wheel(
     open_set: OpenSet, shelf: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file_metadata, "_TAIL_BYTES", 500)
+    monkeypatch.setattr(metadata_fetcher, "_TAIL_BYTES", 500)
     wheel = make_wheel(
         "demo", requires=["dep"], files={f"demo/{number}.py": "x" * number for number in range(300)}
     )

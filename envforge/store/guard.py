@@ -112,7 +112,8 @@ class Guard:
             now = self._read() if mine else None
             if now is None or now.token != held.token or not self._is_dead(now):
                 return None
-            aside = self.path.with_name(f"{self.path.name}.{token}.new")
+            # named by who writes it, because one that is killed before it has written leaves an empty file
+            aside = self.path.with_name(f"{this_process()}.{self.path.name}.{token}.new")
             aside.write_text(_content(token))
             aside.replace(self.path)
             return token
@@ -227,10 +228,7 @@ def sweep_guards(folder: Path, pattern: str = "*") -> int:
 def _is_abandoned(place: Path) -> bool:
     """Whether a file beside a guard, there for a moment, was left by a process that was killed just then."""
     with suppress(OSError):
-        said = place.name
-        if place.suffix == ".new":
-            said = place.read_text(errors="replace").partition(" ")[2].strip()
-        owner = parse_owner(".".join(said.split(".")[:3]))
+        owner = parse_owner(".".join(place.name.split(".")[:3]))
         dead = is_dead(owner) if owner else None
         return dead if dead is not None else time.time() - place.stat().st_mtime > 24 * 3600
     return False

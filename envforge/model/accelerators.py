@@ -1,7 +1,7 @@
 """What a host has that a variant may ask for: accelerators, C library, processor, system, as values.
 
-:mod:`envforge.host.accelerators` finds them; choosing a variant and the preflight of a sync are pure questions on
-them. Versions are (major, minor). Nothing here knows what a package needs.
+:mod:`envforge.host.accelerators` finds them; choosing a variant, and the preflight of a sync, are pure
+questions on them. Versions are (major, minor). Nothing here knows what a package needs.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class NvidiaDriver:
         fault: why it cannot be used, a sentence without full stop; "" for one that works.
         remedy: what to do about it, an imperative; "" for nothing known.
         told_by: ``nvml``, ``libcuda``, or the variable that overrides them.
-        compat: forward compatibility: the libcuda that programs load is of a newer CUDA than the driver's own.
+        compat: forward compatibility: the libcuda that programs load is newer than the driver.
     """
 
     version: str = ""

@@ -1,8 +1,9 @@
 """The places where envforge keeps things when nobody says otherwise.
 
 The cache root is ``ENVFORGE_CACHE_DIR`` or the user's cache folder as :mod:`platformdirs` gives it
-(XDG base directories on Linux). ``ENVFORGE_TIER`` names the folder for store and environments. Nothing
-is created here and nothing is probed: which storage is fast is not this module's question.
+(XDG base directories on Linux). ``ENVFORGE_TIER`` names the folder for store and environments,
+``ENVFORGE_SITE_STORE`` a store of the site that is only read. Nothing is created
+here and nothing is probed: which storage is fast is not this module's question.
 """
 
 from __future__ import annotations
@@ -28,11 +29,16 @@ class Places:
         cache: root of what can be fetched or computed again (index pages, metadata, facts on hosts).
         tier: root of store and environments.
         archives: downloaded files.
+        keeps_archives: they are on another place than the tier, which outlives it: what is downloaded stays
+            there, for the next node and for the time after the tier is gone.
+        site: root of a store that others look after, read only; None where there is none.
     """
 
     cache: Path
     tier: Path
     archives: Path
+    keeps_archives: bool = False
+    site: Path | None = None
 
 
 def find_places(environ: Mapping[str, str], *, cache_dir: str = "", tier: str = "") -> Places:
@@ -48,10 +54,12 @@ def find_places(environ: Mapping[str, str], *, cache_dir: str = "", tier: str = 
     """
     cache = find_cache_root(environ, cache_dir)
     chosen_tier = tier or environ.get("ENVFORGE_TIER", "")
+    site = environ.get("ENVFORGE_SITE_STORE", "")
     return Places(
         cache=cache,
         tier=_absolute(chosen_tier, "ENVFORGE_TIER") if chosen_tier else cache / "tier",
         archives=cache / "archives",
+        site=_absolute(site, "ENVFORGE_SITE_STORE") if site else None,
     )
 
 

@@ -71,6 +71,13 @@ def test_settings_win_over_defaults_and_arguments_over_settings() -> None:
     assert find_data_root({"HOME": "/home/me", "ENVFORGE_DATA_DIR": "/d"}) == Path("/d")
 
 
+def test_the_store_of_a_site() -> None:
+    assert find_places({"HOME": "/home/me"}).site is None
+    places = find_places({"HOME": "/home/me", "ENVFORGE_SITE_STORE": "/sw/../opt/envforge"})
+    assert places.site == Path("/opt/envforge")
+    assert not places.keeps_archives
+
+
 def test_without_settings_everything_stands_below_the_cache() -> None:
     places = find_places({"ENVFORGE_CACHE_DIR": "/c", "ENVFORGE_TIER": ""})
     assert places.tier == Path("/c/tier")

@@ -269,7 +269,7 @@ def _possible_projects(file: IndexFile) -> Iterable[str]:
 
 def _with_hashes(resolution: TargetResolution, known: Mapping[str, str]) -> TargetResolution:
     pins = {
-        name: replace(pin, file=replace(pin.file, sha256=known[pin.file.url])) if not pin.file.sha256 else pin
+        name: replace(pin, file=pin.file._replace(sha256=known[pin.file.url])) if not pin.file.sha256 else pin
         for name, pin in resolution.pins.items()
     }
     return replace(resolution, pins=pins)

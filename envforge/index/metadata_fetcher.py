@@ -23,7 +23,8 @@ from envforge.metadata.versions import SortKey, canonical_version, version_of, v
 from envforge.metadata.wheel_tail import ByteRange, read_wheel_metadata
 from envforge.model.release import CoreMetadata, IndexFile
 from envforge.model.requirement import normalize_name
-from envforge.net.client import NOT_FOUND, HttpClient, Response
+from envforge.net.attempt import Response
+from envforge.net.client import NOT_FOUND, HttpClient
 
 _TAIL_BYTES = 32 << 10
 """First guess at how much of a wheel's end to ask for. Of 168 wheels of a torch environment 141 are

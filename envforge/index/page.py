@@ -11,8 +11,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from envforge.errors import PackageIndexError
 from envforge.metadata.simple import PageFormat, SplitPage, chunk_upload_times, parse_files
@@ -25,8 +24,7 @@ it is all of them, and the memory for what nobody looks at costs more than to re
 _LENGTH_DIGITS = 8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PageHeader:
+class PageHeader(NamedTuple):
     """The header of a cached page.
 
     Args:

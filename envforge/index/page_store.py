@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from envforge.errors import NetworkError, OfflineError
 from envforge.index.locations import IndexLocation
 from envforge.index.page import HEAD_BYTES, Page, PageHeader, decode_header, encode_page, header_bytes
 from envforge.metadata.simple import ACCEPT, split_page
 from envforge.net.cache import UNTOLD_FRESH_S, EntryFolder, Validity, may_be_stored, validity_of
-from envforge.net.client import NOT_FOUND, HttpClient, Response
+from envforge.net.client import NOT_FOUND, HttpClient
+
+if TYPE_CHECKING:
+    from envforge.net.attempt import Response
 
 CACHE_NAME = "pages-v1"
 _REFRESH = {"Cache-Control": "max-age=0"}  # for caches between us and the index
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
+class _Opened(NamedTuple):
     """A cached page: its header, texts as far as they were read, where texts begin, when it was right."""
 
     header: PageHeader

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -37,7 +36,6 @@ _USUAL_NAME = re.compile(r"\s*([a-z][a-z-]*)\s*=\s*")
 _FORM = rb"<(?i:form|input|script)\b"
 
 
-@dataclass(slots=True)
 class CutAnchors:
     """The anchors of a page, as the raw text of their attributes.
 
@@ -49,11 +47,12 @@ class CutAnchors:
         looks_like_page: False for what is no HTML, or a form to fill in.
     """
 
-    wheels: dict[str, list[bytes]] = field(default_factory=dict)
-    others: dict[str, list[bytes]] = field(default_factory=dict)
-    base_href: str = ""
-    repository_version: str = ""
-    looks_like_page: bool = True
+    def __init__(self, wheels: dict[str, list[bytes]], looks_like_page: bool) -> None:
+        self.wheels = wheels
+        self.others: dict[str, list[bytes]] = {}
+        self.base_href = ""
+        self.repository_version = ""
+        self.looks_like_page = looks_like_page
 
 
 def cut_anchors(body: bytes) -> CutAnchors:

@@ -15,8 +15,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 from urllib.parse import unquote, urljoin
 
 from envforge.errors import PackageIndexError
@@ -32,8 +31,7 @@ ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+ht
 """What to send as ``Accept``: JSON where the index has it."""
 
 
-@dataclass(frozen=True, slots=True)
-class SplitPage:
+class SplitPage(NamedTuple):
     """A page cut by version.
 
     Args:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from envforge.model.requirement import Requirement
 
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 SDIST_SUFFIXES = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IndexFile:
+class IndexFile(NamedTuple):
     """One released file as an index lists it.
+
+    A tuple, because a lock makes thousands of them, and a frozen dataclass takes four times as long.
 
     Args:
         filename: basename, percent-decoded.
@@ -38,7 +39,7 @@ class IndexFile:
 
     filename: str
     url: str
-    index: str
+    index: str  # type: ignore[assignment]  # tuples have a method of this name, which nobody needs here
     sha256: str = ""
     size_bytes: int | None = None
     requires_python: str = ""

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from envforge.errors import NetworkError
 from envforge.net.auth import describe_lookups, redact, split_credentials, variable_prefix
-from envforge.net.client import Response
+from envforge.net.local_files import read_file_url
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
@@ -21,6 +21,23 @@ if TYPE_CHECKING:
 
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LARGEST_BODY_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer.
+
+    Args:
+        url: where it came from after redirects, without credentials.
+        status: 200, 206, 304, or one that the caller said it expects.
+        headers: name (any case) → value.
+        body: uncompressed; empty for a 200 to a request for a range.
+    """
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +123,21 @@ def _final_url(url: str, answer: BaseHTTPResponse) -> str:
         if step.redirect_location:
             url = urljoin(url, step.redirect_location)
     return split_credentials(url)[0]
+
+
+def read_local(url: str, byte_range: str, expected: frozenset[int]) -> Response:
+    """The answer to a request for a ``file:`` URL; see :meth:`envforge.net.client.HttpClient.get`."""
+    body = read_file_url(url, byte_range)
+    if body is None:
+        if 404 in expected:
+            return Response(url, 404, {}, b"")
+        raise NetworkError("a file is missing", context=[f"url: {url}"], hints=["check the index's URL"])
+    content, total_bytes = body
+    if not byte_range:
+        return Response(url, 200, {}, content)
+    start = total_bytes - len(content) if byte_range.startswith("-") else int(byte_range.partition("-")[0])
+    covered = f"bytes {start}-{start + len(content) - 1}/{total_bytes}"
+    return Response(url, 206, {"Content-Range": covered}, content)
 
 
 _STATUS_HINTS: Mapping[int, tuple[str, ...]] = {

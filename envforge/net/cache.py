@@ -13,16 +13,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 UNTOLD_FRESH_S = 600.0
 """How long an answer is fresh when its server says nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Validity:
+class Validity(NamedTuple):
     """How long an answer is fresh, and how to ask for news.
 
     Args:
@@ -89,8 +88,7 @@ def _seconds_between(earlier: str, later: str) -> float:
         return 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class StoredPart:
+class StoredPart(NamedTuple):
     """Some bytes of an entry.
 
     Args:

@@ -12,38 +12,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envforge.errors import NetworkError, OfflineError
+from envforge.errors import OfflineError
 from envforge.events import Reporter
 from envforge.net.auth import redact
-from envforge.net.local_files import read_file_url
 from envforge.net.pools import ConnectionPools
 
 if TYPE_CHECKING:
+    from envforge.net.attempt import Response
     from envforge.net.settings import NetworkSettings
 
 NOT_FOUND = frozenset({404, 410})
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _LONGEST_RETRY_AFTER_S = 0.25, 8.0, 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """An answer.
-
-    Args:
-        url: where it came from after redirects, without credentials.
-        status: 200, 206, 304, or one that the caller said it expects.
-        headers: name (any case) → value.
-        body: uncompressed; empty for a 200 to a request for a range.
-    """
-
-    url: str
-    status: int
-    headers: Mapping[str, str]
-    body: bytes = field(repr=False)
 
 
 class NetworkNeededError(Exception):
@@ -107,7 +89,9 @@ class HttpClient:
             NetworkError: no answer, or one that cannot be used.
         """
         if url.startswith("file:"):
-            return _read_local(url, byte_range, expected)
+            from envforge.net.attempt import read_local
+
+            return read_local(url, byte_range, expected)
         if self._held:
             raise NetworkNeededError(redact(url))
         if self.settings.offline:
@@ -165,17 +149,3 @@ def _pause_s(attempt: int, retry_after_s: float) -> float:
 
     longest = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**attempt)
     return max(min(retry_after_s, _LONGEST_RETRY_AFTER_S), uniform(longest / 2, longest))
-
-
-def _read_local(url: str, byte_range: str, expected: frozenset[int]) -> Response:
-    body = read_file_url(url, byte_range)
-    if body is None:
-        if 404 in expected:
-            return Response(url, 404, {}, b"")
-        raise NetworkError("a file is missing", context=[f"url: {url}"], hints=["check the index's URL"])
-    content, total_bytes = body
-    if not byte_range:
-        return Response(url, 200, {}, content)
-    start = total_bytes - len(content) if byte_range.startswith("-") else int(byte_range.partition("-")[0])
-    covered = f"bytes {start}-{start + len(content) - 1}/{total_bytes}"
-    return Response(url, 206, {"Content-Range": covered}, content)

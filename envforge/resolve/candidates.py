@@ -9,8 +9,8 @@ with a wheel, or else a new Python would get what was released before there were
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from envforge.model.release import IndexFile, PackageSource, ProjectPage, best_wheel, wheel_tags
 from envforge.model.requirement import Requirement, parse_specifier, specifier_admits
@@ -18,8 +18,7 @@ from envforge.model.tags import wheel_tag_ranks
 from envforge.model.target import Target, python_admitted
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A release under consideration, with the extras that everybody together asks of it.
 
     Args:
@@ -48,7 +47,6 @@ class Unfit(StrEnum):
     YANKED = "was yanked"
 
 
-@dataclass(slots=True)
 class CandidateFinder:
     """Finds candidates for one target.
 
@@ -58,10 +56,13 @@ class CandidateFinder:
         preferred: name → version to try first.
     """
 
-    source: PackageSource
-    target: Target
-    preferred: Mapping[str, str] = field(default_factory=dict)
-    _usable: dict[tuple[str, str], IndexFile | Unfit] = field(default_factory=dict)
+    def __init__(
+        self, source: PackageSource, target: Target, preferred: Mapping[str, str] | None = None
+    ) -> None:
+        self.source = source
+        self.target = target
+        self.preferred = preferred or {}
+        self._usable: dict[tuple[str, str], IndexFile | Unfit] = {}
 
     def best(self, name: str, specifiers: Collection[str], extras: frozenset[str]) -> Candidate | None:
         """The first of :meth:`matches`."""

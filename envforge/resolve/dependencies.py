@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from envforge.errors import BuildError, MetadataError, UnknownPackageError
 from envforge.model.release import CoreMetadata, IndexFile, PackageSource
@@ -17,15 +16,15 @@ class UnusableCandidateError(Exception):
     """A release turned out to be unusable once its metadata was read. The resolver goes on without it."""
 
 
-@dataclass(slots=True)
 class DependencyReader:
     """Reads, and remembers, what candidates of one target need."""
 
-    source: PackageSource
-    target: Target
-    _known: dict[Candidate, tuple[Requirement, ...]] = field(default_factory=dict)
-    _requires_pythons: set[str] = field(default_factory=set)
-    _unbuildable: dict[str, tuple[str, str]] = field(default_factory=dict)
+    def __init__(self, source: PackageSource, target: Target) -> None:
+        self.source = source
+        self.target = target
+        self._known: dict[Candidate, tuple[Requirement, ...]] = {}
+        self._requires_pythons: set[str] = set()
+        self._unbuildable: dict[str, tuple[str, str]] = {}
 
     def dependencies(self, candidate: Candidate) -> tuple[Requirement, ...]:
         """Requirements that hold for the target, with the candidate's extras active.

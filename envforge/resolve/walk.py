@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from envforge.model.requirement import Requirement
 from envforge.resolve.candidates import Candidate, CandidateFinder, requirement_extras
@@ -25,8 +25,7 @@ from envforge.resolve.dependencies import DependencyReader, UnusableCandidateErr
 _MAX_ROUNDS = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """Candidates that meet all demands on them.
 
     Args:
@@ -56,21 +55,20 @@ def walk(
         UnknownPackageError: a project that is needed is on no index.
         CondaUnsolvableError: the conda part has no solution, whatever PyPI packages demand.
     """
-    step = _Step({}, layer.require_solution() if layer else None)
+    step = _Step({}, layer.require_solution() if layer else None, {}, frozenset())
     for _ in range(_MAX_ROUNDS):
         try:
             demands, expanded = _collect_demands(roots, step, finder, reader)
         except UnusableCandidateError:
             return None
-        settled = _settle(demands, replace(step, pins=expanded), finder, layer)
+        settled = _settle(demands, step._replace(pins=expanded), finder, layer)
         if settled is None or (settled.pins == expanded and settled.conda == step.conda):
             return Answer(settled.pins, settled.conda) if settled else None
         step = settled
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(NamedTuple):
     """What a round starts from.
 
     Args:
@@ -82,8 +80,8 @@ class _Step:
 
     pins: Mapping[str, Candidate]
     conda: CondaSolution | None
-    in_the_way: Mapping[str, str] = field(default_factory=dict)
-    brought: frozenset[str] = frozenset()
+    in_the_way: Mapping[str, str]
+    brought: frozenset[str]
 
     def best(self, name: str, asked: Sequence[Requirement], finder: CandidateFinder) -> Candidate | None:
         """What meets all that is asked of a project: what conda brings, else the best release."""
@@ -151,7 +149,7 @@ def _settle(
         if candidate is None:
             return None
         pins[name] = candidate
-    return replace(settled, pins=pins)
+    return settled._replace(pins=pins)
 
 
 def _settle_conda(

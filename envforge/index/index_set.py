@@ -28,7 +28,7 @@ from envforge.metadata.versions import version_of
 from envforge.model.release import SDIST_SUFFIXES, CoreMetadata, IndexFile, ProjectPage, best_wheel
 from envforge.model.requirement import Requirement, normalize_name
 from envforge.model.resolution import TargetResolution
-from envforge.model.tags import wheel_tag_ranks
+from envforge.model.tags import wheel_ranks
 from envforge.model.target import Target, python_admitted
 from envforge.net.auth import expand_url, redact
 from envforge.net.client import HttpClient
@@ -240,7 +240,7 @@ class IndexSet:
         files = [found for found in files if found.yanked is None] or files
         for target in self._targets:
             admitted = [found for found in files if python_admitted(found.requires_python, target)]
-            wheel = best_wheel(admitted, wheel_tag_ranks(target))
+            wheel = best_wheel(admitted, wheel_ranks(target))
             if wheel is not None:
                 return wheel
         # a wheel for some other platform says what only a build of the sdist could

@@ -266,10 +266,11 @@ def _text(mapping: Mapping[str, Any], key: str) -> str:
 
 def _sha256(text: str) -> str:
     """A digest, lower case; ``""`` for what is none, so that nobody compares with it."""
-    return text.lower() if len(text) == 64 and not text.strip(_HEX) else ""
-
-
-_HEX = "0123456789abcdefABCDEF"
+    try:
+        is_digest = len(text) == 64 and len(bytes.fromhex(text)) == 32  # white space is no digit
+    except ValueError:
+        is_digest = False
+    return text.lower() if is_digest else ""
 
 
 def _clean_url(href: str, base_url: str) -> tuple[str, str]:

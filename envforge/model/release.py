@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from envforge.model.requirement import Requirement
 
 if TYPE_CHECKING:
-    from envforge.model.tags import TagRanks
+    from envforge.model.tags import WheelRanks
 
 SDIST_SUFFIXES = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
 
@@ -59,16 +59,19 @@ def wheel_tags(filename: str) -> tuple[str, ...]:
     Raises:
         ValueError: the name has not five or six parts.
     """
-    return expand_tags(_joined_tags(filename))
+    joined = _joined_tags(filename)
+    if not joined:
+        raise ValueError(f"not a wheel's name: {filename}")
+    return expand_tags(joined)
 
 
 @cache
 def _joined_tags(filename: str) -> str:
-    """The tags in a wheel's name: ``py2.py3-none-any``."""
-    parts = filename.removesuffix(".whl").split("-")
-    if len(parts) not in (5, 6):
-        raise ValueError(f"not a wheel's name: {filename}")
-    return "-".join(parts[-3:])
+    """The tags in a wheel's name: ``py2.py3-none-any``; ``""`` where it is none."""
+    parts = filename.split("-")
+    if len(parts) not in (5, 6) or not filename.endswith(".whl"):
+        return ""
+    return "-".join(parts[-3:])[:-4]
 
 
 def expand_tags(tags: str) -> tuple[str, ...]:
@@ -91,18 +94,17 @@ def wheel_build_number(filename: str) -> tuple[int, str]:
     return (int(parts[2][:digits] or -1), parts[2][digits:])
 
 
-def best_wheel(files: Iterable[IndexFile], ranks: TagRanks) -> IndexFile | None:
+def best_wheel(files: Iterable[IndexFile], ranks: WheelRanks) -> IndexFile | None:
     """The wheel a target would take: best tag, then highest build number; None if none fits.
 
     Args:
         files: of one release.
-        ranks: ``wheel_tag_ranks(target)``.
+        ranks: ``wheel_ranks(target)``.
     """
     best: tuple[int, IndexFile] | None = None
     for file in files:
-        if not file.filename.endswith(".whl"):
-            continue
-        rank = ranks.best_of(_joined_tags(file.filename))
+        tags = _joined_tags(file.filename)
+        rank = ranks[tags] if tags else None
         if rank is None or (best is not None and rank > best[0]):
             continue
         if best is None or rank < best[0] or _is_later_build(file, best[1]):

@@ -9,50 +9,52 @@ Standards: PEP 425 (tags), PEP 600 (manylinux).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
 from envforge.model.release import expand_tags
 from envforge.model.target import PLATFORMS, Target
 
 
-class TagRanks(dict[str, int]):
-    """Tag, as ``cp312-cp312-manylinux_2_28_x86_64`` → rank, 0 best.
+class WheelRanks(dict[str, int | None]):
+    """How well wheels fit a target, by the tags in their names (``py2.py3-none-any``): 0 best, None no use.
+
+    Every set of tags is in it. Thousands of wheels share a few hundred, so that each is looked at once.
 
     Args:
-        tags: best first.
+        tags: what the target can use, as ``cp312-cp312-manylinux_2_28_x86_64``, best first.
+        platforms: the platform parts of them without ``any``.
     """
 
-    def __init__(self, tags: Iterable[str]) -> None:
+    def __init__(self, tags: Iterable[str], platforms: Iterable[str]) -> None:
         super().__init__()
-        for tag in tags:
-            self.setdefault(tag, len(self))
-        self._known: dict[str, int | None] = {}
+        self.tags = list(dict.fromkeys(tags))
+        self.platforms = frozenset(platforms)
+        self._ranks = {tag: rank for rank, tag in enumerate(self.tags)}
 
-    def best_of(self, tags: str) -> int | None:
-        """The rank of a set of tags as a wheel's name has it (``py2.py3-none-any``), None for no use.
-
-        Remembered, because thousands of wheels share a few hundred sets.
-        """
-        if tags not in self._known:
-            self._known[tags] = min((self[tag] for tag in expand_tags(tags) if tag in self), default=None)
-        return self._known[tags]
+    def __missing__(self, tags: str) -> int | None:
+        ranks: list[int] = []
+        platforms = tags.rpartition("-")[2].split(".")
+        if not self.platforms.isdisjoint(platforms) or "any" in platforms:
+            ranks = [self._ranks[tag] for tag in expand_tags(tags) if tag in self._ranks]
+        rank = self[tags] = min(ranks, default=None)
+        return rank
 
 
 @cache
-def wheel_tag_ranks(target: Target) -> TagRanks:
-    """Every wheel tag that a target can use."""
-    return TagRanks(_tags(target))
+def wheel_ranks(target: Target) -> WheelRanks:
+    """The ranks of wheels for a target."""
+    platforms = list(_platforms(target))
+    return WheelRanks(_tags(target.python_minor, platforms), platforms)
 
 
-def _tags(target: Target) -> Iterator[str]:
+def _tags(python_minor: str, platforms: Sequence[str]) -> Iterator[str]:
     """As :func:`packaging.tags.cpython_tags` and :func:`packaging.tags.compatible_tags` order them."""
-    major, minor = (int(part) for part in target.python_minor.split("."))
+    major, minor = (int(part) for part in python_minor.split("."))
     cpython = f"cp{major}{minor}"
     older = range(minor - 1, -1, -1)
     pythons = [f"py{major}{minor}", f"py{major}", *(f"py{major}{older_minor}" for older_minor in older)]
     stable = [f"cp{major}{older_minor}-abi3" for older_minor in older if older_minor >= 2]
-    platforms = list(_platforms(target))
     for start in (f"{cpython}-{cpython}", f"{cpython}-abi3", f"{cpython}-none", *stable):
         yield from (f"{start}-{platform}" for platform in platforms)
     for python in pythons:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from envforge.model.release import IndexFile, PackageSource, ProjectPage, best_wheel, wheel_tags
 from envforge.model.requirement import Requirement, parse_specifier, specifier_admits
-from envforge.model.tags import wheel_tag_ranks
+from envforge.model.tags import wheel_ranks
 from envforge.model.target import Target, python_admitted
 
 
@@ -132,7 +132,7 @@ class CandidateFinder:
 
     def has_platform_wheel(self, files: Sequence[IndexFile]) -> bool:
         """Whether there is a wheel for the target's platform, for whatever Python."""
-        platforms = {tag.rsplit("-", 1)[1] for tag in wheel_tag_ranks(self.target)} - {"any"}
+        platforms = wheel_ranks(self.target).platforms
         return any(
             tag.rsplit("-", 1)[1] in platforms
             for file in files
@@ -171,12 +171,14 @@ class CandidateFinder:
 
 def _choose_file(files: Sequence[IndexFile], target: Target) -> IndexFile | Unfit:
     """The file of a release that a target takes, or why it takes none."""
-    admits = {needed: python_admitted(needed, target) for needed in {file.requires_python for file in files}}
-    admitted = [file for file in files if admits[file.requires_python]]
+    refused = {
+        needed for needed in {file.requires_python for file in files} if not python_admitted(needed, target)
+    }
+    admitted = [file for file in files if file.requires_python not in refused] if refused else files
     if not admitted:
         return Unfit.PYTHON
     present = [file for file in admitted if file.yanked is None] or admitted
-    wheel = best_wheel(present, wheel_tag_ranks(target))
+    wheel = best_wheel(present, wheel_ranks(target))
     if wheel is not None:
         return wheel
     sdists = [file for file in present if not file.is_wheel]

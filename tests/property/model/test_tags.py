@@ -8,7 +8,7 @@ from packaging import tags
 from packaging.utils import parse_wheel_filename
 
 from envforge.model.release import IndexFile, best_wheel
-from envforge.model.tags import wheel_tag_ranks
+from envforge.model.tags import wheel_ranks
 from envforge.model.target import PLATFORMS, SystemAssumptions, Target
 
 targets = st.builds(
@@ -28,7 +28,7 @@ def platform_tags(target: Target) -> list[str]:
         return list(tags.mac_platforms(target.system.macos, platform.wheel_arch))
     if platform.sys_platform == "win32":
         return [platform.wheel_arch]
-    return list(dict.fromkeys(tag.rsplit("-", 1)[1] for tag in wheel_tag_ranks(target) if "-any" not in tag))
+    return list(dict.fromkeys(tag.rsplit("-", 1)[1] for tag in wheel_ranks(target).tags if "-any" not in tag))
 
 
 @given(targets)
@@ -40,7 +40,7 @@ def test_the_tags_and_their_order_are_those_of_packaging(target: Target) -> None
         *tags.cpython_tags(version, [interpreter], platforms),
         *tags.compatible_tags(version, interpreter, platforms),
     ]
-    assert list(wheel_tag_ranks(target)) == list(dict.fromkeys(map(str, expected)))
+    assert wheel_ranks(target).tags == list(dict.fromkeys(map(str, expected)))
 
 
 wheels = st.builds(
@@ -54,7 +54,7 @@ wheels = st.builds(
 
 @given(st.lists(wheels, max_size=6, unique=True), targets)
 def test_the_best_wheel_has_the_best_tag_and_then_the_highest_build(names: list[str], target: Target) -> None:
-    ranks = {tag: rank for rank, tag in enumerate(wheel_tag_ranks(target))}
+    ranks = {tag: rank for rank, tag in enumerate(wheel_ranks(target).tags)}
     fitting = []
     for name in names:
         _, _, build, tag_set = parse_wheel_filename(name)
@@ -62,7 +62,7 @@ def test_the_best_wheel_has_the_best_tag_and_then_the_highest_build(names: list[
         if known:
             fitting.append((min(known), [-build[0], build[1]] if build else [1], name))
     files = [IndexFile(filename=name, url=f"https://example.org/{name}", index="pypi") for name in names]
-    found = best_wheel(files, wheel_tag_ranks(target))
+    found = best_wheel(files, wheel_ranks(target))
     if not fitting:
         assert found is None
         return

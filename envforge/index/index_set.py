@@ -222,9 +222,7 @@ class IndexSet:
     def _read_metadata(self, file: IndexFile) -> CoreMetadata:
         metadata = self._reader.read(file)
         self._reporter.report(
-            MetadataFetched(
-                name=normalize_name(metadata.name), version=metadata.version, count=next(self._count)
-            )
+            MetadataFetched(normalize_name(metadata.name), metadata.version, known_count=next(self._count))
         )
         return metadata
 

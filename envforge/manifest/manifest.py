@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from envforge.errors import EnvforgeError
 from envforge.manifest.faults import Fault, manifest_error, suggestion
 from envforge.model.lock import PROJECT_GROUP
-from envforge.model.requirement import Requirement, normalize_name, parse_requirement, parse_specifier
+from envforge.model.requirement import Requirement, check_specifier, normalize_name, parse_requirement
 from envforge.model.target import DEFAULT_PLATFORMS, SystemAssumptions, Target, python_admitted
 
 DEFAULT_INDEX_NAME = "pypi"
@@ -302,7 +302,7 @@ def _python_faults(manifest: Manifest) -> Iterator[Fault]:
     requires, python = manifest.requires_python, manifest.settings.python
     if requires:
         try:
-            parse_specifier(requires)
+            check_specifier(requires)
         except EnvforgeError as error:
             yield Fault("project.requires-python", error.message, "write e.g. >=3.11")
             return

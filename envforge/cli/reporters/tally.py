@@ -106,7 +106,7 @@ class Tally:
             case ResolutionStarted(target=target):
                 self.resolving, self.metadata_count = target, 0
                 self._resolving_since_s = monotonic()
-            case MetadataFetched(count=count):
+            case MetadataFetched(known_count=count):
                 self.metadata_count = max(self.metadata_count, count)
             case ResolutionFinished(target=target, package_count=package_count):
                 self.resolved[target] = package_count

@@ -30,7 +30,7 @@ SYNC = """
 torch = "torch-2.9.0-cp312-cp312-manylinux_2_28_x86_64.whl"
 reporter.report(ResolutionStarted(target="linux-64 · Python 3.12"))
 for number in range(40):
-    reporter.report(MetadataFetched(name="numpy", version="2.0", count=number + 1))
+    reporter.report(MetadataFetched(name="numpy", version="2.0", known_count=number + 1))
 time.sleep(PAUSE)
 reporter.report(ResolutionFinished(target="linux-64 · Python 3.12", package_count=12))
 reporter.report(FetchPlanned(file_count=2, size_bytes=3_000_000))
@@ -203,7 +203,7 @@ def test_waiting_ends_with_the_next_event():
     tally = Tally()
     tally.add(WaitingForOwner(what="x", owner="y"))
     assert tally.waiting == ("x", "y")
-    tally.add(MetadataFetched(name="a", version="1", count=1))
+    tally.add(MetadataFetched(name="a", version="1", known_count=1))
     assert tally.waiting is None
 
 

@@ -417,7 +417,7 @@ class TestPrefetch:
         self.crawl(open_set(reporter=Notes()), "core<1.2")
         told = sorted((event.name, event.version) for event in events if isinstance(event, MetadataFetched))
         assert told == [("core", "1.0"), ("old-dep", "1.0")]
-        assert sorted(event.count for event in events if isinstance(event, MetadataFetched)) == [1, 2]
+        assert sorted(event.known_count for event in events if isinstance(event, MetadataFetched)) == [1, 2]
 
 
 def test_ctrl_c_ends_a_crawl(open_set: OpenSet, server: ScriptedServer) -> None:

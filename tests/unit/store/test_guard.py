@@ -303,9 +303,7 @@ def test_sweep_removes_the_guards_of_the_dead_only(tmp_path: Path) -> None:
 def test_what_killed_takers_left_beside_guards_is_swept(tmp_path: Path) -> None:
     dead = Owner(ME.host, ME.pid, "1")
     elsewhere = Owner("another-host", 1, "1")
-    left = {
-        f"{owner}.{what}" for owner in (dead, ME, elsewhere) for what in ("tree.guard.aa.new", "7.clock")
-    }
+    left = {f"{owner}.{what}" for owner in (dead, ME, elsewhere) for what in ("tree.guard.aa.new", "7.clock")}
     for name in left:
         (tmp_path / name).touch()  # empty: the taker was killed before it wrote
     sweep_guards(tmp_path)

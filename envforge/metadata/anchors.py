@@ -112,7 +112,7 @@ def _attributes(raw: str) -> Anchor:
         return _any_attributes(raw)
     values = parts[1::2]
     if "&" in raw:
-        values = [_unescape(value) if "&" in value else value for value in values]
+        values = [unescape(value) if "&" in value else value for value in values]
     return dict(zip(names, values, strict=True))
 
 
@@ -134,20 +134,20 @@ def _any_attributes(raw: str) -> Anchor:
     for name, double, single, bare in re.findall(_ATTRIBUTES, raw, re.DOTALL):
         value = double or single or bare
         if "&" in value:
-            value = _unescape(value)
+            value = unescape(value)
         attributes.setdefault(name if name.islower() else name.lower(), value)
     return attributes
 
 
 @lru_cache(4096)
-def _unescape(value: str) -> str:
+def unescape(value: str) -> str:
     """Replace character references; ``&gt;=3.9`` comes a thousand times on a page."""
     plain = value.replace("&gt;", ">").replace("&lt;", "<")
     if "&" not in plain:
         return plain
-    from html import unescape  # knows 2,000 names
+    import html  # knows 2,000 names
 
-    return unescape(value)
+    return html.unescape(value)
 
 
 def _text(raw: bytes) -> str:

@@ -19,13 +19,19 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from urllib.parse import unquote, urljoin
 
 from envforge.errors import PackageIndexError
-from envforge.metadata.anchors import Anchor, chunk_anchors, cut_anchors
+from envforge.metadata.anchors import Anchor, chunk_anchors, cut_anchors, unescape
 from envforge.metadata.versions import is_distribution, version_of, version_sort_key
 from envforge.model.release import IndexFile
 
 PageFormat: TypeAlias = Literal["html", "json"]
 
 _HTML_TIMES = re.compile(rb"""(?i)\bdata-upload-time\s*=\s*["']?([^"'\s>]+)""")
+_PLAIN_ANCHOR = re.compile(
+    r'(?:\A|\0) ?href="(https://[\w./+:!~-]+/([\w.+!~-]+(?:\.whl|\.tar\.gz|\.zip)))#sha256=([0-9a-f]{64})"'
+    r'(?: data-requires-python="([ -!#-~]*)")?( data-yanked="[ -!#-~]*")?'
+    r'(?: data-dist-info-metadata="sha256=([0-9a-f]{64})" data-core-metadata="sha256=\6")?(?=\0|\Z)',
+    re.ASCII,
+)
 _JSON_TIMES = re.compile(rb'"upload-time"\s*:\s*"([^"]+)"')
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
 """What to send as ``Accept``: JSON where the index has it."""
@@ -81,6 +87,9 @@ def parse_files(chunk: bytes, page_format: PageFormat, base_url: str, index: str
     if page_format == "json":
         found = [_json_file(entry, base_url, index) for entry in json.loads(b"[" + chunk + b"]")]
     else:
+        plain = _plain_html_files(chunk, index)
+        if plain is not None:
+            return plain
         found = [_html_file(anchor, base_url, index) for anchor in chunk_anchors(chunk)]
     return [file for file in found if file is not None]
 
@@ -210,6 +219,29 @@ def _by_version(files: Sequence[tuple[str, list[bytes]]], project: str) -> list[
             chunks.append((version, by_version[version]))
         last_key = key
     return chunks
+
+
+def _plain_html_files(chunk: bytes, index: str) -> list[IndexFile] | None:
+    """The files of a chunk whose anchors are all written as PyPI writes them, None for any other chunk.
+
+    It takes a third of the time that :func:`_html_file` takes, and a lock looks at thousands of files.
+    """
+    anchors = _PLAIN_ANCHOR.findall(chunk.decode("ascii", "replace"))
+    if len(anchors) != chunk.count(b"\0") + 1:
+        return None
+    return [
+        IndexFile(
+            filename=filename,
+            url=url,
+            index=index,
+            sha256=sha256,
+            requires_python=unescape(requires_python).strip(),
+            yanked=unescape(yanked.partition("=")[2][1:-1]) if yanked else None,
+            has_metadata=bool(metadata),
+            metadata_sha256=metadata,
+        )
+        for url, filename, sha256, requires_python, yanked, metadata in anchors
+    ]
 
 
 def _html_file(anchor: Anchor, base_url: str, index: str) -> IndexFile | None:

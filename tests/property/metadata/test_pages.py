@@ -18,6 +18,7 @@ from packaging.utils import (
 from packaging.version import Version
 
 from envforge.metadata.anchors import chunk_anchors, cut_anchors
+from envforge.metadata.simple import _plain_html_files, parse_files
 from envforge.metadata.versions import canonical_version, version_of, version_sort_key
 
 from support.pages import parse_page
@@ -189,3 +190,49 @@ def test_html_and_json_of_the_same_files_are_equal(rows: list[tuple[str, str, st
         file.filename for file in from_html
     }
     assert all(file.url == urljoin(URL, file.url) for file in from_html)
+
+
+URL_TEXT = st.text("ab1._-+%@#\"' \u00e9:~!/", max_size=6)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["https://files.test/", "https://files.test/%20", "http://files.test/", "../"]),
+            URL_TEXT,
+            st.sampled_from([".whl", ".tar.gz", ".zip", ".tar.bz2", ".exe"]),
+            st.sampled_from(["", "#sha256=" + "0f" * 32, "#sha256=" + "0F" * 32, "#md5=1"]),
+            st.sampled_from(["", ' data-requires-python="&gt;=3.8 "', ' data-requires-python="é"']),
+            st.sampled_from(["", ' data-yanked=""', ' data-yanked="a &amp; b"', " data-yanked"]),
+            st.sampled_from(
+                ["", *(f' data-core-metadata="{text}"' for text in ("true", "sha256=" + "1" * 64))]
+            ),
+            st.sampled_from(["", ' data-dist-info-metadata="sha256=' + "1" * 64 + '"']),
+        ),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_plain_anchors_are_read_like_all_others(rows: list[tuple[str, ...]]) -> None:
+    anchors = []
+    for host, name, ending, fragment, python, yanked, core, metadata in rows:
+        anchors.append(f'href="{host}{escape(name)}{ending}{fragment}"{python}{yanked}{metadata}{core}')
+    # an attribute of no meaning in front makes the same anchor one that is not plain
+    plain, other = ("\0".join(f"{start}{anchor}" for anchor in anchors) for start in (" ", ' id="x" '))
+    files = parse_files(plain.encode(), "html", URL, "test")
+    assert files == parse_files(other.encode(), "html", URL, "test")
+
+
+def test_anchors_as_pypi_writes_them_are_plain() -> None:
+    digest = "0f" * 32
+    metadata = f' data-dist-info-metadata="sha256={digest}" data-core-metadata="sha256={digest}"'
+    needs = ' data-requires-python="&gt;=3.8"'
+    wheel = f'href="https://files.pythonhosted.org/packages/ab/demo-1.0-py3-none-any.whl#sha256={digest}"'
+    sdist = f' href="https://files.pythonhosted.org/packages/ab/demo-1.0.tar.gz#sha256={digest}"'
+    chunk = "\0".join([f"{wheel}{needs}{metadata}", f'{wheel}{needs} data-yanked="bad"{metadata}', sdist])
+    files = _plain_html_files(chunk.encode(), "pypi")
+    assert files is not None
+    assert [file.filename for file in files] == ["demo-1.0-py3-none-any.whl"] * 2 + ["demo-1.0.tar.gz"]
+    assert [file.requires_python for file in files] == [">=3.8", ">=3.8", ""]
+    assert [file.yanked for file in files] == [None, "bad", None]
+    assert [file.metadata_sha256 for file in files] == [digest, digest, ""]

@@ -204,6 +204,7 @@ URL_TEXT = st.text("ab1._-+%@#\"' \u00e9:~!/", max_size=6)
             st.sampled_from(["", "#sha256=" + "0f" * 32, "#sha256=" + "0F" * 32, "#md5=1"]),
             st.sampled_from(["", ' data-requires-python="&gt;=3.8 "', ' data-requires-python="é"']),
             st.sampled_from(["", ' data-yanked=""', ' data-yanked="a &amp; b"', " data-yanked"]),
+            st.sampled_from(["", ' data-upload-time="2026-01-02T03:04:05.6Z"', ' data-upload-time="x"']),
             st.sampled_from(
                 ["", *(f' data-core-metadata="{text}"' for text in ("true", "sha256=" + "1" * 64))]
             ),
@@ -215,8 +216,8 @@ URL_TEXT = st.text("ab1._-+%@#\"' \u00e9:~!/", max_size=6)
 )
 def test_plain_anchors_are_read_like_all_others(rows: list[tuple[str, ...]]) -> None:
     anchors = []
-    for host, name, ending, fragment, python, yanked, core, metadata in rows:
-        anchors.append(f'href="{host}{escape(name)}{ending}{fragment}"{python}{yanked}{metadata}{core}')
+    for host, name, ending, fragment, python, yanked, time, core, metadata in rows:
+        anchors.append(f'href="{host}{escape(name)}{ending}{fragment}"{python}{yanked}{time}{metadata}{core}')
     # an attribute of no meaning in front makes the same anchor one that is not plain
     plain, other = ("\0".join(f"{start}{anchor}" for anchor in anchors) for start in (" ", ' id="x" '))
     files = parse_files(plain.encode(), "html", URL, "test")
@@ -227,12 +228,16 @@ def test_anchors_as_pypi_writes_them_are_plain() -> None:
     digest = "0f" * 32
     metadata = f' data-dist-info-metadata="sha256={digest}" data-core-metadata="sha256={digest}"'
     needs = ' data-requires-python="&gt;=3.8"'
+    time = ' data-upload-time="2026-01-02T03:04:05.6Z"'
     wheel = f'href="https://files.pythonhosted.org/packages/ab/demo-1.0-py3-none-any.whl#sha256={digest}"'
     sdist = f' href="https://files.pythonhosted.org/packages/ab/demo-1.0.tar.gz#sha256={digest}"'
-    chunk = "\0".join([f"{wheel}{needs}{metadata}", f'{wheel}{needs} data-yanked="bad"{metadata}', sdist])
+    chunk = "\0".join(
+        [f"{wheel}{needs}{metadata}", f'{wheel}{needs} data-yanked="bad"{time}{metadata}', sdist]
+    )
     files = _plain_html_files(chunk.encode(), "pypi")
     assert files is not None
     assert [file.filename for file in files] == ["demo-1.0-py3-none-any.whl"] * 2 + ["demo-1.0.tar.gz"]
     assert [file.requires_python for file in files] == [">=3.8", ">=3.8", ""]
     assert [file.yanked for file in files] == [None, "bad", None]
+    assert [file.upload_time for file in files] == ["", "2026-01-02T03:04:05.6Z", ""]
     assert [file.metadata_sha256 for file in files] == [digest, digest, ""]

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from envforge.errors import HostError
+from envforge.model.accelerators import Version
 from envforge.model.conda import VirtualPackage
 
 if TYPE_CHECKING:
@@ -22,20 +23,26 @@ _ANCESTORS = re.compile(r"ancestors: \[([^\]]*)\]")
 _OVERRIDE = "CONDA_OVERRIDE_"
 
 
-def host_virtual_packages() -> tuple[VirtualPackage, ...]:
+def host_virtual_packages(*, cuda: Version | None = None) -> tuple[VirtualPackage, ...]:
     """What this machine has, by name; ``__archspec`` for the processor, then for those it can stand for.
 
-    It takes 2 ms, and more where there is a driver of a GPU, which is asked.
+    py-rattler asks NVIDIA's driver in this process, where it may block; it is told what is known instead.
+
+    Args:
+        cuda: the newest CUDA that programs here can use, None for none.
 
     Raises:
         HostError: a variable ``CONDA_OVERRIDE_…`` holds what is no version.
     """
+    from rattler import Override, VirtualPackageOverrides
     from rattler import VirtualPackage as Detected
-    from rattler import VirtualPackageOverrides
     from rattler.exceptions import DetectVirtualPackageError
 
+    overrides = VirtualPackageOverrides.from_env()
+    if f"{_OVERRIDE}CUDA" not in os.environ:
+        overrides.cuda = Override.string(f"{cuda[0]}.{cuda[1]}" if cuda is not None else "")
     try:
-        detected = Detected.detect(overrides=VirtualPackageOverrides.from_env())
+        detected = Detected.detect(overrides=overrides)
     except DetectVirtualPackageError as error:
         raise _not_detected(str(error)) from None
     packages = (package for each in detected for package in _packages(each))

@@ -161,10 +161,14 @@ def check_host(records: Sequence[CondaRecord], session: Session, *, ignore: bool
     Raises:
         HostError: this host lacks something.
     """
+    from envforge.host.accelerators import detect_host_facts
     from envforge.host.virtual_packages import host_virtual_packages
     from envforge.plan.host_check import host_error, unmet_by_host
 
-    unmet = unmet_by_host(records, host_virtual_packages())
+    facts = detect_host_facts(
+        session.environ, session.places.cache, now_s=session.now_s, refresh=session.network.refresh
+    )
+    unmet = unmet_by_host(records, host_virtual_packages(cuda=facts.cuda))
     if not unmet:
         return
     error = host_error(unmet)

@@ -1,0 +1,115 @@
+"""What accelerators this host has: read, recognised, and remembered until it is booted again.
+
+Asking a driver takes from 30 ms to ten seconds, and naming the processor needs py-rattler; both answers are
+kept below the cache root, per host, boot, driver, and what the loader finds first. What did not work is asked
+again after ten minutes. The facts are made anew each time: variables that override them hold at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from envforge.host.facts import host_platform
+from envforge.host.machine import MachineReading, ask_driver, processor_names, read_machine
+from envforge.host.recognition import recognize
+from envforge.model.accelerators import HostFacts
+
+_FORMAT = 1
+_FAULT_LIFETIME_S = 600.0
+_LIFETIME_S = 30 * 24 * 3600.0
+_LIFETIME_WITHOUT_BOOT_S = 3600.0
+"""For systems that do not tell when they were booted."""
+
+
+def detect_host_facts(
+    environ: Mapping[str, str], cache: Path, *, now_s: float, refresh: bool = False
+) -> HostFacts:
+    """What this host has that a variant may ask for.
+
+    Args:
+        environ: the process environment; ``CONDA_OVERRIDE_CUDA``, ``…_GLIBC``, ``…_OSX``, ``…_ARCHSPEC`` win.
+        cache: root of what is remembered.
+        now_s: seconds since the epoch.
+        refresh: ask again, whatever is remembered.
+
+    Raises:
+        HostError: envforge knows no packages for this machine; a variable holds what is no version.
+    """
+    return recognize(read_host(environ, cache, now_s=now_s, refresh=refresh), environ)
+
+
+def read_host(
+    environ: Mapping[str, str], cache: Path, *, now_s: float, refresh: bool = False
+) -> MachineReading:
+    """The reading that :func:`detect_host_facts` understands."""
+    reading = read_machine(host_platform(), environ)
+    file = _memory_file(cache)
+    key = _key(reading, environ)
+    known = None if refresh else _remembered(file, key, now_s, bool(reading.boot))
+    if known is None:
+        asked = reading.has_driver_signs and "CONDA_OVERRIDE_CUDA" not in environ
+        known = {
+            "driver": ask_driver(environ) if asked else None,
+            "archspec": list(processor_names()),
+        }
+        _remember(file, {"format": _FORMAT, "key": key, "asked_at": now_s, **known})
+    return replace(reading, driver=known["driver"], archspec=tuple(known["archspec"]))
+
+
+def _key(reading: MachineReading, environ: Mapping[str, str]) -> list[Any]:
+    """What has to be the same for an answer to hold."""
+    return [
+        reading.platform,
+        reading.boot,
+        reading.nvidia_version,
+        list(reading.nvidia_devices),
+        [list(library) for library in reading.nvidia_libraries],
+        environ.get("LD_LIBRARY_PATH", ""),
+        environ.get("CONDA_OVERRIDE_ARCHSPEC"),
+        "CONDA_OVERRIDE_CUDA" in environ,
+    ]
+
+
+def _memory_file(cache: Path) -> Path:
+    node = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
+    return cache / "hosts" / f"{node or 'host'}.json"
+
+
+def _remembered(file: Path, key: list[Any], now_s: float, has_boot: bool) -> dict[str, Any] | None:
+    try:
+        content = json.loads(file.read_bytes())
+        if content["format"] != _FORMAT or content["key"] != key:
+            return None
+        driver, archspec = content["driver"], [str(name) for name in content["archspec"]]
+        age_s = now_s - float(content["asked_at"])
+        if driver is not None and not isinstance(driver, dict):
+            return None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    lifetime_s = _LIFETIME_S if has_boot else _LIFETIME_WITHOUT_BOOT_S
+    if driver is not None and not _works(driver):
+        lifetime_s = _FAULT_LIFETIME_S
+    return {"driver": driver, "archspec": archspec} if 0 <= age_s < lifetime_s else None
+
+
+def _works(driver: Mapping[str, Any]) -> bool:
+    parts = [driver.get("nvml"), driver.get("libcuda")]
+    return any(isinstance(part, dict) and part.get("init") == 0 and part.get("devices") for part in parts)
+
+
+def _remember(file: Path, content: Mapping[str, Any]) -> None:
+    """Write aside and rename. Failure is silent: it is a cache."""
+    aside = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_text(json.dumps(content), encoding="utf-8")
+        aside.replace(file)
+    except OSError:
+        with suppress(OSError):
+            aside.unlink()

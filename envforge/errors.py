@@ -102,6 +102,14 @@ class ResolutionError(EnvforgeError):
     code = "no-solution"
 
 
+class CondaUnsolvableError(ResolutionError):
+    """No set of records answers a question; the context is the solver's own report, line by line."""
+
+
+class ImpossibleOnCondaError(CondaUnsolvableError):
+    """What is wanted from conda does not go together on a platform, with any Python."""
+
+
 class HostError(EnvforgeError):
     """This machine, or a place on it, cannot be used as it is (musl, no home folder, a bad setting)."""
 

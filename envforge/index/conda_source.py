@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envforge.errors import RequirementError
+from envforge.errors import CondaUnsolvableError, RequirementError
 from envforge.index.conda_gateway import ChannelGateway
 from envforge.metadata.conda_names import other_conda_names, pypi_names_of
 from envforge.metadata.rattler_records import from_rattler
-from envforge.model.conda import CondaQuestion, CondaRecord, CondaUnsolvableError
+from envforge.model.conda import CondaQuestion, CondaRecord
 from envforge.model.requirement import normalize_name
 from envforge.net.conda_client import ChannelLocation
 

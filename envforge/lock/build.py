@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from envforge.errors import LockError
-from envforge.model.conda import CondaRecord
 from envforge.model.lock import Lock, LockedFile, LockedIndex, LockedPackage, LockedTarget
 from envforge.model.release import IndexFile
 from envforge.model.resolution import Pin, TargetResolution
 from envforge.model.target import holding_requirements
+
+if TYPE_CHECKING:
+    from envforge.model.conda import CondaRecord
 
 
 def build_lock(

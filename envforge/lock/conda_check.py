@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from envforge.model.conda import CondaRecord, VirtualPackage, target_virtual_packages
 from envforge.model.lock import Lock, LockedTarget
 
 if TYPE_CHECKING:
     from rattler import MatchSpec, PackageRecord
+
+    from envforge.model.conda import CondaRecord, VirtualPackage
 
 NOT_LOCKED = "is not locked"
 _COMPARED = (
@@ -59,6 +60,8 @@ def spec_fault(text: str, target: LockedTarget, lock: Lock) -> str:
 
 def _present(target: LockedTarget, lock: Lock) -> dict[str, PackageRecord]:
     """Name → what a target has of it, or may assume of the system."""
+    from envforge.model.conda import target_virtual_packages
+
     present = {each.name: _virtual(each) for each in target_virtual_packages(target.target)}
     return {**present, **{record.name: _installed(record) for record in lock.conda_records(target)}}
 

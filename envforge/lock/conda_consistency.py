@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from envforge.model.conda import CondaRecord
 from envforge.model.lock import Lock, LockedTarget
+
+if TYPE_CHECKING:
+    from envforge.model.conda import CondaRecord
 
 _NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]*")
 _PLAIN_VERSION = re.compile(r"(?:[0-9]{1,9}!)?[0-9A-Za-z]+(?:[._][0-9A-Za-z]+)*(?:\+[0-9A-Za-z]+)?")

@@ -6,10 +6,12 @@ a reader of the diff should not have to take it apart.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from envforge.lock.reading import Reader
-from envforge.model.conda import CondaRecord
+
+if TYPE_CHECKING:
+    from envforge.model.conda import CondaRecord
 
 _TEXTS = ("sha256", "md5", "noarch", "license", "license_family", "features", "python_site_packages_path")
 _LISTS = ("depends", "constrains", "track_features", "purls", "pypi_names")
@@ -36,6 +38,8 @@ def record_table(record: CondaRecord) -> dict[str, Any]:
 
 def read_record(record_id: str, table: object, reader: Reader) -> CondaRecord:
     """A record out of JSON; faults are noted by the reader."""
+    from envforge.model.conda import CondaRecord
+
     where = f"conda.{record_id}."
     if not isinstance(table, dict):
         reader.faults.append(f"conda.{record_id}: has to be an object")

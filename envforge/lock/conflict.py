@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from envforge.errors import LockError
 from envforge.lock.conda_consistency import find_record_faults
 from envforge.lock.consistency import find_faults, find_package_faults, has_file_for
 from envforge.lock.parse import read_document
-from envforge.model.conda import CondaRecord
 from envforge.model.lock import Lock, LockedPackage, LockedTarget
+
+if TYPE_CHECKING:
+    from envforge.model.conda import CondaRecord
 
 # Exactly seven: in a merge with several bases, git writes the conflicts inside the ancestor with longer ones.
 _MARKER = re.compile(r"(<{7}|\|{7}|={7}|>{7})(?:[ \r].*)?")

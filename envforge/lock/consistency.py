@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable, Iterator
 
-from envforge.lock.conda_consistency import find_conda_faults, find_python_faults
 from envforge.model.lock import Lock, LockedFile, LockedPackage, LockedTarget
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -39,6 +38,10 @@ def find_faults(lock: Lock, *, whole: bool = True) -> list[str]:
         faults += found
     for target in lock.targets:
         faults += _target_faults(target, lock)
+    if not (lock.channels or lock.conda_packages or any(target.conda for target in lock.targets)):
+        return faults
+    from envforge.lock.conda_consistency import find_conda_faults, find_python_faults
+
     faults += find_conda_faults(lock)
     return faults or (list(find_python_faults(lock)) if whole else [])
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from envforge.model.conda import CondaRecord
 from envforge.model.lock import Lock
+
+if TYPE_CHECKING:
+    from envforge.model.conda import CondaRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

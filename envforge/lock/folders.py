@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from envforge.model.conda import CondaRecord
 from envforge.model.lock import Lock
+
+if TYPE_CHECKING:
+    from envforge.model.conda import CondaRecord
 
 
 def with_folders_named(lock: Lock, folders: Mapping[str, str]) -> Lock:

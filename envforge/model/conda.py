@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from envforge.errors import ResolutionError
 from envforge.model.target import PLATFORMS, Target
 
 
@@ -138,10 +137,6 @@ class CondaQuestion:
     constraints: tuple[str, ...] = ()
     virtual_packages: tuple[VirtualPackage, ...] = ()
     preferred: tuple[CondaRecord, ...] = ()
-
-
-class CondaUnsolvableError(ResolutionError):
-    """No set of records answers a question; the context is the solver's own report, line by line."""
 
 
 class CondaSource(Protocol):

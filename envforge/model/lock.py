@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from envforge.model.conda import CondaRecord
 from envforge.model.target import Target
+
+if TYPE_CHECKING:
+    from envforge.model.conda import CondaRecord
 
 PROJECT_GROUP = "project"
 """The group of ``project.dependencies``. Extras are ``extra:NAME``, dependency groups ``group:NAME``."""

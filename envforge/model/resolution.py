@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from envforge.model.conda import CondaRecord
 from envforge.model.release import CoreMetadata, IndexFile
 from envforge.model.target import Target
+
+if TYPE_CHECKING:
+    from envforge.model.conda import CondaRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,12 +15,11 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import product
 
-from envforge.errors import RequirementError
+from envforge.errors import CondaUnsolvableError, RequirementError
 from envforge.model.conda import (
     CondaQuestion,
     CondaRecord,
     CondaSource,
-    CondaUnsolvableError,
     VirtualPackage,
     target_virtual_packages,
 )

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from envforge.errors import RequirementError, ResolutionError
-from envforge.model.conda import CondaRecord, CondaUnsolvableError
+from envforge.errors import CondaUnsolvableError, RequirementError, ResolutionError
+from envforge.model.conda import CondaRecord
 from envforge.model.requirement import Requirement, parse_version
 from envforge.resolve.candidates import Candidate
 from envforge.resolve.conda import CondaLayer, CondaSolution

@@ -10,11 +10,11 @@ from envforge.errors import UnknownPackageError
 from envforge.model.requirement import Requirement
 from envforge.model.target import Target
 from envforge.resolve.candidates import CandidateFinder
-from envforge.resolve.conda import CondaLayer
 from envforge.resolve.dependencies import DependencyReader
 from envforge.resolve.walk import Answer, walk
 
 if TYPE_CHECKING:
+    from envforge.resolve.conda import CondaLayer
     from envforge.resolve.provider import Choice, Demand
 
 
@@ -62,6 +62,8 @@ class Problem:
 
     def with_specs(self, specs: Sequence[str]) -> Problem:
         """The same question with other wishes for conda; without any, conda still brings Python."""
+        from envforge.resolve.conda import CondaLayer
+
         assert self.layer is not None
         part = replace(self.layer.part, specs=tuple(specs))
         return replace(self, layer=CondaLayer(part, self.target))

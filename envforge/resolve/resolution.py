@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from envforge.errors import ResolutionError
 from envforge.model.release import IndexFile, PackageSource
@@ -12,10 +13,12 @@ from envforge.model.requirement import Requirement, parse_version
 from envforge.model.resolution import Pin, TargetResolution
 from envforge.model.target import Target, marker_holds, python_admitted
 from envforge.resolve.candidates import Candidate, CandidateFinder
-from envforge.resolve.conda import CondaLayer, CondaPart, pypi_version
 from envforge.resolve.dependencies import DependencyReader
 from envforge.resolve.problem import NoSolutionError, Problem
 from envforge.resolve.walk import Answer
+
+if TYPE_CHECKING:
+    from envforge.resolve.conda import CondaLayer, CondaPart
 
 
 def resolve_target(
@@ -64,6 +67,8 @@ def _conda_layers(conda: CondaPart, target: Target) -> Iterator[CondaLayer]:
     Raises:
         CondaUnsolvableError: there is none.
     """
+    from envforge.resolve.conda import CondaLayer, pypi_version
+
     layer = CondaLayer(conda, target).settled()
     yield layer
     if target.python == layer.target.python:

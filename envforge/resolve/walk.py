@@ -15,12 +15,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from envforge.model.requirement import Requirement
 from envforge.resolve.candidates import Candidate, CandidateFinder, requirement_extras
-from envforge.resolve.conda import CondaLayer, CondaSolution, admits
 from envforge.resolve.dependencies import DependencyReader, UnusableCandidateError
+
+if TYPE_CHECKING:
+    from envforge.resolve.conda import CondaLayer, CondaSolution
 
 _MAX_ROUNDS = 12
 
@@ -88,6 +90,8 @@ class _Step(NamedTuple):
         extras, specifiers = requirement_extras(asked), _specifiers(asked)
         if self.conda is None or name not in self.conda.provides:
             return finder.best(name, specifiers, extras)
+        from envforge.resolve.conda import admits
+
         version = self.conda.provides[name]
         if all(admits(specifier, version) for specifier in specifiers):
             return Candidate(name, version, extras, None)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envforge.net.conda_client import ChannelLocation
-
 if TYPE_CHECKING:
     from envforge.manifest.manifest import Manifest
+    from envforge.net.conda_client import ChannelLocation
     from envforge.workflows.session import Session
 
 
 def channel_locations(manifest: Manifest, session: Session) -> list[ChannelLocation]:
     """Where the channels are, with whatever credentials their URLs hold; folders from the project's."""
+    from envforge.net.conda_client import ChannelLocation
+
     return [
         ChannelLocation(name=channel.name, url=_url(channel.url, session.root))
         for channel in manifest.settings.channels

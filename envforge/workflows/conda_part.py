@@ -8,11 +8,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from envforge.errors import EnvforgeError, UnknownPackageError
+from envforge.errors import CondaUnsolvableError, EnvforgeError, ImpossibleOnCondaError, UnknownPackageError
 from envforge.events import Reporter, Warned
 from envforge.lock.folders import with_folders_placed
 from envforge.manifest.manifest import CondaDependency, Manifest
-from envforge.model.conda import CondaRecord, CondaUnsolvableError
+from envforge.model.conda import CondaRecord
 from envforge.model.requirement import Requirement, parse_specifier
 from envforge.model.resolution import TargetResolution
 from envforge.model.target import Target
@@ -30,16 +30,13 @@ if TYPE_CHECKING:
 @contextmanager
 def open_conda_wishes(
     manifest: Manifest, exclude_newer: str, former: FormerLock, upgrades: Upgrades, session: Session
-) -> Iterator[CondaWishes | None]:
-    """The manifest's conda dependencies with the channels that answer them, None where there are none.
+) -> Iterator[CondaWishes]:
+    """The manifest's conda dependencies with the channels that answer them.
 
     Raises:
         UnknownPackageError: no channel has a package on any platform.
         NetworkError: a channel that had to be asked did not answer.
     """
-    if not manifest.settings.conda_dependencies:
-        yield None
-        return
     from envforge.workflows.sources import open_channels
 
     with open_channels(manifest, exclude_newer, session) as channels:
@@ -50,10 +47,6 @@ def open_conda_wishes(
 
 
 _MOST_VERSIONS = 3
-
-
-class ImpossibleOnCondaError(CondaUnsolvableError):
-    """What is wanted from conda does not go together on a platform, with any Python."""
 
 
 class CondaWishes:

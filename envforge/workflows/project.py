@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envforge.errors import LockError, ManifestError, StoreError
-from envforge.lock.conflict import parse_conflicted
 from envforge.lock.parse import LockConflictError, parse_lock
 from envforge.manifest.digest import inputs_digest
 from envforge.manifest.manifest import Manifest
@@ -121,6 +120,8 @@ def read_former_lock(project: Project) -> FormerLock:
     try:
         lock = parse_lock(text, LOCK_NAME)
     except LockConflictError:
+        from envforge.lock.conflict import parse_conflicted
+
         sides = tuple(side for side in parse_conflicted(text) if side is not None)
         return FormerLock(None, text, sides)
     return FormerLock(lock, text, (lock,))

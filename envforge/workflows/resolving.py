@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from envforge.errors import ManifestError, ResolutionError, UnknownPackageError
+from envforge.errors import (
+    CondaUnsolvableError,
+    ImpossibleOnCondaError,
+    ManifestError,
+    ResolutionError,
+    UnknownPackageError,
+)
 from envforge.events import ResolutionFinished, ResolutionStarted, Warned
 from envforge.lock.build import build_lock
 from envforge.lock.folders import with_folders_named
 from envforge.manifest.manifest import Manifest, requirements_by_group
-from envforge.model.conda import CondaUnsolvableError
 from envforge.model.lock import Lock, LockedIndex
 from envforge.model.requirement import Requirement, normalize_name, parse_specifier
 from envforge.model.resolution import TargetResolution
@@ -20,14 +25,6 @@ from envforge.model.target import Target
 from envforge.net.client import NetworkNeededError
 from envforge.resolve.resolution import held_back_by_python, resolve_target
 from envforge.workflows.channels import channel_folders
-from envforge.workflows.conda_part import (
-    CondaWishes,
-    ImpossibleOnCondaError,
-    cuda_stacks,
-    extras_beside_conda,
-    offer_conda,
-    open_conda_wishes,
-)
 from envforge.workflows.project import FormerLock, Project
 from envforge.workflows.session import Session
 from envforge.workflows.sources import open_index_set
@@ -35,6 +32,7 @@ from envforge.workflows.upgrades import Upgrades
 
 if TYPE_CHECKING:
     from envforge.index.index_set import IndexSet
+    from envforge.workflows.conda_part import CondaWishes
 
 KNOWN_PYTHONS = ("3.15", "3.14", "3.13", "3.12", "3.11", "3.10", "3.9", "3.8")
 """Released minors of CPython, newest first: what "the newest that everything admits" chooses from."""
@@ -68,7 +66,7 @@ def resolve_lock(project: Project, former: FormerLock, upgrades: Upgrades, sessi
     manifest = project.manifest
     exclude_newer = upgrades.exclude_newer or manifest.settings.exclude_newer
     with (
-        open_conda_wishes(manifest, exclude_newer, former, upgrades, session) as conda,
+        _open_conda_wishes(manifest, exclude_newer, former, upgrades, session) as conda,
         open_index_set(manifest, exclude_newer, session) as source,
     ):
         problem = _Problem(
@@ -83,6 +81,8 @@ def resolve_lock(project: Project, former: FormerLock, upgrades: Upgrades, sessi
         try:
             resolutions = source.with_hashes(_resolve_for_best_python(problem))
         except UnknownPackageError as error:
+            from envforge.workflows.conda_part import offer_conda
+
             raise offer_conda(error, manifest, session) from None
         if conda is not None:
             _tell_of_two_cuda_stacks(resolutions, session)
@@ -95,6 +95,17 @@ def resolve_lock(project: Project, former: FormerLock, upgrades: Upgrades, sessi
             resolutions=resolutions,
         )
         return with_folders_named(lock, channel_folders(manifest, project.root))
+
+
+def _open_conda_wishes(
+    manifest: Manifest, exclude_newer: str, former: FormerLock, upgrades: Upgrades, session: Session
+) -> AbstractContextManager[CondaWishes | None]:
+    """What is wanted from conda, None where that is nothing: then nothing of conda is imported (8 ms)."""
+    if not manifest.settings.conda_dependencies:
+        return nullcontext()
+    from envforge.workflows.conda_part import open_conda_wishes
+
+    return open_conda_wishes(manifest, exclude_newer, former, upgrades, session)
 
 
 def _resolve_for_best_python(problem: _Problem) -> list[TargetResolution]:
@@ -239,6 +250,8 @@ def _locked_versions(problem: _Problem, target: Target) -> dict[str, str]:
 
 
 def _tell_of_two_cuda_stacks(resolutions: Sequence[TargetResolution], session: Session) -> None:
+    from envforge.workflows.conda_part import cuda_stacks
+
     for resolution in resolutions:
         from_conda, from_pypi = cuda_stacks(resolution)
         if from_conda and from_pypi:
@@ -252,6 +265,8 @@ def _tell_of_two_cuda_stacks(resolutions: Sequence[TargetResolution], session: S
 
 
 def _tell_of_extras(resolutions: Sequence[TargetResolution], problem: _Problem) -> None:
+    from envforge.workflows.conda_part import extras_beside_conda
+
     found = {extra for each in resolutions for extra in extras_beside_conda(each, problem.groups)}
     if found:
         names = ", ".join(sorted(found))

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from envforge.errors import ResolutionError
+from envforge.errors import CondaUnsolvableError, ResolutionError
 from envforge.index.conda_source import ChannelLocation, CondaChannels
-from envforge.model.conda import CondaRecord, CondaUnsolvableError
+from envforge.model.conda import CondaRecord
 from envforge.model.requirement import parse_requirement
 from envforge.model.resolution import TargetResolution
 from envforge.model.target import SystemAssumptions, Target

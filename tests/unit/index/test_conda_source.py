@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from envforge.errors import ManifestError, PackageIndexError, RequirementError
+from envforge.errors import CondaUnsolvableError, ManifestError, PackageIndexError, RequirementError
 from envforge.index.conda_source import ChannelLocation, CondaChannels
-from envforge.model.conda import CondaQuestion, CondaRecord, CondaUnsolvableError, VirtualPackage
+from envforge.model.conda import CondaQuestion, CondaRecord, VirtualPackage
 from envforge.net.settings import NetworkSettings
 
 from support.conda_channel import write_channel

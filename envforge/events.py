@@ -99,10 +99,20 @@ class LinkScriptRun(NamedTuple):
 
 
 class WaitingForOwner(NamedTuple):
-    """Another process holds the guard that this one needs."""
+    """Another process holds the guard that this one needs; told again when it has got further.
+
+    ``progress`` is what the owner says of itself, ``""`` for nothing yet.
+    """
 
     what: str
     owner: str
+    progress: str = ""
+
+
+class WaitingFinished(NamedTuple):
+    """The guard is ours, or nobody waits for it any more."""
+
+    what: str
 
 
 class Warned(NamedTuple):
@@ -131,6 +141,7 @@ Event: TypeAlias = (
     | PrefixFinished
     | LinkScriptRun
     | WaitingForOwner
+    | WaitingFinished
     | Warned
     | HandingOver
 )

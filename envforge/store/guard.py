@@ -3,7 +3,8 @@
 A guard is a file that its owner made with ``O_EXCL``, which is atomic also where ``flock`` is missing
 or lies (NFS, Lustre, overlays). It holds the owner (host, process, start time) and a token, and the
 owner touches it every few seconds. An owner on this host is dead when its process is gone; one on
-another host when the guard has not been touched for a minute by the file system's own clock.
+another host when the guard has not been touched for a minute by the file system's own clock. Below
+stands how far the owner has got, for those who wait.
 
 Taking over is done under a guard of its own, named by the dead owner's token: whoever holds that one
 replaces the dead guard by rename. So two takers cannot both win, and one that dies on the way is taken
@@ -23,22 +24,34 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from envforge.events import Reporter, SilentReporter, WaitingForOwner
+from envforge.errors import StoreError
+from envforge.events import Reporter, SilentReporter, WaitingFinished, WaitingForOwner
 from envforge.store.failures import store_failures
 from envforge.store.owner import Owner, is_dead, parse_owner, this_process
+from envforge.store.sharing import make_folders, share_handle
 
 HEARTBEAT_S = 10.0
 STALE_S = 60.0
 _UNWRITTEN_S = 5.0
 """How long a guard may be empty: its owner writes it at once, unless it was killed just then."""
 _SHORTEST_WAIT_S, _LONGEST_WAIT_S = 0.005, 0.5
+_PROGRESS_S = 1.0
+_PROGRESS_BYTES = 80
+
+
+class Hold:
+    """A guard that is held. ``progress`` may be set at any time, for those who wait: ``"1.2 of 3.1 GB"``."""
+
+    def __init__(self) -> None:
+        self.progress = ""
 
 
 class _Held(NamedTuple):
-    """What a guard's file says: its owner (None while it is being written), and its last heartbeat."""
+    """What a guard's file says: its owner (None while it is being written), how far, its last heartbeat."""
 
     token: str
     owner: Owner | None
+    progress: str
     touched: float
 
 
@@ -57,11 +70,11 @@ class Guard:
         self._stale_s = stale_s
 
     @contextmanager
-    def hold(self, reporter: Reporter, what: str, check: Callable[[], None] = lambda: None) -> Iterator[None]:
+    def hold(self, reporter: Reporter, what: str, check: Callable[[], None] = lambda: None) -> Iterator[Hold]:
         """Hold the guard for the block; waits for its owner as long as that one lives.
 
         Args:
-            reporter: is told once whom this process waits for.
+            reporter: is told whom this process waits for, and how far that one is.
             what: the work, ``"torch 2.15.0"``.
             check: called while waiting; raises to stop.
 
@@ -70,34 +83,39 @@ class Guard:
         """
         with store_failures(self.path, f"guard {what}"):
             token = self._wait(reporter, what, check)
-        with self._beating(token):
-            yield
+        with self._beating(token) as hold:
+            yield hold
 
     @contextmanager
-    def try_hold(self) -> Iterator[bool]:
-        """Hold the guard for the block if it is free or its owner is dead; the value says so."""
+    def try_hold(self) -> Iterator[Hold | None]:
+        """Hold the guard for the block if it is free or its owner is dead; None if it cannot be had."""
         with store_failures(self.path, "take a guard"):
             token = self._take() or ""
         if not token:
-            yield False
+            yield None
             return
-        with self._beating(token):
-            yield True
+        with self._beating(token) as hold:
+            yield hold
 
     def _wait(self, reporter: Reporter, what: str, check: Callable[[], None]) -> str:
         """Take the guard as soon as it can be had; returns its token."""
-        pause_s, told = _SHORTEST_WAIT_S, ""
-        while True:
-            check()
-            token = self._take()
-            if token:
-                return token
-            held = self._read()
-            if held and held.owner and held.token != told:
-                told = held.token
-                reporter.report(WaitingForOwner(what=what, owner=held.owner.label))
-            time.sleep(pause_s)
-            pause_s = min(pause_s * 1.5, _LONGEST_WAIT_S)
+        pause_s, told = _SHORTEST_WAIT_S, ("", "")
+        try:
+            while True:
+                check()
+                token = self._take()
+                if token:
+                    return token
+                held = self._read()
+                if held and held.owner and (held.token, held.progress) != told:
+                    told = (held.token, held.progress)
+                    label = held.owner.label
+                    reporter.report(WaitingForOwner(what=what, owner=label, progress=held.progress))
+                time.sleep(pause_s)
+                pause_s = min(pause_s * 1.5, _LONGEST_WAIT_S)
+        finally:
+            if told[0]:
+                reporter.report(WaitingFinished(what=what))
 
     def _take(self) -> str | None:
         """Take the guard if it is free or its owner is dead; returns the token, else None."""
@@ -114,7 +132,9 @@ class Guard:
                 return None
             # named by who writes it, because one that is killed before it has written leaves an empty file
             aside = self.path.with_name(f"{this_process()}.{self.path.name}.{token}.new")
-            aside.write_text(_content(token))
+            with open(aside, "wb") as file:
+                file.write(_content(token))
+                share_handle(file.fileno(), self.path.parent)
             aside.replace(self.path)
             return token
 
@@ -126,10 +146,11 @@ class Guard:
         except FileExistsError:
             return False
         except FileNotFoundError:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folders(self.path.parent)
             return self._create(token)
         try:
-            os.write(handle, _content(token).encode())
+            os.write(handle, _content(token))
+            share_handle(handle, self.path.parent)
         except OSError:
             self.path.unlink(missing_ok=True)  # an empty guard would hold up the others
             raise
@@ -145,8 +166,9 @@ class Guard:
                 touched = os.fstat(file.fileno()).st_mtime
         except FileNotFoundError:
             return None
-        token, _, owner = text.partition(" ")
-        return _Held(token, parse_owner(owner.strip()), touched)
+        first, _, progress = text.partition("\n")
+        token, _, owner = first.partition(" ")
+        return _Held(token, parse_owner(owner), progress.strip(), touched)
 
     def _clock(self) -> float:
         """The file system's own time: the clocks of two nodes may be minutes apart."""
@@ -170,27 +192,50 @@ class Guard:
         return Guard(path, heartbeat_s=self._heartbeat_s, stale_s=self._stale_s)
 
     @contextmanager
-    def _beating(self, token: str) -> Iterator[None]:
+    def _beating(self, token: str) -> Iterator[Hold]:
         """Touch the file until the block ends, then remove it."""
         done = threading.Event()
         last_beat = [time.time()]
+        hold = Hold()
 
         def beat() -> None:
-            while not done.wait(self._heartbeat_s):
+            written, beaten_s = "", time.monotonic()
+            while not done.wait(min(_PROGRESS_S, self._heartbeat_s)):
+                progress = hold.progress
+                if progress == written and time.monotonic() - beaten_s < self._heartbeat_s:
+                    continue
+                written, beaten_s = progress, time.monotonic()
                 # taken over, or the disk is gone: the work goes on and is published or not
                 with suppress(OSError):
-                    if self._token() == token:
-                        os.utime(self.path)
+                    if self._touch(token, progress):
                         last_beat[0] = time.time()
 
         thread = threading.Thread(target=beat, name=f"heartbeat {self.path.name}", daemon=True)
         thread.start()
         try:
-            yield
+            yield hold
         finally:
             done.set()
             thread.join()
-            self._release(token, time.time() - last_beat[0])
+            # a clock that was set back in the meantime tells nothing, either
+            self._release(token, abs(time.time() - last_beat[0]))
+
+    def _touch(self, token: str, progress: str) -> bool:
+        """Say that we live, and how far we are; False if the guard is not ours any more.
+
+        What was taken over between the two looks is another file: this one is gone already.
+        """
+        handle = os.open(self.path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+        try:
+            content = _content(token)
+            if os.read(handle, len(content)) != content:
+                return False
+            os.utime(handle if os.utime in os.supports_fd else self.path)
+            if progress:
+                os.write(handle, progress.encode()[:_PROGRESS_BYTES].ljust(_PROGRESS_BYTES) + b"\n")
+        finally:
+            os.close(handle)
+        return True
 
     def _release(self, token: str, silent_s: float) -> None:
         """Remove the file if it is still ours."""
@@ -208,20 +253,24 @@ class Guard:
         return self.path.read_text().partition(" ")[0]
 
 
-def _content(token: str) -> str:
-    return f"{token} {this_process()}\n"
+def _content(token: str) -> bytes:
+    return f"{token} {this_process()}\n".encode()
 
 
 def sweep_guards(folder: Path, pattern: str = "*") -> int:
-    """Remove the guards of dead owners; returns how many went. The living are left alone."""
+    """Remove the guards of dead owners; returns how many went.
+
+    The living are left alone, and what another user does not let us remove.
+    """
     removed = 0
     for place in sorted(folder.glob(pattern)) if folder.is_dir() else ():
         if place.suffix in (".new", ".clock"):
             if _is_abandoned(place):
-                place.unlink(missing_ok=True)
+                with suppress(OSError):
+                    place.unlink(missing_ok=True)
         elif place.exists():
-            with Guard(place).try_hold() as mine:
-                removed += mine
+            with suppress(StoreError), Guard(place).try_hold() as mine:
+                removed += mine is not None
     return removed
 
 

@@ -113,7 +113,7 @@ def remove(
     return ChangeReport(recorded=tuple(names), where=where, diff=diff, sync=sync_report)
 
 
-def _alone(session: Session) -> AbstractContextManager[None]:
+def _alone(session: Session) -> AbstractContextManager[object]:
     """One change of a project at a time: the second one starts from what the first one wrote."""
     tier = session.places.tier
     name = project_environments_folder(tier, session.root).name

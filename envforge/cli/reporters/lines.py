@@ -55,16 +55,27 @@ class LineReporter:
 
     def sign_of_life(self) -> None:
         """Say how far a long download is."""
-        now_s = monotonic()
-        if now_s - self._last_sign_s < _SIGN_OF_LIFE_S:
+        if not self._is_time():
             return
-        self._last_sign_s = now_s
         tally = self.tally
         of_bytes = f" of {format_size(tally.planned_bytes)}" if tally.planned_bytes else ""
         self.output.say(
             f"Downloading: {tally.finished_files} of {count(tally.planned_files, 'file')}, "
             f"{format_size(tally.received_bytes)}{of_bytes}"
         )
+
+    def wait_goes_on(self, event: WaitingForOwner) -> None:
+        """Say how far another process is, now and then."""
+        if self._is_time():
+            self.output.say(waiting_text(event))
+
+    def _is_time(self) -> bool:
+        """Whether nothing was said for half a minute."""
+        now_s = monotonic()
+        if now_s - self._last_sign_s < _SIGN_OF_LIFE_S:
+            return False
+        self._last_sign_s = now_s
+        return True
 
     def fetch_begins(self, event: FetchPlanned) -> None:
         """Say what is going to be downloaded; a live display shows it instead."""
@@ -120,4 +131,13 @@ class LineReporter:
         key = (event.what, event.owner)
         if key not in self._told_waiting:
             self._told_waiting.add(key)
-            self.output.say(f"Waiting for {event.owner}: {event.what}")
+            self._last_sign_s = monotonic()
+            self.output.say(waiting_text(event))
+        else:
+            self.wait_goes_on(event)
+
+
+def waiting_text(event: WaitingForOwner) -> str:
+    """Whom we wait for, and how far that one is."""
+    progress = f" ({event.progress})" if event.progress else ""
+    return f"Waiting for {event.owner}: {event.what}{progress}"

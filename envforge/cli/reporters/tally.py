@@ -20,6 +20,7 @@ from envforge.events import (
     ResolutionFinished,
     ResolutionStarted,
     TreeStored,
+    WaitingFinished,
     WaitingForOwner,
 )
 
@@ -49,7 +50,7 @@ class Tally:
         transfers: downloads under way.
         builds: what is being built.
         linking: conda packages of the prefix that is being made, 0 for none.
-        waiting: (what, owner) while another process holds it.
+        waiting: what other processes hold → the last that was heard of its owner.
     """
 
     resolving: str = ""
@@ -65,7 +66,7 @@ class Tally:
     transfers: dict[str, Transfer] = field(default_factory=dict)
     builds: list[str] = field(default_factory=list)
     linking: int = 0
-    waiting: tuple[str, str] | None = None
+    waiting: dict[str, WaitingForOwner] = field(default_factory=dict)
     lock: Lock = field(default_factory=Lock, repr=False)
     _resolving_since_s: float = 0.0
 
@@ -75,8 +76,11 @@ class Tally:
             if isinstance(event, DownloadProgressed):  # by far the most frequent
                 self._progress(event)
                 return
-            self.waiting = (event.what, event.owner) if isinstance(event, WaitingForOwner) else None
             match event:
+                case WaitingForOwner():
+                    self.waiting[event.what] = event
+                case WaitingFinished():
+                    self.waiting.pop(event.what, None)
                 case ResolutionStarted() | MetadataFetched() | ResolutionFinished():
                     self._resolve(event)
                 case FetchPlanned() | DownloadStarted() | DownloadFinished():
@@ -100,6 +104,11 @@ class Tally:
             return [
                 Transfer(item.filename, item.size_bytes, item.received_bytes) for item in transfers[:most]
             ]
+
+    def waits(self, most: int) -> list[WaitingForOwner]:
+        """What is waited for, longest first."""
+        with self.lock:
+            return list(self.waiting.values())[:most]
 
     def _resolve(self, event: Event) -> None:
         match event:

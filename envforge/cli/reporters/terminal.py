@@ -13,7 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from envforge.cli.formats import count, format_duration, format_size
-from envforge.cli.reporters.lines import LineReporter
+from envforge.cli.reporters.lines import LineReporter, waiting_text
 from envforge.events import BuildStarted, FetchPlanned, PrefixStarted, ResolutionStarted, WaitingForOwner
 
 if TYPE_CHECKING:
@@ -50,6 +50,9 @@ class TerminalReporter(LineReporter):
 
     def sign_of_life(self) -> None:
         """The display is one."""
+
+    def wait_goes_on(self, event: WaitingForOwner) -> None:
+        """The display shows it."""
 
     def fetch_begins(self, event: FetchPlanned) -> None:
         """The display shows it."""
@@ -115,9 +118,7 @@ class LiveDisplay:
 
         tally = self._tally
         rows: list[RenderableType] = []
-        if tally.waiting is not None:
-            what, owner = tally.waiting
-            rows.append(Text(f"Waiting for {owner}: {what}", style="yellow"))
+        rows.extend(Text(waiting_text(wait), style="yellow") for wait in tally.waits(_MOST_TRANSFERS))
         if tally.resolving:
             rows.append(self._resolution_row())
         if tally.finished_files < tally.planned_files:

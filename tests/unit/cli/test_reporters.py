@@ -22,6 +22,7 @@ from envforge.events import (
     PrefixStarted,
     ResolutionFinished,
     ResolutionStarted,
+    WaitingFinished,
     WaitingForOwner,
     Warned,
 )
@@ -41,8 +42,9 @@ time.sleep(PAUSE)
 reporter.report(Warned(message="numpy 2.0 was yanked", hint="upgrade it"))
 time.sleep(PAUSE / 4)
 reporter.report(WaitingForOwner(what="trees/torch", owner="process 17 on node3"))
-reporter.report(WaitingForOwner(what="trees/torch", owner="process 17 on node3"))
+reporter.report(WaitingForOwner(what="trees/torch", owner="process 17 on node3", progress="1.2 of 3.1 GB"))
 time.sleep(PAUSE / 2)
+reporter.report(WaitingFinished(what="trees/torch"))
 reporter.report(DownloadProgressed(filename=torch, received_bytes=1_500_000))
 reporter.report(DownloadFinished(filename=torch))
 reporter.report(DownloadProgressed(filename="six-1.16.0-py2.py3-none-any.whl", received_bytes=1_000_000))
@@ -77,6 +79,20 @@ def test_a_pipe_gets_a_few_lines(envforge, command_script):
     ]
 
 
+def test_a_long_wait_gives_a_sign_of_life(envforge, command_script):
+    script = """
+import envforge.cli.reporters.lines as lines
+for second in range(4):
+    lines.monotonic = lambda: 1e6 + 25.0 * second
+    reporter.report(WaitingForOwner(what="torch", owner="process 17 on node3", progress=f"{second} GB"))
+"""
+    done = envforge("try", script=command_script(script))
+    assert done.stderr.splitlines() == [
+        "Waiting for process 17 on node3: torch (0 GB)",
+        "Waiting for process 17 on node3: torch (2 GB)",
+    ]
+
+
 def test_verbose_adds_lines(envforge, command_script):
     done = envforge("-v", "try", script=command_script(sync_with_pause(0.01)))
     assert "Stored six-1.16.0-py2.py3-none-any.whl: 9 files, 1.2 MB" in done.stderr.splitlines()
@@ -103,7 +119,7 @@ def test_a_terminal_gets_a_live_display_that_vanishes(on_terminal, command_scrip
     assert "Downloading 0/2 files" in done.plain
     assert "torch-2.9.0 " in done.plain and "500 kB / 2.0 MB" in done.plain
     assert "500 kB / 3.0 MB" in done.plain
-    assert "Waiting for process 17 on node3: trees/torch" in done.plain
+    assert "Waiting for process 17 on node3: trees/torch (1.2 of 3.1 GB)" in done.plain
     # the cursor is back, and what stays are lines as a pipe gets them
     assert done.stdout.rindex("\x1b[?25h") > done.stdout.rindex("\x1b[?25l")
     assert untimed("\n".join(done.screen)).splitlines() == [
@@ -199,12 +215,18 @@ def test_a_download_that_starts_again_does_not_count_twice():
     assert tally.received_bytes == 1_000
 
 
-def test_waiting_ends_with_the_next_event():
+def test_waiting_ends_when_it_is_said_to():
     tally = Tally()
     tally.add(WaitingForOwner(what="x", owner="y"))
-    assert tally.waiting == ("x", "y")
+    tally.add(WaitingForOwner(what="z", owner="y"))
+    further = WaitingForOwner(what="x", owner="y", progress="1.2 of 3.1 GB")
+    tally.add(further)
+    assert tally.waits(1) == [further]
+    tally.add(WaitingFinished(what="z"))
     tally.add(MetadataFetched(name="a", version="1", known_count=1))
-    assert tally.waiting is None
+    assert tally.waits(4) == [further]
+    tally.add(WaitingFinished(what="x"))
+    assert tally.waits(4) == []
 
 
 def test_biggest_transfers_first():

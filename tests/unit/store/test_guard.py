@@ -14,9 +14,19 @@ import pytest
 
 import envforge
 from envforge.errors import StoreError
-from envforge.events import Event, SilentReporter, WaitingForOwner
-from envforge.store.guard import Guard, sweep_guards
+from envforge.events import (
+    DownloadFinished,
+    DownloadProgressed,
+    DownloadStarted,
+    Event,
+    FetchPlanned,
+    SilentReporter,
+    WaitingFinished,
+    WaitingForOwner,
+)
+from envforge.store.guard import Guard, Hold, sweep_guards
 from envforge.store.owner import Owner, is_dead, parse_owner, this_process
+from envforge.store.progress import ProgressTeller
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(envforge.__file__).parents[1])}
 ME = this_process()
@@ -75,7 +85,7 @@ def dead_process() -> Owner:
 
 def taken(guard: Guard) -> bool:
     with guard.try_hold() as mine:
-        return mine
+        return mine is not None
 
 
 def test_holding_and_releasing(tmp_path: Path) -> None:
@@ -123,11 +133,77 @@ def test_the_one_who_waits_is_told_whom_for(tmp_path: Path) -> None:
         assert holder.poll() is not None or not (tmp_path / "a").read_text().split()[1].count(
             f".{holder.pid}."
         )
-    [event] = notes.events
+    event, end = notes.events
     assert isinstance(event, WaitingForOwner)
     assert event.what == "torch"
     assert f"process {holder.pid} on " in event.owner
+    assert end == WaitingFinished(what="torch")
     holder.wait()
+
+
+TELLER = """
+import sys
+from pathlib import Path
+from envforge.store.guard import Guard
+from envforge.events import SilentReporter
+with Guard(Path(sys.argv[1])).hold(SilentReporter(), "x") as hold:
+    for line in sys.stdin:
+        hold.progress = line.strip()
+        print("told", flush=True)
+"""
+
+
+def test_the_one_who_waits_sees_how_far_the_owner_is(tmp_path: Path) -> None:
+    class Waiter(Notes):
+        def report(self, event: Event) -> None:
+            super().report(event)
+            if isinstance(event, WaitingForOwner) and steps:
+                assert teller.stdin is not None
+                teller.stdin.write(f"{steps.pop(0)}\n")
+                teller.stdin.flush()
+            elif isinstance(event, WaitingForOwner):
+                teller.stdin.close()
+
+    steps = ["1.2 of 3.1 GB", "unpacking, then " + "ö" * 100]
+    teller = python(TELLER, tmp_path / "a")
+    end = time.monotonic() + 10
+    while not (tmp_path / "a").exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    notes = Waiter()
+    with Guard(tmp_path / "a").hold(notes, "torch"):
+        pass
+    heard = [event.progress for event in notes.events if isinstance(event, WaitingForOwner)]
+    assert heard[:2] == ["", "1.2 of 3.1 GB"]
+    assert heard[2].startswith("unpacking, then öööö")
+    assert isinstance(notes.events[-1], WaitingFinished)
+    teller.wait()
+    assert teller.stdout is not None
+    teller.stdout.close()
+
+
+def test_progress_is_summed_up() -> None:
+    hold = Hold()
+    notes = Notes()
+    teller = ProgressTeller(notes, hold, None)
+    events = [
+        DownloadStarted("a.whl", 3_100_000_000),
+        DownloadProgressed("a.whl", 1_000_000_000),
+        DownloadProgressed("a.whl", 200_000_000),
+    ]
+    for event in events:
+        teller.report(event)
+    assert (notes.events, hold.progress) == (events, "1.2 of 3.1 GB")
+    teller.report(DownloadFinished("a.whl"))
+    assert hold.progress == "unpacking"
+    teller.report(DownloadStarted("b.whl", None))
+    teller.report(DownloadProgressed("b.whl", 2_500_000))
+    assert hold.progress == "2.5 MB"
+    teller = ProgressTeller(notes, hold)
+    for event in (FetchPlanned(2, 8_000_000), DownloadStarted("a", 4_000_000), DownloadFinished("a")):
+        teller.report(event)
+    teller.report(DownloadStarted("b", 4_000_000))
+    teller.report(DownloadProgressed("b", 4_000_000))
+    assert hold.progress == "4.0 of 8.0 MB"
 
 
 def test_waiting_can_be_stopped(tmp_path: Path) -> None:

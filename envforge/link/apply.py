@@ -15,8 +15,9 @@ from pathlib import Path
 from envforge.events import Reporter, SilentReporter, Warned
 from envforge.link.failures import link_failures
 from envforge.link.methods import LinkFacts, Method, choose_method, find_link_facts, make_junction
-from envforge.link.placing import REFUSED, Placement, Placer
+from envforge.link.placing import Placement, Placer
 from envforge.plan.link_plan import Link, LinkPlan
+from envforge.store.links import REFUSED
 
 _SILENT = SilentReporter()
 
@@ -46,8 +47,8 @@ def apply_link_plan(
         placements = list(_make_links(plan.links, facts, f"{prefix}/", ways))
         placer = Placer()
         placer.place_all(placements)
-    if placer.refusals:
-        count, reason = len(placer.refusals), placer.refusals[0]
+    if placer.copied:
+        count, reason = len(placer.copied), placer.copied[0]
         reporter.report(
             Warned(
                 message=f"{count} files were copied, because they could not be hard-linked: {reason}",

@@ -1,13 +1,11 @@
 """Files brought into an environment one by one: hard links or copies, whole folders in a few threads.
 
-A hard link can be refused: another file system (EXDEV), too many links to one file (EMLINK), or a store
-that belongs to somebody else (EPERM, ``fs.protected_hardlinks``). Then that file is copied, and the
-user is told once.
+A hard link can be refused (:mod:`envforge.store.links`). Then the file is copied, others of the same file
+system and owner are not even tried, and the user is told once.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
 from collections.abc import Sequence
@@ -16,12 +14,11 @@ from typing import NamedTuple
 
 from envforge.link.copying import FileCopier
 from envforge.link.methods import Method
+from envforge.store.links import HardLinks
 
 WORKERS = 2
 """14,400 hard links (copies) of 3 KB on ext4: 0.26 (0.52) s by one thread, 0.10 (0.46) s by two, and no
 faster by three or four: the file system's own lock is the limit."""
-REFUSED = (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP)
-"""What a hard link fails with where there cannot be one, though the file could be brought in otherwise."""
 _BYTECODE = "__pycache__"
 
 
@@ -35,11 +32,12 @@ class Placement(NamedTuple):
 
 
 class Placer:
-    """Brings files in. ``refusals`` has a reason for each hard link that became a copy."""
+    """Brings files in. ``copied`` has a reason for each hard link that became a copy."""
 
     def __init__(self) -> None:
         self._copier = FileCopier()
-        self.refusals: list[str] = []
+        self._links = HardLinks()
+        self.copied: list[str] = []
 
     def place_all(self, placements: Sequence[Placement]) -> None:
         """Bring everything in.
@@ -49,17 +47,18 @@ class Placer:
         """
         if not any(placement.is_folder for placement in placements):
             for placement in placements:
-                self._place(placement)
+                self._place(placement, _origin(os.path.dirname(placement.source), placement.method))
             return
         _Crew(self, placements).work()
 
     def place(self, placement: Placement) -> list[Placement]:
         """Bring in one entry; of a folder its files, and its folders are returned for somebody to take."""
-        if not placement.is_folder:
-            self._place(placement)
-            return []
         source, target, _, method = placement
+        if not placement.is_folder:
+            self._place(placement, _origin(os.path.dirname(source), method))
+            return []
         os.mkdir(target)
+        origin = _origin(source, method)
         below: list[Placement] = []
         with os.scandir(source) as listing:
             for entry in listing:
@@ -67,18 +66,14 @@ class Placer:
                 if one.is_folder:
                     below.append(one)
                 elif not _is_half_written(source, entry.name):
-                    self._place(one)
+                    self._place(one, origin)
         return below
 
-    def _place(self, placement: Placement) -> None:
+    def _place(self, placement: Placement, origin: tuple[int, int]) -> None:
         if placement.method is Method.HARDLINK:
-            try:
-                os.link(placement.source, placement.target)
+            if self._links.make(placement.source, placement.target, origin):
                 return
-            except OSError as error:
-                if error.errno not in REFUSED:
-                    raise
-                self.refusals.append(error.strerror or str(error))
+            self.copied.append(self._links.reasons.get(origin, "it has too many links"))
         self._copier.copy(placement.source, placement.target)
 
 
@@ -130,6 +125,14 @@ class _Crew:
             self._failure = self._failure or failure
         for _ in range(WORKERS):
             self._queue.put(None)
+
+
+def _origin(folder: str, method: Method) -> tuple[int, int]:
+    """File system and owner: files of a store that have both in common can be linked to, or not."""
+    if method is not Method.HARDLINK:
+        return 0, 0
+    status = os.stat(folder)
+    return status.st_dev, status.st_uid
 
 
 def _is_half_written(folder: str, name: str) -> bool:

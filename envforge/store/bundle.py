@@ -1,10 +1,15 @@
-"""Bundles: coupled trees hardlinked into one real folder, made once (why: :mod:`envforge.plan.bundles`)."""
+"""Bundles: coupled trees hardlinked into one real folder, made once (why: :mod:`envforge.plan.bundles`).
+
+A bundle of the site's store is used as it is. Where there is none, files of the site's trees become symlinks
+if they cannot be hard-linked: the loader takes the folder in which it found a library for ``$ORIGIN``, not
+the one that a symlink leads to (Linux; dyld looks where the file really is, so it gets copies).
+"""
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,12 +17,12 @@ from envforge.events import Reporter
 from envforge.model.tree import Tree
 from envforge.plan.bundles import bundle_id
 from envforge.store.failures import store_failures
+from envforge.store.links import HardLinks
 from envforge.store.sealing import file_mode
 from envforge.store.store import Store, StoredFile
 
 _WORKERS = 2
 """43,000 links: 0.7 s by one thread, 0.39 s by two; the file system's own lock allows no more."""
-_NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES)
 
 
 class _Source(NamedTuple):
@@ -42,7 +47,7 @@ def ensure_bundle(store: Store, trees: Sequence[Tree], reporter: Reporter) -> st
         StoreError: the store cannot be written.
     """
     identity = bundle_id(tree.id for tree in trees)
-    if store.has_bundle(identity):
+    if store.has_bundle(identity) or store.use_site_bundle(identity, [tree.id for tree in trees]):
         return identity
     what = f"the bundle of {', '.join(sorted(tree.name for tree in trees))}"
     with store.guard(f"bundle-{identity}").hold(reporter, what):
@@ -58,7 +63,8 @@ def _make_bundle(store: Store, trees: Sequence[Tree], identity: str, what: str) 
         staged = staging / "bundle"
         for folder in _folders(sources):
             os.mkdir(f"{staged}/{folder}" if folder else staged)
-        _link_all(store.trees, staged, sources)
+        foreign = {tree.id for tree in trees if store.is_of_site(tree.id)}
+        _link_all(store.trees, staged, sources, foreign)
         store.publish_bundle(staged, identity, sorted(tree.id for tree in trees), list(sources))
 
 
@@ -92,28 +98,35 @@ def _folders(sources: Mapping[str, _Source]) -> list[str]:
     return ["", *sorted(_parents(sources))]
 
 
-def _link_all(trees: Path, staged: Path, sources: Mapping[str, _Source]) -> None:
+def _link_all(trees: Path, staged: Path, sources: Mapping[str, _Source], foreign: Container[str]) -> None:
     """Link every file, in a few threads (a link is almost nothing but the system call)."""
     from concurrent.futures import ThreadPoolExecutor
 
     items = list(sources.items())
     share = -(-len(items) // _WORKERS) or 1
     parts = [items[start : start + share] for start in range(0, len(items), share)]
+    links = HardLinks()
     with ThreadPoolExecutor(_WORKERS) as pool:
-        for _ in pool.map(lambda part: _link_part(trees, staged, part), parts):
+        for _ in pool.map(lambda part: _link_part(trees, staged, part, links, foreign), parts):
             pass
 
 
-def _link_part(trees: Path, staged: Path, items: Sequence[tuple[str, _Source]]) -> None:
-    """Link some files; copy those that cannot be linked."""
+def _link_part(
+    trees: Path,
+    staged: Path,
+    items: Sequence[tuple[str, _Source]],
+    links: HardLinks,
+    foreign: Container[str],
+) -> None:
+    """Link some files; those that cannot be linked are copied, or symlinks where they are the site's."""
     for path, source in items:
-        origin = f"{trees}/{source.tree_id}/{path}"
-        try:
-            os.link(origin, f"{staged}/{path}")
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-            _copy(origin, f"{staged}/{path}", source.file.executable)
+        origin, place = f"{trees}/{source.tree_id}/{path}", f"{staged}/{path}"
+        if links.make(origin, place, source.tree_id):
+            continue
+        if source.tree_id in foreign and sys.platform == "linux":
+            os.symlink(f"{'../' * (path.count('/') + 2)}trees/{source.tree_id}/{path}", place)
+        else:
+            _copy(origin, place, source.file.executable)
 
 
 def _copy(origin: str, place: str, executable: bool) -> None:

@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from envforge.environment.generation import is_generation, read_recorded_generation
+from envforge.environment.generation import aside_name, is_generation, read_recorded_generation
 from envforge.environment.history import read_history
 from envforge.environment.switch import recorded_generation
 from envforge.link.failures import link_failures
-from envforge.store.sealing import remove_sealed
+from envforge.store.sealing import discard
 
 KEEP = 5
 _TRACES = ("cmdline", "environ", "maps")
@@ -98,7 +98,4 @@ def remove_generation(place: Path) -> None:
 
     A link that points to it dangles until a generation of the same spec is made, or ``.venv`` switched.
     """
-    aside = place.with_name(f".tmp-removed-{place.name}.{os.urandom(6).hex()}")
-    with suppress(FileNotFoundError):
-        place.rename(aside)
-        remove_sealed(aside)
+    discard(place, place.with_name(aside_name()))

@@ -93,8 +93,8 @@ def create_generation(
         StoreError: no room, no right, a tree that is not there. Nothing is left behind.
     """
     from envforge.link.failures import link_failures
-    from envforge.store.owner import this_process
     from envforge.store.sealing import remove_sealed
+    from envforge.store.sharing import is_shared, make_folders, share_all
 
     final = environments_dir / spec.digest
     found = read_generation(final)
@@ -102,14 +102,17 @@ def create_generation(
         return found
     _check_interpreter(spec)
     with link_failures(environments_dir, "build the environment"):
-        environments_dir.mkdir(parents=True, exist_ok=True)
+        make_folders(environments_dir)
         sweep_unfinished(environments_dir)
-        aside = environments_dir / f"{_ASIDE}{this_process()}.{os.urandom(6).hex()}"
+        aside = environments_dir / aside_name()
         try:
             _build(spec, plan, tier_root, aside, final, reporter)
+            if is_shared(environments_dir):
+                share_all(aside)
             return _move_in(aside, final)
         finally:
-            remove_sealed(aside)
+            with suppress(OSError):  # what is left is swept when this process is gone
+                remove_sealed(aside)
 
 
 def read_generation(path: Path) -> Generation | None:
@@ -138,6 +141,13 @@ def is_generation(path: Path) -> bool:
     return (path / MARKER).exists()
 
 
+def aside_name() -> str:
+    """A name for what this process is making or removing: it is swept when the process is gone."""
+    from envforge.store.owner import this_process
+
+    return f"{_ASIDE}{this_process()}.{os.urandom(6).hex()}"
+
+
 def sweep_unfinished(environments_dir: Path) -> int:
     """Remove what killed processes left; returns how many folders went.
 
@@ -154,8 +164,8 @@ def sweep_unfinished(environments_dir: Path) -> int:
             with suppress(FileNotFoundError):
                 dead = time.time() - place.stat().st_mtime > _STALE_S
         if dead:
-            remove_sealed(place)
-            removed += 1
+            with suppress(OSError):  # another user's
+                removed += remove_sealed(place)
     return removed
 
 
@@ -251,7 +261,7 @@ def _write(place: Path, content: bytes, *, executable: bool = False) -> None:
 
 def _move_in(aside: Path, final: Path) -> Generation:
     """Rename what was built to its name; what another process put there meanwhile stays."""
-    from envforge.store.sealing import remove_sealed
+    from envforge.store.sealing import discard
 
     for _ in range(3):
         with suppress(OSError):
@@ -262,9 +272,7 @@ def _move_in(aside: Path, final: Path) -> Generation:
         if not aside.exists():
             break
         # a folder that somebody damaged: complete ones only come by rename
-        with suppress(FileNotFoundError):
-            final.rename(f"{aside}.damaged")
-            remove_sealed(f"{aside}.damaged")
+        discard(final, aside.with_name(f"{aside.name}.damaged"))
     raise GenerationError(
         "the environment cannot be put in its place",
         context=[f"path: {final}"],

@@ -32,7 +32,9 @@ from envforge.link.conda_packages import (
 from envforge.model.conda import CondaRecord, total_size_bytes
 from envforge.store.failures import store_failures
 from envforge.store.guard import Guard
-from envforge.store.sealing import remove_sealed
+from envforge.store.progress import ProgressTeller
+from envforge.store.sealing import discard, remove_sealed
+from envforge.store.sharing import is_shared, make_folders, share_all
 
 if TYPE_CHECKING:
     from envforge.net.conda_client import ChannelLocation
@@ -157,10 +159,11 @@ def ensure_prefix(
         return found
     _check_path(folder / spec.digest)
     with store_failures(folder, "make a conda prefix"):
-        folder.mkdir(parents=True, exist_ok=True)
-        packages_cache.mkdir(parents=True, exist_ok=True)
+        make_folders(folder)
+        make_folders(packages_cache)
     guard = Guard(folder.parent / "guards" / f"prefix-{spec.digest}")
-    with guard.hold(reporter, "a conda prefix"):
+    with guard.hold(reporter, "a conda prefix") as hold:
+        reporter = ProgressTeller(reporter, hold)
         found = find_prefix(spec, folder)
         if found is not None:
             return found
@@ -177,6 +180,8 @@ def ensure_prefix(
                 for warning in clobber_warnings(find_clobbers(path)):
                     reporter.report(warning)
                 run_link_scripts(spec.records, path, spec.link_scripts, environ, reporter)
+                if is_shared(folder):
+                    share_all(path)
                 _write_marker(spec, path)
         reporter.report(PrefixFinished(package_count=len(spec.records), duration_s=perf_counter() - start_s))
         sweep_packages(packages_cache)
@@ -222,7 +227,7 @@ def _under_construction(path: Path) -> Iterator[Path]:
     token = os.urandom(8).hex()
     building = path / _BUILDING
     with store_failures(path, "make a conda prefix"):
-        _clear(path)
+        clear_prefix(path)
         path.mkdir()
         building.write_text(token)
     try:
@@ -232,17 +237,19 @@ def _under_construction(path: Path) -> Iterator[Path]:
     except BaseException:
         with suppress(FileNotFoundError):
             if building.read_text() == token:
-                _clear(path)
+                clear_prefix(path)
         raise
 
 
-def _clear(path: Path) -> None:
-    """Remove an incomplete prefix: away first, so that a process still at work in it finds it gone."""
-    aside = path.with_name(f".removed-{path.name}-{os.urandom(6).hex()}")
-    with suppress(FileNotFoundError):
-        path.rename(aside)
+def clear_prefix(path: Path) -> None:
+    """Remove a prefix: away first, so that a process still at work in it finds it gone.
+
+    What is left of it because it is in use goes the next time.
+    """
+    discard(path, path.with_name(f".removed-{path.name}-{os.urandom(6).hex()}"))
     for place in path.parent.glob(f".removed-{path.name}-*"):
-        remove_sealed(place)
+        with suppress(OSError):
+            remove_sealed(place)
 
 
 def _write_marker(spec: PrefixSpec, path: Path) -> None:

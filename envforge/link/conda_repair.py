@@ -15,7 +15,7 @@ from hashlib import file_digest
 from pathlib import Path
 
 from envforge.events import Reporter
-from envforge.link.conda_prefix import MARKER
+from envforge.link.conda_prefix import MARKER, clear_prefix
 from envforge.store.failures import store_failures
 from envforge.store.guard import Guard
 from envforge.store.sealing import remove_sealed
@@ -37,7 +37,7 @@ def discard_prefix(path: Path, stems: Iterable[str], packages_cache: Path, repor
     with guard.hold(reporter, "a conda prefix"), store_failures(path, "remove a damaged conda prefix"):
         # without its marker there is no prefix, whatever comes next
         (path / MARKER).unlink(missing_ok=True)
-        remove_sealed(path)
+        clear_prefix(path)
         for stem in sorted(stems):
             for place in packages_cache.glob(f"{escape(stem)}*"):
                 if place.is_dir() and not _is_whole(place):

@@ -6,13 +6,17 @@ import errno
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from envforge.errors import StoreError
 
 _SPACE = "free some space, raise the quota, or choose another place with --tier DIR"
 _ACCESS = "give this user write access, or choose another place with --tier DIR"
+_OTHERS = (
+    "choose a place of your own (--tier DIR, ENVFORGE_CACHE_DIR) and read what is in this store with "
+    "ENVFORGE_SITE_STORE; or share one with a group, in a new folder with chgrp GROUP and chmod g+rwxs"
+)
 _OPEN_FILES = "raise the limit on open files (ulimit -n) or lower the number of parallel downloads"
 
 _CAUSES = {
@@ -41,6 +45,11 @@ def store_error(error: OSError, place: Path, doing: str) -> StoreError:
     context = [f"path: {error.filename or place}"]
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         context += _room(place)
+    if error.errno in (errno.EACCES, errno.EPERM):
+        others = _other_owner(Path(error.filename or place))
+        if others:
+            context.append(others)
+            hint = _OTHERS
     return StoreError(f"cannot {doing}: {cause}", context=context, hints=[hint])
 
 
@@ -53,10 +62,42 @@ def store_failures(place: Path, doing: str) -> Iterator[None]:
         raise store_error(error, place, doing) from error
 
 
+def _other_owner(place: Path) -> str:
+    """Whose the folder is that something was tried in, if it is another user's."""
+    if sys.platform == "win32":
+        return ""
+    import stat
+
+    place = _nearest(place)
+    with suppress(OSError):
+        status = place.stat()
+        if status.st_uid not in (os.geteuid(), 0):
+            return f"{place} belongs to {_user_name(status.st_uid)} ({stat.filemode(status.st_mode)})"
+    return ""
+
+
+def _user_name(uid: int) -> str:
+    if sys.platform != "win32":
+        import pwd
+
+        with suppress(KeyError):
+            return pwd.getpwuid(uid).pw_name
+    return f"user {uid}"
+
+
+def _nearest(place: Path) -> Path:
+    """A path, or the first folder above it that is there and can be looked at."""
+    while place != place.parent:
+        with suppress(OSError):
+            place.lstat()
+            break
+        place = place.parent
+    return place
+
+
 def _room(place: Path) -> list[str]:
     """What the file system says is free, in bytes and inodes."""
-    while not place.exists() and place != place.parent:
-        place = place.parent
+    place = _nearest(place)
     if sys.platform == "win32":
         return []
     try:

@@ -6,12 +6,16 @@ Layout under the tier's root (version 1)::
     trees/<id>/           lib/ scripts/ data/ headers/, read-only
     trees/<id>.files      every file of the tree, for those who need to look at all of them
     trees/<id>.json       the tree's summary; written last, so it says that the tree is complete
+    trees/<id>            without a summary: a symlink to the site's tree (:mod:`envforge.store.site`)
     bundles/<id>/         coupled trees as physical siblings, made by :mod:`envforge.store.bundle`
     tmp/                  what is being made
     guards/               who is making it, see :mod:`envforge.store.guard`
 
 Files of a tree are read-only, and so are its folders, so that ``pip uninstall`` through a link cannot
 delete them. Each folder with modules has a writable ``__pycache__``, made beforehand, for Python.
+
+What is taken out is first renamed to ``<name>.<random>.removed`` beside it; what of that is in use, or
+another user's, is left for a later sweep (:mod:`envforge.store.sweeping`).
 """
 
 from __future__ import annotations
@@ -19,26 +23,29 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from envforge.errors import StoreError
 from envforge.events import Reporter
-from envforge.model.tree import EntryPoint, Tree
-from envforge.store.failures import store_failures
-from envforge.store.owner import is_dead, parse_owner, this_process
-from envforge.store.sealing import BYTECODE, remove_sealed, seal_folders
+from envforge.model.tree import Tree
+from envforge.store.failures import store_error, store_failures
+from envforge.store.owner import this_process
+from envforge.store.sealing import BYTECODE, discard, remove_sealed, seal, seal_folders
+from envforge.store.sharing import is_shared, make_folders, share, share_handle
+from envforge.store.site import SiteLayer, find_site, link_to
+from envforge.store.summary import read_tree, tree_fields
 
 if TYPE_CHECKING:
     from envforge.store.guard import Guard
 
 FORMAT = 1
 PARTS = ("lib", "scripts", "data", "headers")
+REMOVED = ".removed"
 _T = TypeVar("_T")
-_STALE_S = 24 * 3600
 _HALF_PUBLISHED_S = 0.5
 """How long a tree may stand without its summary before it counts as a killed process's."""
 
@@ -76,18 +83,24 @@ class Store:
 
     Args:
         root: the tier's folder; it need not exist.
+        site: root of a store whose trees are used as if they were here, None for none.
+
+    Attributes:
+        site_fault: why the site's store cannot be used, ``""`` where it can or none is wanted.
 
     Raises:
         StoreError: the folder belongs to a newer envforge, or cannot be read.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, site: Path | None = None) -> None:
         self.root = root
         self.trees = root / "trees"
         self.bundles = root / "bundles"
         self.tmp = root / "tmp"
         self.guards = root / "guards"
         self._prepared = _check_format(root)
+        usable, self.site_fault = find_site(site, root, _check_format)
+        self._site = SiteLayer(usable, self.trees) if usable is not None else None
 
     # Looking
 
@@ -98,24 +111,34 @@ class Store:
 
     def has_tree(self, sha256: str) -> bool:
         """Whether the tree of an archive seems to be here, without reading it."""
-        return os.path.exists(f"{self.trees}/{tree_id(sha256)}.json")
+        identity = tree_id(sha256)
+        if os.path.exists(f"{self.trees}/{identity}.json"):
+            return True
+        return self._site is not None and self._site.home(identity) is not None
 
     def find_tree_by_id(self, tree_id: str) -> Tree | None:
         """The complete tree of a known id, None if it is not here."""
-        try:
-            with open(f"{self.trees}/{tree_id}.json", "rb") as sidecar:
-                return _parse_tree(json.loads(sidecar.read()))
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except (ValueError, KeyError, TypeError):
-            return None  # cut off by a power failure: as good as not there, and fetched again
-        except OSError as error:
-            with store_failures(self.trees, "read the store"):
-                raise error
+        found = read_tree(self.trees, tree_id)
+        if found is None and self._site is not None:
+            home = self._site.home(tree_id)
+            return read_tree(home, tree_id) if home else None
+        return found
 
     def tree_path(self, tree_id: str) -> Path:
-        """The folder of a tree."""
-        return self.trees / tree_id
+        """The folder of a tree, wherever it is."""
+        return self._home(tree_id) / tree_id
+
+    def lacks_links(self, tree_ids: Iterable[str]) -> bool:
+        """Whether any of these trees is the site's, and not linked to from here."""
+        return self._site is not None and any(
+            not os.path.exists(f"{self.trees}/{identity}") for identity in tree_ids
+        )
+
+    def _home(self, tree_id: str) -> Path:
+        """The folder that holds a tree and its sidecars."""
+        if self._site is None or os.path.exists(f"{self.trees}/{tree_id}.json"):
+            return self.trees
+        return self._site.home(tree_id) or self.trees
 
     def has_bundle(self, bundle_id: str) -> bool:
         """Whether a bundle is here and complete."""
@@ -133,11 +156,14 @@ class Store:
 
     def entries(self, tree_id: str, folder: str) -> list[tuple[str, bool]]:
         """(name, is_folder) of what is in ``lib/<folder>`` of a tree, by name; bytecode is left out."""
+        place = f"{self._home(tree_id)}/{tree_id}/lib/{folder}"
         try:
-            with os.scandir(f"{self.trees}/{tree_id}/lib/{folder}") as listing:
+            with os.scandir(place) as listing:
                 return sorted((entry.name, entry.is_dir()) for entry in listing if entry.name != BYTECODE)
         except (FileNotFoundError, NotADirectoryError):
             return []
+        except OSError as error:
+            raise store_error(error, Path(place), "read the store") from error
 
     def tree_files(self, tree_id: str) -> list[StoredFile]:
         """Every file of a tree, by path.
@@ -145,7 +171,7 @@ class Store:
         Raises:
             StoreError: the list is missing or damaged.
         """
-        place = self.trees / f"{tree_id}.files"
+        place = self._home(tree_id) / f"{tree_id}.files"
         try:
             return [StoredFile(*row) for row in json.loads(place.read_bytes())]
         except (OSError, ValueError, TypeError) as error:
@@ -175,10 +201,53 @@ class Store:
                 self._prepared = False
                 self._prepare()
                 place.mkdir()
+            if is_shared(self.tmp):
+                share(place)
         try:
             yield place
         finally:
-            remove_sealed(place)
+            with suppress(OSError):  # what is left is swept when this process is gone
+                remove_sealed(place)
+
+    def use_site_trees(self, tree_ids: Iterable[str]) -> None:
+        """Link to those of these trees that are the site's, so that they are found in this store.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        for tree_id in tree_ids if self._site is not None else ():
+            home = self._home(tree_id)
+            if home != self.trees:
+                with store_failures(self.trees, "link to the site's store"):
+                    self._prepare()
+                    self._point(self.trees / tree_id, home / tree_id)
+
+    def use_site_bundle(self, bundle_id: str, tree_ids: Sequence[str]) -> bool:
+        """Link to the bundle that the site has of these trees; False if it has none."""
+        found = self._site.bundle(bundle_id, tree_ids) if self._site is not None else None
+        if found is None:
+            return False
+        with store_failures(self.bundles, "link to the site's store"):
+            self._prepare()
+            self._point(self.bundles / bundle_id, found)
+        return True
+
+    def is_of_site(self, tree_id: str) -> bool:
+        """Whether a tree is the site's."""
+        return self._home(tree_id) != self.trees
+
+    def _point(self, place: Path, target: Path) -> None:
+        """Link to the site, where nobody has published an own one in the meantime."""
+        deadline = time.monotonic() + _HALF_PUBLISHED_S
+        while not os.path.exists(f"{place}.json"):
+            try:
+                link_to(target, place)
+            except FileExistsError:
+                if time.monotonic() > deadline:
+                    self._discard(place)
+                time.sleep(0.01)
+            else:
+                return
 
     def publish_tree(self, staged: Path, tree: Tree, files: Sequence[StoredFile]) -> Tree:
         """Make a staged folder a tree of the store, whole or not at all.
@@ -196,13 +265,13 @@ class Store:
         """
         with store_failures(self.trees, f"store {tree.name} {tree.version}"):
             mode = seal_folders(staged, [file.path for file in files])
-            place = self.tree_path(tree.id)
-            present = _move_in(staged, place, lambda: self.find_tree(tree.sha256))
+            place = self.trees / tree.id
+            present = self._move_in(staged, place, lambda: self._find_own(tree.sha256))
             if present is not None:
                 return present
-            place.chmod(mode & 0o555)
+            seal(place, mode)
             self._write_whole(self.trees / f"{tree.id}.files", files)
-            self._write_whole(self.trees / f"{tree.id}.json", _tree_fields(tree))
+            self._write_whole(self.trees / f"{tree.id}.json", tree_fields(tree))
         return tree
 
     def publish_bundle(
@@ -212,35 +281,44 @@ class Store:
         with store_failures(self.bundles, f"store bundle {bundle_id}"):
             mode = seal_folders(staged, paths)
             place = self.bundles / bundle_id
-            if _move_in(staged, place, lambda: self.has_bundle(bundle_id) or None):
+            if self._move_in(staged, place, lambda: self.has_bundle(bundle_id) or None):
                 return
-            place.chmod(mode & 0o555)
+            seal(place, mode)
             self._write_whole(self.bundles / f"{bundle_id}.json", {"trees": list(tree_ids)})
 
-    def remove_tree(self, tree_id: str) -> None:
+    def remove_tree(self, tree_id: str, *, damaged: bool = False) -> None:
         """Take a tree out: first it stops being complete, then it goes. No error if it is not there.
 
-        Bundles that hold its files go with it.
+        Bundles that hold its files go with it. Of the site's tree only the link goes.
+
+        Args:
+            tree_id: which.
+            damaged: the site's tree of this id is not to be used either, now and later.
+
+        Raises:
+            StoreError: the store cannot be written.
         """
-        place = self.tree_path(tree_id)
-        with store_failures(place, f"remove tree {tree_id}"), self.staging() as trash:
-            self._remove_bundles_of(tree_id, trash)
+        place = self.trees / tree_id
+        with store_failures(place, f"remove tree {tree_id}"):
+            if damaged and self._site is not None:
+                self._prepare()
+                self._site.refuse(tree_id)
+            self._remove_bundles_of(tree_id)
             for name in (f"{tree_id}.json", f"{tree_id}.files"):
                 with suppress(FileNotFoundError):
                     (self.trees / name).unlink()
-            with suppress(FileNotFoundError):
-                # the mode of the folder itself decides whether its `..` may change
-                place.chmod(0o700)
-                place.rename(trash / "tree")
+            self._discard(place)
 
-    def _remove_bundles_of(self, tree_id: str, trash: Path) -> None:
+    def _remove_bundles_of(self, tree_id: str) -> None:
         for sidecar in self.bundles.glob("*.json"):
             with suppress(FileNotFoundError):
                 if tree_id in json.loads(sidecar.read_bytes())["trees"]:
                     sidecar.unlink()
-                    place = sidecar.with_suffix("")
-                    place.chmod(0o700)
-                    place.rename(trash / place.name)
+                    self._discard(sidecar.with_suffix(""))
+
+    def _discard(self, place: Path) -> None:
+        """Take something out of the way at once, and away as far as possible."""
+        discard(place, place.with_name(f"{place.name}.{os.urandom(6).hex()}{REMOVED}"))
 
     def guard(self, name: str) -> Guard:
         """The guard for making something; for a tree it has the tree's id for its name."""
@@ -249,79 +327,55 @@ class Store:
         return Guard(self.guards / name)
 
     def sweep(self) -> int:
-        """Remove what dead processes left behind; returns how much that was.
+        """Remove what dead processes left; returns how much that was. Nothing that it meets is an error."""
+        from envforge.store.sweeping import sweep_store
 
-        In ``tmp``, on this host a process is dead when it is gone; of other hosts, what is older than a
-        day goes. Trees that were never finished go if nobody is at them, and guards of the dead.
-        """
-        from envforge.store.guard import sweep_guards
+        return sweep_store(self)
 
-        removed = 0
-        with store_failures(self.root, "clean the store"):
-            for place in sorted(self.tmp.iterdir()) if self.tmp.is_dir() else ():
-                if _is_abandoned(place):
-                    remove_sealed(place)
-                    removed += 1
-            for place in sorted(self.trees.iterdir()) if self.trees.is_dir() else ():
-                if not place.suffix and not place.with_suffix(".json").exists():
-                    removed += self._sweep_tree(place.name)
-        return removed + sweep_guards(self.guards)
-
-    def _sweep_tree(self, tree_id: str) -> bool:
-        """Remove a tree without summary unless somebody is making it."""
-        with self.guard(tree_id).try_hold() as mine:
-            if mine and not (self.trees / f"{tree_id}.json").exists():
-                self.remove_tree(tree_id)
-                return True
-        return False
+    def _find_own(self, sha256: str) -> Tree | None:
+        tree = read_tree(self.trees, tree_id(sha256))
+        return tree if tree is not None and tree.sha256 == sha256 else None
 
     def _prepare(self) -> None:
         """Make the store's folders, once per process."""
         if self._prepared:
             return
         for folder in (self.trees, self.bundles, self.tmp, self.guards):
-            folder.mkdir(parents=True, exist_ok=True)
-        marker = self.tmp / f"store.{os.urandom(6).hex()}"
-        marker.write_text(json.dumps({"format": FORMAT}) + "\n")
-        marker.replace(self.root / "store")
+            make_folders(folder)
+        if not _check_format(self.root):  # another process may have been first
+            self._write_whole(self.root / "store", {"format": FORMAT})
         self._prepared = True
 
     def _write_whole(self, place: Path, fields: object) -> None:
         """Write a JSON file so that readers see all of it or nothing."""
         aside = self.tmp / f"{this_process()}.{os.urandom(6).hex()}.file"
         try:
-            aside.write_text(json.dumps(fields, separators=(",", ":")), encoding="utf-8")
+            with open(aside, "wb") as file:
+                file.write(json.dumps(fields, separators=(",", ":")).encode())
+                share_handle(file.fileno(), self.tmp)
             aside.replace(place)
         except BaseException:
             aside.unlink(missing_ok=True)
             raise
 
-
-def _move_in(staged: Path, place: Path, find: Callable[[], _T | None]) -> _T | None:
-    """Rename a staged folder into place; what ``find`` finds if a complete one is there already."""
-    deadline = time.monotonic() + _HALF_PUBLISHED_S
-    while True:
-        try:
-            staged.rename(place)
-        except OSError:
-            if not place.is_dir():
-                raise
-        else:
-            return None
-        present = find()
-        if present is not None:
-            return present
-        if time.monotonic() > deadline:
-            _move_out(place, staged.with_name(f"{staged.name}.replaced"))
-        time.sleep(0.01)
-
-
-def _move_out(place: Path, aside: Path) -> None:
-    """Move what a killed process left without a summary out of the way, into our staging folder."""
-    with suppress(FileNotFoundError):
-        place.chmod(0o700)
-        place.rename(aside)
-        remove_sealed(aside)
+    def _move_in(self, staged: Path, place: Path, find: Callable[[], _T | None]) -> _T | None:
+        """Rename a staged folder into place; what ``find`` finds if a complete one is there already."""
+        deadline = time.monotonic() + _HALF_PUBLISHED_S
+        while True:
+            try:
+                staged.rename(place)
+            except OSError:
+                if not os.path.lexists(place):
+                    raise
+            else:
+                return None
+            present = find()
+            if present is not None:
+                return present
+            if place.is_symlink() or time.monotonic() > deadline:
+                # the site's, which is to be replaced, or what a killed process left without a summary
+                self._discard(place)
+            time.sleep(0.01)
 
 
 def _check_format(root: Path) -> bool:
@@ -344,31 +398,3 @@ def _check_format(root: Path) -> bool:
             hints=["upgrade envforge, or choose another place with --tier DIR"],
         )
     return True
-
-
-def _tree_fields(tree: Tree) -> dict[str, object]:
-    points = [(point.name, point.module, point.attribute, point.gui) for point in tree.entry_points]
-    return {**asdict(tree), "entry_points": points}
-
-
-def _parse_tree(fields: dict[str, Any]) -> Tree:
-    """Read a sidecar; it has exactly the fields of a tree, others are another layout's."""
-    fields["entry_points"] = tuple(
-        EntryPoint(name=name, module=module, attribute=attribute, gui=gui)
-        for name, module, attribute, gui in fields["entry_points"]
-    )
-    for key in ("scripts", "data", "headers", "couplings"):
-        fields[key] = tuple(fields[key])
-    return Tree(**fields)
-
-
-def _is_abandoned(place: Path) -> bool:
-    """Whether the process that made something in ``tmp`` is gone."""
-    owner = parse_owner(".".join(place.name.split(".")[:3]))
-    dead = is_dead(owner) if owner is not None else None
-    if dead is not None:
-        return dead
-    try:
-        return time.time() - place.stat().st_mtime > _STALE_S
-    except FileNotFoundError:
-        return False

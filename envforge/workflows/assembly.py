@@ -20,6 +20,7 @@ from envforge.workflows.index_urls import index_urls
 from envforge.workflows.project import Project
 from envforge.workflows.selection import Selection, select
 from envforge.workflows.session import Session
+from envforge.workflows.stores import open_store
 
 if TYPE_CHECKING:
     from envforge.workflows.building import Workshop
@@ -76,7 +77,7 @@ def open_assembly(project: Project, lock: Lock, options: SyncOptions, session: S
         selection=select(project, lock, options, session),
         link_mode=options.link_mode,
         session=session,
-        store=Store(session.places.tier),
+        store=open_store(session.places.tier, session),
         environments=project_environments_folder(session.places.tier, session.root),
     )
 
@@ -92,9 +93,9 @@ def find_assembled(assembly: Assembly) -> Generation | None:
     if lacks_prefix(assembly):
         return None
     trees = _known_trees(assembly)
-    return (
-        read_generation(assembly.environments / _spec(assembly, trees).digest) if trees is not None else None
-    )
+    if trees is None or assembly.store.lacks_links(tree.id for tree in trees):
+        return None
+    return read_generation(assembly.environments / _spec(assembly, trees).digest)
 
 
 def assemble(assembly: Assembly) -> Generation:

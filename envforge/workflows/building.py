@@ -40,6 +40,7 @@ from envforge.net.pools import ConnectionPools
 from envforge.plan.link_plan import LinkMode
 from envforge.resolve.resolution import resolve_target
 from envforge.store.guard import Guard
+from envforge.store.sharing import make_folders
 from envforge.workflows.environments import plan_environment
 from envforge.workflows.index_urls import index_urls
 from envforge.workflows.sources import open_index_set
@@ -163,7 +164,8 @@ def _built_tree(source: str, what: str, build: Callable[[Path], Path], workshop:
     """Build, or wait for whoever is building, or find what was built."""
     store, session = workshop.store, workshop.session
     key = _key(source, workshop)
-    with Guard(store.guards / f"build-{key}").hold(session.reporter, what):
+    with Guard(store.guards / f"build-{key}").hold(session.reporter, what) as hold:
+        hold.progress = "building"
         present = _find_built(key, store)
         if present is not None:
             return present
@@ -287,7 +289,7 @@ def _find_built(key: str, store: Store) -> Tree | None:
 
 def _remember(key: str, tree: Tree, store: Store) -> None:
     folder = store.root / "builds"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folders(folder)
     aside = folder / f".{key}.{os.getpid()}"
     aside.write_text(json.dumps({"sha256": tree.sha256}), encoding="utf-8")
     aside.replace(folder / f"{key}.json")

@@ -26,6 +26,7 @@ def plan_environment(
         store: holds the trees.
         session: who listens.
     """
+    store.use_site_trees(tree.id for tree in trees)
     bundles: dict[str, str] = {}
     if spec.link_mode is LinkMode.SHARED:
         # Copied and hardlinked environments have real folders: neighbours are siblings there anyway.

@@ -83,6 +83,6 @@ def _build_metadata(file: IndexFile, archive: Path, manifest: Manifest, session:
     from envforge.workflows.selection import find_any_interpreter
 
     interpreter = find_any_interpreter(manifest, session)
-    store = Store(session.places.tier)
+    store = Store(session.places.tier, session.places.site)
     workshop = Workshop(manifest=manifest, interpreter=interpreter, store=store, session=session)
     return sdist_metadata(file, archive, workshop)

@@ -24,7 +24,14 @@ if TYPE_CHECKING:
 
 FILE_NAME = "stamp"
 _FORMAT = "1"
-_VARIABLES = ("ENVFORGE_CACHE_DIR", "ENVFORGE_PYTHON", "ENVFORGE_TIER", "HOME", "XDG_CACHE_HOME")
+_VARIABLES = (
+    "ENVFORGE_CACHE_DIR",
+    "ENVFORGE_PYTHON",
+    "ENVFORGE_SITE_STORE",
+    "ENVFORGE_TIER",
+    "HOME",
+    "XDG_CACHE_HOME",
+)
 
 
 def is_up_to_date(root: str, environ: Mapping[str, str]) -> bool:

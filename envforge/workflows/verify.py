@@ -20,6 +20,7 @@ from envforge.workflows.environments import plan_environment
 from envforge.workflows.project import VENV_NAME, Project, read_project
 from envforge.workflows.session import Session
 from envforge.workflows.stamp import forget_stamp
+from envforge.workflows.stores import open_store
 from envforge.workflows.sync import SyncOptions, sync
 
 _REPAIR = "run `envforge verify --repair`"
@@ -78,14 +79,14 @@ def verify(session: Session, *, repair: bool = False) -> VerifyReport:
 
 def _repair(generation: Generation, report: VerifyReport, session: Session) -> None:
     """Take out what is damaged, and sync with what the generation had."""
-    store = _store_of(generation)
+    store = _store_of(generation, session)
     damaged = {
         tree.id
         for tree in generation.spec.trees
         if any(finding.path.startswith(f"trees/{tree.id}") for finding in report.findings)
     }
     for tree_id in damaged:
-        store.remove_tree(tree_id)
+        store.remove_tree(tree_id, damaged=True)
     prefix = generation.spec.prefix
     if prefix is not None and any(found.path.startswith(_place(prefix)) for found in report.findings):
         from envforge.workflows.prefixes import discard_stock
@@ -107,14 +108,14 @@ def _options_of(generation: Generation) -> SyncOptions:
     )
 
 
-def _store_of(generation: Generation) -> Store:
+def _store_of(generation: Generation, session: Session) -> Store:
     """Trees are found where the environment was made, which another ``--tier`` need not be."""
-    return Store(generation.path.parent.parent.parent)
+    return open_store(generation.path.parent.parent.parent, session)
 
 
 def _check(generation: Generation, session: Session) -> VerifyReport:
     project = read_project(session.root)
-    store = _store_of(generation)
+    store = _store_of(generation, session)
     trees = {tree.id: tree for tree in _find_trees(generation, store)}
     lost = [tree for tree in generation.spec.trees if tree.id not in trees]
     findings = [

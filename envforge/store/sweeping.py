@@ -1,0 +1,67 @@
+"""What is swept out of a store: the remains of dead processes, and of what could not be removed at once.
+
+In ``tmp``, on this host a process is dead when it is gone; of other hosts, what is older than a day goes.
+Trees that were never finished go if nobody is at them, and guards of the dead. What belongs to another
+user, or is in use, stays without a word.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from envforge.errors import StoreError
+from envforge.store.guard import sweep_guards
+from envforge.store.owner import is_dead, parse_owner
+from envforge.store.sealing import discard, remove_sealed
+from envforge.store.store import REMOVED, Store
+
+_STALE_S = 24 * 3600
+
+
+def sweep_store(store: Store) -> int:
+    """Remove what can be removed now; returns how much that was."""
+    removed = 0
+    for place in _list(store.tmp):
+        removed += _is_abandoned(place) and _remove(place)
+    for place in (*_list(store.trees), *_list(store.bundles)):
+        if place.suffix == REMOVED:
+            removed += _remove(place)
+        elif not place.suffix and not place.is_symlink() and not place.with_suffix(".json").exists():
+            removed += _sweep_unfinished(store, place)
+    return removed + sweep_guards(store.guards)
+
+
+def _list(folder: Path) -> Iterator[Path]:
+    with suppress(OSError):
+        yield from sorted(folder.iterdir())
+
+
+def _remove(place: Path) -> bool:
+    with suppress(OSError):
+        return remove_sealed(place)
+    return False
+
+
+def _sweep_unfinished(store: Store, place: Path) -> bool:
+    """Remove a tree or bundle without summary unless somebody is making it."""
+    guard = place.name if place.parent == store.trees else f"bundle-{place.name}"
+    with suppress(StoreError, OSError), store.guard(guard).try_hold() as mine:
+        if mine and not place.with_suffix(".json").exists():
+            return discard(place, place.with_name(f"{place.name}.{os.urandom(6).hex()}{REMOVED}"))
+    return False
+
+
+def _is_abandoned(place: Path) -> bool:
+    """Whether the process that made something in ``tmp`` is gone."""
+    owner = parse_owner(".".join(place.name.split(".")[:3]))
+    dead = is_dead(owner) if owner is not None else None
+    if dead is not None:
+        return dead
+    try:
+        return time.time() - place.stat().st_mtime > _STALE_S
+    except OSError:
+        return False

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envforge.environment.spec import GenerationPrefix, PrefixPackage
 from envforge.errors import GenerationError
-from envforge.events import Warned
 from envforge.host.facts import glibc_version
 from envforge.link.conda_prefix import Prefix, PrefixSpec, ensure_prefix, find_prefix, uncached_records
 from envforge.model.conda import CondaRecord
@@ -148,32 +147,3 @@ def prefixes_folder(tier: Path) -> Path:
 def conda_packages_folder(session: Session) -> Path:
     """Where conda's archives are kept, beside those of PyPI."""
     return session.places.archives / "conda"
-
-
-def check_host(records: Sequence[CondaRecord], session: Session, *, ignore: bool) -> None:
-    """Compare what records need of a machine with this one, before anything of them is downloaded.
-
-    Args:
-        records: the conda part.
-        session: the surroundings.
-        ignore: warn only.
-
-    Raises:
-        HostError: this host lacks something.
-    """
-    from envforge.host.accelerators import detect_host_facts
-    from envforge.host.virtual_packages import host_virtual_packages
-    from envforge.plan.host_check import host_error, unmet_by_host
-
-    facts = detect_host_facts(
-        session.environ, session.places.cache, now_s=session.now_s, refresh=session.network.refresh
-    )
-    unmet = unmet_by_host(records, host_virtual_packages(cuda=facts.cuda))
-    if not unmet:
-        return
-    error = host_error(unmet)
-    if not ignore:
-        raise error
-    session.reporter.report(
-        Warned(message="\n".join([error.message, *error.context]), hint="packages may not work on this host")
-    )

@@ -23,7 +23,6 @@ from envforge.workflows.assembly import (
     Assembly,
     assemble,
     find_assembled,
-    lacks_prefix,
     missing_packages,
     missing_records,
     open_assembly,
@@ -145,8 +144,9 @@ def plan_sync(session: Session, options: SyncOptions = SyncOptions()) -> SyncRep
     """
     project, lock, former = _wanted_lock(session, options)
     assembly = open_assembly(project, lock, options, session)
-    _check_host(assembly, options)
     generation = find_assembled(assembly)
+    if generation is None:
+        _check_host(assembly, lock, options)
     current = recorded_generation(project.venv)
     return SyncReport(
         venv=project.venv,
@@ -179,11 +179,13 @@ def prepare_sync(
     """
     check_replaceable(project.venv)  # before gigabytes are fetched for a place that is taken
     assembly = open_assembly(project, lock, options, session)
-    _check_host(assembly, options)
     missing = missing_packages(assembly)
     missing_count = len(missing) + len(missing_records(assembly))
     # A generation whose trees were purged has links that lead nowhere: fetching them again mends it.
-    generation = (None if missing else find_assembled(assembly)) or assemble(assembly)
+    generation = None if missing else find_assembled(assembly)
+    if generation is None:
+        _check_host(assembly, lock, options)
+        generation = assemble(assembly)
     current = recorded_generation(project.venv)
     report = SyncReport(
         venv=project.venv,
@@ -220,15 +222,11 @@ def _wanted_lock(session: Session, options: SyncOptions) -> tuple[Project, Lock,
     return project, up_to_date_lock(project, former, Upgrades(), session), former
 
 
-def _check_host(assembly: Assembly, options: SyncOptions) -> None:
-    """Look whether this host can use the conda packages, before the first of them is downloaded.
+def _check_host(assembly: Assembly, lock: Lock, options: SyncOptions) -> None:
+    """Look whether this host can use an environment that is not there yet, before anything is downloaded."""
+    from envforge.workflows.host_check import check_host
 
-    Not where their prefix is there: it was let in when it was made.
-    """
-    if lacks_prefix(assembly):
-        from envforge.workflows.prefixes import check_host
-
-        check_host(assembly.selection.records, assembly.session, ignore=options.ignore_host)
+    check_host(assembly, lock, ignore=options.ignore_host)
 
 
 def _changes(current: Generation | None, assembly: Assembly) -> tuple[PackageChange, ...]:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 from envforge.errors import EnvforgeError, NetworkError
 from envforge.index.conda_failures import Fault, FaultKind, channel_error, unreachable_error
@@ -31,12 +31,34 @@ if TYPE_CHECKING:
     from envforge.net.settings import NetworkSettings
 
 T = TypeVar("T")
+Rows: TypeAlias = "list[RepoDataRecord]"
+_Make: TypeAlias = "Callable[[Gateway, list[Channel]], Coroutine[Any, Any, T]]"
 
 NOARCH: Literal["noarch"] = "noarch"
 CACHE_NAME = "repodata-v1"
 _NO_PACKAGE = "_"  # a question about it loads what is needed to answer any
 _ALL_STATUSES = frozenset(range(400, 600))
 _LAST_BREATH_S = 0.005
+
+
+class SolverQuestion(NamedTuple):
+    """What the solver is asked, as it wants to hear it.
+
+    Args:
+        platform: subdir.
+        specs: match specs of what is wanted.
+        constraints: match specs that hold for what is installed without asking for it.
+        virtual_packages: what the system has.
+        preferred: records to keep where they can be.
+        exclude_newer: the last instant that is old enough, naive UTC; None for any time.
+    """
+
+    platform: str
+    specs: Sequence[str]
+    constraints: Sequence[str]
+    virtual_packages: Sequence[GenericVirtualPackage]
+    preferred: Sequence[RepoDataRecord]
+    exclude_newer: datetime | None
 
 
 class ChannelGateway:
@@ -78,7 +100,7 @@ class ChannelGateway:
             time.sleep(_LAST_BREATH_S)
         self._leftovers.close()
 
-    def query(self, specs: Sequence[str], platform: str) -> list[list[RepoDataRecord]]:
+    def query(self, specs: Sequence[str], platform: str) -> list[Rows]:
         """The records that match, of each channel (in order) and subdir (the platform's, ``noarch``).
 
         Args:
@@ -90,38 +112,25 @@ class ChannelGateway:
             NetworkError: a channel did not answer.
             PackageIndexError: a channel is none, or its answer cannot be used.
         """
-        return self._ask(
-            platform,
-            lambda gateway, channels: gateway.query(
-                channels,
-                [platform, NOARCH],  # type: ignore[list-item]
-                specs,
-                recursive=False,
-                channel_relations="disabled",
-            ),
-        )
+        return self._ask(platform, _query(specs, platform))
 
-    def names(self, platform: str) -> frozenset[str]:
-        """All names of packages for a platform, those of ``noarch`` too. Raises as :meth:`query`."""
+    def query_all(self, specs: Sequence[str], platforms: Sequence[str]) -> list[list[Rows] | None]:
+        """:meth:`query` for several platforms at once; None for one that failed: ask it alone to hear why."""
+        return self._ask_all([(platform, _query(specs, platform)) for platform in platforms])
+
+    def names(self, subdir: str) -> frozenset[str]:
+        """All names of packages in a subdir, a platform's or ``noarch``. Raises as :meth:`query`."""
         found = self._ask(
-            platform,
+            subdir,
             lambda gateway, channels: gateway.names(
                 channels,
-                [platform, NOARCH],  # type: ignore[list-item]
+                [subdir],  # type: ignore[list-item]
                 channel_relations="disabled",
             ),
         )
         return frozenset(name.normalized for name in found)
 
-    def solve(
-        self,
-        platform: str,
-        specs: Sequence[str],
-        constraints: Sequence[str],
-        virtual_packages: Sequence[GenericVirtualPackage],
-        preferred: Sequence[RepoDataRecord],
-        exclude_newer: datetime | None,
-    ) -> list[RepoDataRecord]:
+    def solve(self, question: SolverQuestion) -> Rows:
         """The best records, in no order.
 
         Raises:
@@ -129,22 +138,11 @@ class ChannelGateway:
             rattler.exceptions.InvalidMatchSpecError: a spec is none.
             EnvforgeError: as :meth:`query`.
         """
-        from rattler import solve
+        return self._ask(question.platform, _solve(question))
 
-        return self._ask(
-            platform,
-            lambda gateway, channels: solve(
-                channels,
-                specs,
-                gateway=gateway,
-                platforms=[platform, NOARCH],  # type: ignore[list-item]
-                locked_packages=preferred,
-                virtual_packages=virtual_packages,
-                constraints=constraints,
-                exclude_newer=exclude_newer,
-                channel_relations="disabled",
-            ),
-        )
+    def solve_all(self, questions: Sequence[SolverQuestion]) -> list[Rows | None]:
+        """:meth:`solve` of several at once, one a processor; None for one that failed: ask it alone."""
+        return self._ask_all([(question.platform, _solve(question)) for question in questions])
 
     def public_url(self, text: str) -> str:
         """A URL, or a text with URLs in it, of a record as it is outside: not in a copy that was unpacked."""
@@ -164,7 +162,20 @@ class ChannelGateway:
             beside.close()
         return True
 
-    def _ask(self, platform: str, make: Callable[[Gateway, list[Channel]], Coroutine[Any, Any, T]]) -> T:
+    def _ask_all(self, asked: Sequence[tuple[str, _Make[T]]]) -> list[T | None]:
+        """Ask for several platforms at once; None for what failed."""
+        with self._lock:
+            opened = [self._open(platform) for platform, _ in asked]
+
+            async def ask_all() -> list[T | BaseException]:
+                from asyncio import gather
+
+                work = [make(*each) for (_, make), each in zip(asked, opened, strict=True)]
+                return await gather(*work, return_exceptions=True)
+
+            return [None if isinstance(found, BaseException) else found for found in self._run(ask_all)]
+
+    def _ask(self, platform: str, make: _Make[T]) -> T:
         """Ask; where a fault can be repaired (a damaged cache, credentials in keyring) once more."""
         from rattler.exceptions import FetchRepoDataError, GatewayError, IoError
 
@@ -300,6 +311,32 @@ class ChannelGateway:
             and self.is_cached(fault.channel, platform)
         )
         return channel_error(fault, lookups=lookups, is_cached=is_cached, is_offline=self._network.offline)
+
+
+def _query(specs: Sequence[str], platform: str) -> _Make[list[Rows]]:
+    return lambda gateway, channels: gateway.query(
+        channels,
+        [platform, NOARCH],  # type: ignore[list-item]
+        specs,
+        recursive=False,
+        channel_relations="disabled",
+    )
+
+
+def _solve(question: SolverQuestion) -> _Make[Rows]:
+    from rattler import solve
+
+    return lambda gateway, channels: solve(
+        channels,
+        question.specs,
+        gateway=gateway,
+        platforms=[question.platform, NOARCH],  # type: ignore[list-item]
+        locked_packages=question.preferred,
+        virtual_packages=question.virtual_packages,
+        constraints=question.constraints,
+        exclude_newer=question.exclude_newer,
+        channel_relations="disabled",
+    )
 
 
 def _is_writable(folder: Path) -> bool:

@@ -11,12 +11,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from envforge.errors import CondaUnsolvableError, RequirementError
-from envforge.index.conda_gateway import ChannelGateway
+from envforge.index.conda_gateway import NOARCH, ChannelGateway, SolverQuestion
 from envforge.metadata.conda_names import other_conda_names, pypi_names_of
 from envforge.metadata.rattler_records import from_rattler
 from envforge.model.conda import CondaQuestion, CondaRecord
@@ -40,12 +40,11 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _NOBODY_HAS = re.compile(r"No candidates were found for (\S+)")
 
 
-@dataclass(frozen=True, slots=True)
-class _Package:
-    """What the channels have under a name."""
+class _Package(NamedTuple):
+    """What the channels have under a name, for a platform."""
 
-    versions: frozenset[str] = frozenset()
-    pypi_names: tuple[str, ...] = ()
+    versions: frozenset[str]
+    rows: Sequence[RepoDataRecord]
 
 
 class CondaChannels:
@@ -87,8 +86,10 @@ class CondaChannels:
         self._answers: dict[CondaQuestion, tuple[CondaRecord, ...] | CondaUnsolvableError] = {}
         self._records: dict[str, CondaRecord] = {}
         self._packages: dict[tuple[str, str], _Package] = {}
+        self._pypi_names: dict[tuple[str, str], tuple[str, ...]] = {}
         self._preferred: dict[tuple[str, tuple[CondaRecord, ...]], list[RepoDataRecord]] = {}
         self._names: dict[str, frozenset[str]] = {}
+        self._names_in: dict[str, frozenset[str]] = {}
         self._spellings: dict[str, Mapping[str, Sequence[str]]] = {}
         self._conda_names: dict[tuple[str, str], tuple[str, ...]] = {}
         self._learned: dict[tuple[str, str], set[str]] = {}
@@ -121,13 +122,33 @@ class CondaChannels:
             raise answer.with_traceback(None)
         return answer
 
+    def load(self, names: Sequence[str], platforms: Sequence[str]) -> None:
+        """Learn of some packages for several platforms at once; what fails is asked when it is needed."""
+        valid = [name for name in dict.fromkeys(map(str.lower, names)) if _NAME.fullmatch(name)]
+        for platform, answers in zip(platforms, self._gateway.query_all(valid, platforms), strict=True):
+            if answers is not None:
+                self._remember(valid, platform, answers)
+
+    def solve_ahead(self, questions: Sequence[CondaQuestion]) -> None:
+        """Have the answers of several questions, which are worked out at once; what fails is asked again."""
+        asked = [question for question in questions if question not in self._answers]
+        if len(asked) < 2:
+            return
+        answers = self._gateway.solve_all([self._solver_question(question) for question in asked])
+        for question, rows in zip(asked, answers, strict=True):
+            if rows is not None:
+                self._answers[question] = self._answer(question, rows)
+
     def versions(self, name: str, platform: str) -> Sequence[str]:
         """All versions of a package in the channel that is used for it, in no order; newer ones too."""
         return tuple(self._package(name, platform).versions)
 
     def pypi_names(self, name: str, platform: str) -> Sequence[str]:
         """The PyPI projects that some record of a package is, sorted."""
-        return self._package(name, platform).pypi_names
+        key = (name.lower(), platform)
+        if key not in self._pypi_names:
+            self._pypi_names[key] = self._pypi_names_of_rows(key[0], self._package(*key).rows)
+        return self._pypi_names[key]
 
     def conda_names(self, pypi_name: str, platform: str) -> Sequence[str]:
         """The packages that may stand for a PyPI project on a platform, sorted."""
@@ -136,7 +157,7 @@ class CondaChannels:
             possible = self.possible_names(pypi_name, platform)
             self._load(sorted(possible), platform)
             known = self._conda_names[pypi_name, platform] = tuple(
-                sorted(name for name in possible if pypi_name in self._package(name, platform).pypi_names)
+                sorted(name for name in possible if pypi_name in self.pypi_names(name, platform))
             )
         return known
 
@@ -157,7 +178,10 @@ class CondaChannels:
     def names(self, platform: str) -> frozenset[str]:
         """All names of packages for a platform, those of ``noarch`` too."""
         if platform not in self._names:
-            self._names[platform] = self._gateway.names(platform)
+            for subdir in (platform, NOARCH):
+                if subdir not in self._names_in:
+                    self._names_in[subdir] = self._gateway.names(subdir)
+            self._names[platform] = self._names_in[platform] | self._names_in[NOARCH]
         return self._names[platform]
 
     def _spelled(self, pypi_name: str, platform: str) -> set[str]:
@@ -187,18 +211,20 @@ class CondaChannels:
         unknown = [name for name in names if (name, platform) not in self._packages]
         if not unknown:
             return
-        found: dict[str, tuple[str, list[RepoDataRecord]]] = {}
         valid = [name for name in unknown if _NAME.fullmatch(name)]
-        for rows in self._gateway.query(valid, platform) if valid else ():
+        self._remember(unknown, platform, self._gateway.query(valid, platform) if valid else [])
+
+    def _remember(self, names: Sequence[str], platform: str, answers: Sequence[list[RepoDataRecord]]) -> None:
+        """What the channels, in their order, have answered about some packages."""
+        found: dict[str, tuple[str, list[RepoDataRecord]]] = {}
+        for rows in answers:
             for row in rows:
                 channel, of_name = found.setdefault(row.name.normalized, (row.channel, []))
                 if row.channel == channel:  # else a channel before it has the package
                     of_name.append(row)
-        for name in unknown:
+        for name in names:
             rows = [row for row in found[name][1] if _runs_on(row, platform)] if name in found else []
-            self._packages[name, platform] = _Package(
-                frozenset(str(row.version) for row in rows), self._pypi_names_of_rows(name, rows)
-            )
+            self._packages[name, platform] = _Package(frozenset(str(row.version) for row in rows), rows)
 
     def _pypi_names_of_rows(self, name: str, rows: Iterable[RepoDataRecord]) -> tuple[str, ...]:
         found: set[str] = set()
@@ -216,23 +242,29 @@ class CondaChannels:
     def _solve(self, question: CondaQuestion) -> tuple[CondaRecord, ...]:
         from rattler.exceptions import InvalidMatchSpecError, InvalidVersionError, SolverError
 
-        specs, constraints = self._strict_specs(question)
         try:
-            rows = self._gateway.solve(
-                question.platform,
-                specs,
-                constraints,
-                _virtual_packages(question),
-                self._preferred_rows(question.platform, question.preferred),
-                self._cutoff,
-            )
+            rows = self._gateway.solve(self._solver_question(question))
         except SolverError as error:
             raise self._unsolvable(question, str(error)) from None
         except (InvalidMatchSpecError, InvalidVersionError) as error:
             raise _explain_spec(question, error) from None
+        return self._answer(question, rows)
+
+    def _answer(self, question: CondaQuestion, rows: Iterable[RepoDataRecord]) -> tuple[CondaRecord, ...]:
         records = sorted((self._record_of(row) for row in rows), key=lambda record: record.name)
         self._learn(records, question.platform)
         return tuple(records)
+
+    def _solver_question(self, question: CondaQuestion) -> SolverQuestion:
+        specs, constraints = self._strict_specs(question)
+        return SolverQuestion(
+            platform=question.platform,
+            specs=specs,
+            constraints=constraints,
+            virtual_packages=_virtual_packages(question),
+            preferred=self._preferred_rows(question.platform, question.preferred),
+            exclude_newer=self._cutoff,
+        )
 
     def _strict_specs(self, question: CondaQuestion) -> tuple[list[str], list[str]]:
         """(specs, constraints) that ask the same.
@@ -325,6 +357,8 @@ class CondaChannels:
 
 def _runs_on(row: RepoDataRecord, platform: str) -> bool:
     """Whether a record can be for a platform at all: some of ``noarch`` need ``__linux`` or ``__win``."""
+    if row.subdir != NOARCH:
+        return True
     others = _EVERY_SYSTEM - _SYSTEMS[platform.partition("-")[0]]
     return all(depend.split(" ", 1)[0] not in others for depend in row.depends)
 

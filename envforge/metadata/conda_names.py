@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from urllib.parse import unquote
 
 from envforge.metadata.conda_name_exceptions import NOT_ON_PYPI, PYPI_NAMES, PYPI_NAMES_BY_DEPENDENCY
@@ -43,7 +44,7 @@ def pypi_names_of(
         return tuple(sorted(of_purls))
     if not is_python_package(noarch, depends) or name in NOT_ON_PYPI:
         return ()
-    for dependency in map(_name_of, depends):
+    for dependency in map(_name_of, depends if name in _DEPENDENT_NAMES else ()):
         if (name, dependency) in PYPI_NAMES_BY_DEPENDENCY:
             return PYPI_NAMES_BY_DEPENDENCY[name, dependency]
     return PYPI_NAMES.get(name) or _same_name(name)
@@ -71,6 +72,7 @@ def _same_name(name: str) -> tuple[str, ...]:
     return (normalize_name(name),) if is_valid_name(name) else ()
 
 
+@lru_cache(8192)
 def _name_of(spec: str) -> str:
     found = _NAME_OF_SPEC.match(spec)
     return found[0] if found else ""
@@ -84,6 +86,7 @@ def _reversed(tables: Iterable[tuple[str, tuple[str, ...]]]) -> dict[str, tuple[
     return names
 
 
+_DEPENDENT_NAMES = frozenset(name for name, _ in PYPI_NAMES_BY_DEPENDENCY)
 _OTHER_NAMES = _reversed(
     [*PYPI_NAMES.items(), *((name, pypi) for (name, _), pypi in PYPI_NAMES_BY_DEPENDENCY.items())]
 )

@@ -146,6 +146,11 @@ class CondaLayer:
         python = self.target.python
         return f"python =={python}" if python.count(".") == 2 else f"python {python}.*"
 
+    @property
+    def first_question(self) -> CondaQuestion:
+        """What is asked while PyPI demands nothing."""
+        return self._question(CondaSpace())
+
     def may_bring(self, name: str) -> bool:
         """Whether the channels have something that is a PyPI project."""
         return bool(self._conda_names(name))

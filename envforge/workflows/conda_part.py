@@ -93,6 +93,12 @@ class CondaWishes:
             preferred=self._locked_records(target),
         )
 
+    def ask_ahead(self, targets: Sequence[Target]) -> None:
+        """Have the best solutions of all targets, which are looked for at once."""
+        parts = [(self.part_of(target), target) for target in targets]
+        layers = [CondaLayer(part, target) for part, target in parts if part is not None]
+        self.channels.solve_ahead([layer.first_question for layer in layers])
+
     def aligned_part(self, target: Target, earlier: Sequence[TargetResolution]) -> CondaPart | None:
         """The same, with Python and what the user names in the versions that earlier targets have.
 
@@ -177,7 +183,10 @@ class CondaWishes:
             UnknownPackageError: no channel has a package on any platform it is wanted on, or on one that
                 the manifest names for it.
         """
-        for dependency in self.manifest.settings.conda_dependencies:
+        dependencies = self.manifest.settings.conda_dependencies
+        names = [*(dependency.name for dependency in dependencies), "python"]
+        self.channels.load(names, self.manifest.settings.platforms)
+        for dependency in dependencies:
             wanted = [
                 platform for platform in self.manifest.settings.platforms if dependency.is_wanted_on(platform)
             ]

@@ -191,6 +191,8 @@ def _resolve_targets(targets: Sequence[Target], problem: _Problem) -> list[Targe
     reporter = problem.session.reporter
     chosen: dict[str, str] = {}
     resolutions: list[TargetResolution] = []
+    if problem.conda is not None:
+        problem.conda.ask_ahead(targets)
     for target in targets:
         if resolutions:
             reporter.report(ResolutionStarted(target=target.label))

@@ -154,6 +154,47 @@ def test_answers_are_remembered_failures_too(open_channels: Open, tmp_path: Path
     assert before.value is after.value
 
 
+def test_several_questions_at_once_have_the_answers_of_one_after_the_other(open_channels: Open) -> None:
+    table = [
+        _package("x", version, subdir=subdir, depends=["y"] if version == "2.0" else [])
+        for version in ("1.0", "2.0")
+        for subdir in (LINUX, "osx-arm64")
+    ]
+    table += [_package("y", "1.0", subdir="osx-arm64", depends=["python"]), _package("python", "3.12.1")]
+    questions = [
+        CondaQuestion(platform=platform, specs=(spec,), constraints=constraints)
+        for platform in (LINUX, "osx-arm64", "win-64")
+        for spec in ("x", "x >=2", "x >", "nothing")
+        for constraints in ((), ("x <2",))
+    ]
+    ahead = open_channels(table, rename="same")
+    alone = open_channels(table, rename="same")
+    ahead.load(["x", "Y", "nothing", "no name!"], [LINUX, "osx-arm64", "win-64"])
+    ahead.solve_ahead(questions)
+    assert [_outcome(ahead, question) for question in questions] == [
+        _outcome(alone, question) for question in questions
+    ]
+    for name in ("x", "y", "nothing"):
+        for platform in (LINUX, "osx-arm64", "win-64"):
+            assert sorted(ahead.versions(name, platform)) == sorted(alone.versions(name, platform))
+            assert ahead.pypi_names(name, platform) == alone.pypi_names(name, platform)
+
+
+def _outcome(channels: CondaChannels, question: CondaQuestion) -> object:
+    try:
+        return channels.solve(question)
+    except (CondaUnsolvableError, RequirementError) as error:
+        return type(error), error.message, error.context
+
+
+def test_asking_ahead_asks_the_channel_once(open_channels: Open, tmp_path: Path) -> None:
+    channels = open_channels([_package("x", "1.0"), _package("x", "2.0", subdir="osx-arm64")])
+    questions = [CondaQuestion(platform=platform, specs=("x",)) for platform in (LINUX, "osx-arm64")]
+    channels.solve_ahead(questions)
+    shutil.rmtree(tmp_path / "channel 0")
+    assert [channels.solve(question)[0].version for question in questions] == ["1.0", "2.0"]
+
+
 def test_exclude_newer(open_channels: Open) -> None:
     channels = open_channels(
         [

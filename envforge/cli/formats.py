@@ -17,6 +17,22 @@ def format_duration(duration_s: float) -> str:
     return f"{seconds // 60} min {seconds % 60} s"
 
 
+def format_latency(latency_s: float) -> str:
+    """Of one operation: ``8.6 µs``, ``61 µs``, ``0.48 ms``, ``2.1 ms``, ``20 ms``."""
+    for factor, unit in ((1e6, "µs"), (1e3, "ms")):
+        number = latency_s * factor
+        if number < 9.95:
+            return f"{number:.1f} {unit}" if number >= 0.995 or unit == "µs" else f"{number:.2f} {unit}"
+        if number < 99.5:
+            return f"{number:.0f} {unit}"
+    return format_duration(latency_s)
+
+
+def format_rate(bytes_per_s: float) -> str:
+    """``1.3 GB/s``."""
+    return f"{format_size(bytes_per_s)}/s"
+
+
 def format_size(size_bytes: float) -> str:
     """``312 B``, ``4.5 kB``, ``63 MB``, ``3.2 GB``: powers of 1000, as indexes and disks count."""
     if size_bytes < 999.5:

@@ -39,10 +39,11 @@ def open_session(arguments: Namespace, output: Output, *, root: Path | None = No
     from envforge.workflows.session import Session
 
     environ = dict(os.environ)
+    root = root or find_project_root(start_folder(arguments))
     with open_reporter(output) as reporter:
         yield Session(
-            root=root or find_project_root(start_folder(arguments)),
-            places=find_places(environ, tier=arguments.tier),
+            root=root,
+            places=find_places(environ, tier=arguments.tier, project=root),
             network=NetworkSettings(offline=arguments.offline, refresh=arguments.refresh),
             environ=environ,
             now_s=time.time(),

@@ -2,8 +2,8 @@
 
 The cache root is ``ENVFORGE_CACHE_DIR`` or the user's cache folder as :mod:`platformdirs` gives it
 (XDG base directories on Linux). ``ENVFORGE_TIER`` names the folder for store and environments,
-``ENVFORGE_SITE_STORE`` a store of the site that is only read. Nothing is created
-here and nothing is probed: which storage is fast is not this module's question.
+``ENVFORGE_SITE_STORE`` a store of the site that is only read. Where neither cache nor tier is named,
+:mod:`envforge.host.tiers` chooses the storage.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envforge.errors import HostError, StoreError
@@ -41,25 +41,54 @@ class Places:
     site: Path | None = None
 
 
-def find_places(environ: Mapping[str, str], *, cache_dir: str = "", tier: str = "") -> Places:
+def find_places(
+    environ: Mapping[str, str], *, cache_dir: str = "", tier: str = "", project: Path | None = None
+) -> Places:
     """The places to use.
+
+    A cache folder that the user has named holds everything, unless a tier is named too: then nothing is
+    measured. Otherwise the tier is what was chosen on this host before; the first time, its storage is
+    measured and the choice made.
 
     Args:
         environ: the process environment.
         cache_dir: what the user asked for on the command line, wins over ``ENVFORGE_CACHE_DIR``.
         tier: likewise, wins over ``ENVFORGE_TIER``. Relative paths count from the current folder.
+        project: the project's folder: its own file system may be the fastest.
 
     Raises:
         HostError: a place cannot be made absolute, or there is no home folder.
     """
     cache = find_cache_root(environ, cache_dir)
-    chosen_tier = tier or environ.get("ENVFORGE_TIER", "")
     site = environ.get("ENVFORGE_SITE_STORE", "")
-    return Places(
+    named = tier or environ.get("ENVFORGE_TIER", "")
+    places = Places(
         cache=cache,
-        tier=_absolute(chosen_tier, "ENVFORGE_TIER") if chosen_tier else cache / "tier",
+        tier=_absolute(named, "ENVFORGE_TIER") if named else cache / "tier",
         archives=cache / "archives",
         site=_absolute(site, "ENVFORGE_SITE_STORE") if site else None,
+    )
+    is_cache_named = bool(cache_dir or environ.get("ENVFORGE_CACHE_DIR", ""))
+    if is_cache_named and not named:
+        return places
+    from envforge.host.storage_memory import find_remembered, on_one_file_system
+
+    chosen = None if is_cache_named else find_remembered(environ, cache, project)
+    if named:
+        archives = Path(chosen.archives_folder, "archives") if chosen else places.archives
+        goes_away = not on_one_file_system(archives, places.tier) and not _stays(places.tier, environ, cache)
+        return replace(places, archives=archives, keeps_archives=goes_away)
+    if chosen is None:
+        from envforge.host.tiers import chosen_tier, survey_storage
+
+        chosen = chosen_tier(survey_storage(environ, cache, project).choice)
+    if not chosen.folder:
+        return places
+    return replace(
+        places,
+        tier=Path(chosen.folder, "tier"),
+        archives=Path(chosen.archives_folder, "archives"),
+        keeps_archives=chosen.keeps_archives,
     )
 
 
@@ -136,6 +165,14 @@ def _user_folder(environ: Mapping[str, str], variable: str, below_home: str, kin
             context=[str(error)],
             hints=[f"set HOME, or ENVFORGE_{kind.upper()}_DIR to an absolute path"],
         ) from None
+
+
+def _stays(tier: Path, environ: Mapping[str, str], cache: Path) -> bool:
+    """Whether what lies in a folder is kept: not in memory, a job's folder, or scratch that is purged."""
+    from envforge.host.storage import describe_named
+    from envforge.model.storage import Life
+
+    return describe_named(str(tier), environ, cache).life is Life.KEPT
 
 
 def _absolute(text: str, setting: str) -> Path:

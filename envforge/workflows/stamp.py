@@ -31,6 +31,8 @@ _VARIABLES = (
     "ENVFORGE_TIER",
     "HOME",
     "XDG_CACHE_HOME",
+    # In a batch job there may be a faster place than the one where the environment is.
+    *("JOBFS", "LOCAL_SCRATCH", "PBS_JOBFS", "SCRATCH", "SLURM_TMPDIR", "WORK"),
 )
 
 

@@ -17,6 +17,7 @@ COMMANDS = {
     "shell": ("envforge.cli.commands.shell", "sync if needed, then start a shell in the environment"),
     "tree": ("envforge.cli.commands.tree", "show what requires what"),
     "why": ("envforge.cli.commands.why", "show why a package is locked"),
+    "tiers": ("envforge.cli.commands.tiers", "show the host's storage, what was chosen for what, and why"),
     "rollback": ("envforge.cli.commands.rollback", "go back to an earlier environment"),
     "verify": ("envforge.cli.commands.verify", "check that the environment is as it was made"),
 }
@@ -27,6 +28,7 @@ SYNONYMS = {
     "help": "--help",
     "install": "sync",
     "list": "tree",
+    "storage": "tiers",
     "uninstall": "remove",
     "undo": "rollback",
     "update": "lock --upgrade",

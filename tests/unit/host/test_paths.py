@@ -51,7 +51,7 @@ def test_default_places_are_those_of_platformdirs(
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere platformdirs is asked")
 def test_the_usual_case_imports_no_platformdirs() -> None:
     code = (
-        "import sys; from envforge.host.paths import find_places; find_places({'HOME': '/home/me'});"
+        "import sys; from envforge.host.paths import find_cache_root; find_cache_root({'HOME': '/home/me'});"
         "print('platformdirs' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -72,8 +72,8 @@ def test_settings_win_over_defaults_and_arguments_over_settings() -> None:
 
 
 def test_the_store_of_a_site() -> None:
-    assert find_places({"HOME": "/home/me"}).site is None
-    places = find_places({"HOME": "/home/me", "ENVFORGE_SITE_STORE": "/sw/../opt/envforge"})
+    assert find_places({"ENVFORGE_CACHE_DIR": "/c"}).site is None
+    places = find_places({"ENVFORGE_CACHE_DIR": "/c", "ENVFORGE_SITE_STORE": "/sw/../opt/envforge"})
     assert places.site == Path("/opt/envforge")
     assert not places.keeps_archives
 

@@ -1,0 +1,132 @@
+"""``envforge tiers``: the storage of this host, measured, and what is chosen for what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from envforge.errors import ManifestError
+from envforge.host.paths import Places, find_cache_root, find_places
+from envforge.host.storage import describe_named
+from envforge.host.tiers import Survey, survey_storage
+from envforge.model.storage import StoragePlace
+from envforge.workflows.project import find_project_root
+
+
+class Use(StrEnum):
+    """What a place is used for."""
+
+    ENVIRONMENTS = "environments"
+    ARCHIVES = "archives"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SurveyedPlace:
+    """A place with the verdict on it.
+
+    Args:
+        place: what it is.
+        uses: what it is used for; nothing for most.
+        reason: why it is, or why it is not used.
+        measured_now: its rates are not remembered ones.
+    """
+
+    place: StoragePlace
+    uses: tuple[Use, ...]
+    reason: str
+    measured_now: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TierReport:
+    """The storage of a host.
+
+    Args:
+        places: what is used, for which project this was asked.
+        steered_by: the option or variable that decides instead of the choice, "" for none.
+        surveyed: all places, those in use first.
+        job: the batch job that this is part of, "" for none.
+        memory_room_bytes: what may still be used of the memory, None where it is not known.
+        duration_s: of looking and measuring.
+    """
+
+    places: Places
+    steered_by: str
+    surveyed: tuple[SurveyedPlace, ...]
+    job: str
+    memory_room_bytes: int | None
+    duration_s: float
+
+
+def survey_tiers(
+    environ: Mapping[str, str], start: Path, *, tier: str = "", refresh: bool = False
+) -> TierReport:
+    """Look at the storage of this host.
+
+    Args:
+        environ: the process environment.
+        start: a folder; of the project in it or above it, the file system is a candidate too.
+        tier: what ``--tier`` says.
+        refresh: measure again, and choose afresh.
+
+    Raises:
+        HostError: a place that is named cannot be understood.
+    """
+    try:
+        project = find_project_root(start)
+    except ManifestError:
+        project = start
+    cache = find_cache_root(environ)
+    steered_by = _steered_by(environ, tier)
+    survey = survey_storage(environ, cache, project, refresh=refresh, thorough=True, settle=not steered_by)
+    places = find_places(environ, tier=tier, project=project)
+    surveyed = [
+        _with_verdict(place, places, survey, steered_by)
+        for place in _with_named(survey, places, environ, cache)
+    ]
+    return TierReport(
+        places=places,
+        steered_by=steered_by,
+        surveyed=tuple(sorted(surveyed, key=lambda each: (not each.uses, Use.ARCHIVES in each.uses[:1]))),
+        job=survey.storage.job,
+        memory_room_bytes=survey.storage.memory_room_bytes,
+        duration_s=survey.duration_s,
+    )
+
+
+def _steered_by(environ: Mapping[str, str], tier: str) -> str:
+    if tier:
+        return "--tier"
+    return next((name for name in ("ENVFORGE_TIER", "ENVFORGE_CACHE_DIR") if environ.get(name)), "")
+
+
+def _with_named(
+    survey: Survey, places: Places, environ: Mapping[str, str], cache: Path
+) -> list[StoragePlace]:
+    """The places, and the named tier if it is in none of them."""
+    found = list(survey.storage.places)
+    if not any(_is_in(places.tier, place) for place in found):
+        found.insert(0, describe_named(str(places.tier), environ, cache))
+    return found
+
+
+def _with_verdict(place: StoragePlace, places: Places, survey: Survey, steered_by: str) -> SurveyedPlace:
+    uses = []
+    if _is_in(places.tier, place):
+        uses.append(Use.ENVIRONMENTS)
+    if _is_in(places.archives, place) and (places.keeps_archives or not uses):
+        uses.append(Use.ARCHIVES)
+    reason = survey.choice.reasons.get(place.folder, "")
+    if steered_by and uses:
+        reason = f"{steered_by} says so"
+    elif steered_by and survey.choice.tier is place:
+        reason = f"it would be chosen if {steered_by} did not say otherwise: {reason}"
+    return SurveyedPlace(
+        place=place, uses=tuple(uses), reason=reason, measured_now=place.folder in survey.measured
+    )
+
+
+def _is_in(path: Path, place: StoragePlace) -> bool:
+    return path.is_relative_to(place.folder)

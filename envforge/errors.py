@@ -8,7 +8,7 @@ prints: :mod:`envforge.cli` renders.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class EnvforgeError(Exception):
@@ -28,6 +28,14 @@ class EnvforgeError(Exception):
         self.message = message
         self.context = tuple(context)
         self.hints = tuple(hints)
+
+    def with_context(self, context: Iterable[str]) -> Self:
+        """The same error with other facts."""
+        from copy import copy
+
+        error = copy(self)
+        error.context = tuple(context)
+        return error
 
 
 class UsageError(EnvforgeError):

@@ -57,7 +57,8 @@ class LockedPackage:
     """One version of one project.
 
     Args:
-        id: ``name``, or ``name@version`` where targets need different versions.
+        id: ``name``, or ``name@version`` where targets need different versions, or
+            ``name@version@index`` where they need one version from different indexes.
         name: normalized.
         version: canonical PEP 440.
         index: name of a :class:`LockedIndex`.
@@ -98,8 +99,8 @@ class LockedTarget:
 
     @property
     def id(self) -> str:
-        """``linux-64`` (a later format adds the variant)."""
-        return self.target.platform
+        """``linux-64``, with a variant ``linux-64:cuda``."""
+        return self.target.id
 
     def package_ids(self, groups: Iterable[str]) -> list[str]:
         """Sorted ids of what the groups reach together; KeyError names a group that is not locked."""
@@ -112,9 +113,10 @@ class Lock:
 
     Args:
         inputs: digest of the manifest's resolution inputs (``sha256:…``).
-        exclude_newer: instant before which files had to be uploaded, ``""`` for no limit.
+        exclude_newer: instant before which files had to be uploaded, or how old they had to be (``P7D``),
+            ``""`` for no limit.
         indexes: in order of name.
-        targets: in the manifest's order of platforms.
+        targets: in the manifest's order of platforms, and of variants on each.
         packages: id → package, sorted by id.
         channels: URLs of the conda channels without credentials, first the one that wins.
         conda_packages: id → record, sorted by id. The id is ``CondaRecord.id``, or the URL where two
@@ -129,9 +131,13 @@ class Lock:
     packages: Mapping[str, LockedPackage]
     conda_packages: Mapping[str, CondaRecord] = field(default_factory=dict)
 
-    def target_for(self, platform: str) -> LockedTarget | None:
-        """The target of a platform, None if it is not locked."""
-        return next((target for target in self.targets if target.target.platform == platform), None)
+    def target_for(self, target_id: str) -> LockedTarget | None:
+        """The target of an id, ``linux-64`` or ``linux-64:cuda``, None if it is not locked."""
+        return next((target for target in self.targets if target.id == target_id), None)
+
+    def targets_on(self, platform: str) -> list[LockedTarget]:
+        """The targets of a platform, one for each variant that it has."""
+        return [target for target in self.targets if target.target.platform == platform]
 
     @property
     def package_count(self) -> int:

@@ -91,11 +91,13 @@ class Target:
         platform: conda subdir, a key of :data:`PLATFORMS`.
         python: ``3.12`` (any patch) or ``3.12.4``.
         system: what the platform may be assumed to have.
+        variant: name of the manifest's variant, ``""`` for a project without variants.
     """
 
     platform: str
     python: str
     system: SystemAssumptions = SystemAssumptions()
+    variant: str = ""
     _hash: int = field(init=False, repr=False, compare=False)
 
     def __hash__(self) -> int:
@@ -103,16 +105,21 @@ class Target:
         return self._hash
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_hash", hash((self.platform, self.python, self.system)))
+        object.__setattr__(self, "_hash", hash((self.platform, self.python, self.system, self.variant)))
         if self.platform not in PLATFORMS:
             raise ManifestError(
                 f"unknown platform {self.platform!r}", hints=[f"known platforms: {', '.join(PLATFORMS)}"]
             )
 
     @property
+    def id(self) -> str:
+        """``linux-64``, with a variant ``linux-64:cuda``."""
+        return f"{self.platform}:{self.variant}" if self.variant else self.platform
+
+    @property
     def label(self) -> str:
-        """``linux-64 · Python 3.12``, for people."""
-        return f"{self.platform} · Python {self.python}"
+        """``linux-64 · Python 3.12``, ``linux-64:cuda · Python 3.12``, for people."""
+        return f"{self.id} · Python {self.python}"
 
     @property
     def python_minor(self) -> str:
@@ -176,7 +183,13 @@ def holding_requirements(
 @cache
 def _marker_truths(target: Target, extra: str) -> _MarkerTruths:
     """What is known about markers, for those who have thousands of questions."""
-    return _MarkerTruths(target, extra)
+    return _truths_of_python(target.platform, target.python, extra)
+
+
+@cache
+def _truths_of_python(platform: str, python: str, extra: str) -> _MarkerTruths:
+    """Markers know nothing of variants and of what a system may be assumed to have: all share the answers."""
+    return _MarkerTruths(Target(platform=platform, python=python), extra)
 
 
 class _MarkerTruths(dict[str, bool]):

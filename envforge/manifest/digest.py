@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from envforge.manifest.manifest import Declared, Manifest, Settings
+from envforge.manifest.manifest import CondaDependency, Declared, Manifest, Settings
 from envforge.model.requirement import normalize_name
 
 _LEADING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -37,6 +37,7 @@ def resolution_inputs(manifest: Manifest) -> dict[str, Any]:
     settings = manifest.settings
     own_name = normalize_name(manifest.name)
     sent_to = {source.index for source in settings.sources.values()}
+    sent_to |= {source.index for each in settings.variants for source in each.sources.values()}
     asked = [index for index in settings.indexes if not index.explicit]
     explicit = [index for index in settings.indexes if index.explicit and index.name in sent_to]
     return {
@@ -52,19 +53,41 @@ def resolution_inputs(manifest: Manifest) -> dict[str, Any]:
         "extras": {name: _texts(texts, own_name) for name, texts in manifest.optional_dependencies.items()},
         "groups": {name: _texts(texts, own_name) for name, texts in manifest.groups.items()},
         **_conda_inputs(settings),
+        **_variant_inputs(settings, own_name),
     }
+
+
+def _variant_inputs(settings: Settings, own_name: str) -> dict[str, Any]:
+    """What only some manifests have. The order of variants says which is chosen, and stays."""
+    inputs: dict[str, Any] = {}
+    if settings.exclude_newer_package:
+        inputs["exclude-newer-package"] = dict(settings.exclude_newer_package)
+    if settings.variants:
+        inputs["variants"] = [
+            {
+                "name": variant.name,
+                "when": str(variant.condition),
+                "dependencies": _texts(variant.dependencies, own_name),
+                "conda": _conda_texts(variant.conda_dependencies),
+                "sources": {name: source.index for name, source in variant.sources.items()},
+                "remove": [sorted(variant.removed), sorted(variant.conda_removed)],
+            }
+            for variant in settings.variants
+        ]
+    return inputs
+
+
+def _conda_texts(dependencies: Iterable[CondaDependency]) -> dict[str, list[Any]]:
+    return {each.name: [each.spec, sorted(each.platforms)] for each in dependencies}
 
 
 def _conda_inputs(settings: Settings) -> dict[str, Any]:
     """What only conda packages depend on; nothing where none is wanted."""
-    if not settings.conda_dependencies:
+    if not settings.uses_conda:
         return {}
     system = settings.system
     return {
-        "conda": {
-            dependency.name: [dependency.spec, sorted(dependency.platforms)]
-            for dependency in settings.conda_dependencies
-        },
+        "conda": _conda_texts(settings.conda_dependencies),
         "channels": [channel.public_url for channel in settings.channels],
         "conda-pypi-map": dict(settings.conda_pypi_map),
         "conda-system": [list(system.linux), list(system.cuda or ()), system.archspec],

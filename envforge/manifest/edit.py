@@ -108,23 +108,25 @@ def add_requirements(
     *,
     group: str | None = None,
     extra: str | None = None,
+    variant: str | None = None,
     path: str = "pyproject.toml",
 ) -> str:
-    """Record requirements in ``project.dependencies``, a dependency group or an extra.
+    """Record requirements in ``project.dependencies``, a dependency group, an extra or a variant.
 
     An entry of the same project with the same marker is replaced; otherwise a new one is put at the end, or
-    in its alphabetical place if the list was sorted. A group or extra that is not there is made.
+    in its alphabetical place if the list was sorted. A group or extra that is not there is made, a variant is
+    not: nobody knows for which hosts.
 
     Raises:
         RequirementError: a text is no requirement.
-        ManifestError: the manifest has faults, requires the project twice under one marker, or cannot be
-            edited safely.
+        ManifestError: the manifest has faults, requires the project twice under one marker, has no such
+            variant, or cannot be edited safely.
     """
     parse_manifest(text, path)
     wanted = [(requirement.strip(), parse_requirement(requirement.strip())) for requirement in requirements]
     _refuse_two_at_once([requirement for _, requirement in wanted])
     data = read_toml(text, path)
-    keys = keys_of_list(data, group, extra)
+    keys = keys_of_list(data, group, extra, variant, path)
     edited = _ensure_list(text, data, keys)
     _check_only_changed(data, edited, keys, path)
     for raw, requirement in wanted:
@@ -139,17 +141,18 @@ def remove_requirements(
     *,
     group: str | None = None,
     extra: str | None = None,
+    variant: str | None = None,
     path: str = "pyproject.toml",
 ) -> str:
     """Take every requirement on the named projects out of one list, which may become empty.
 
     Raises:
-        ManifestError: the manifest has faults, the group or extra is not there, or a name is not in the
-            list: then where it really stands, and the closest name.
+        ManifestError: the manifest has faults, the group, extra or variant is not there, or a name is not in
+            the list: then where it really stands, and the closest name.
     """
     parse_manifest(text, path)
     data = read_toml(text, path)
-    keys = keys_of_list(data, group, extra)
+    keys = keys_of_list(data, group, extra, variant, path)
     entries = list_at(data, keys)
     if entries is None and (group or extra):
         raise no_such_list(data, keys, path)

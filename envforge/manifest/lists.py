@@ -13,6 +13,7 @@ from envforge.model.requirement import is_valid_name, normalize_name
 
 _GROUPS = "dependency-groups"
 _EXTRAS = "optional-dependencies"
+_VARIANTS = ("tool", "envforge", "variants")
 _LEADING_NAME = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)")
 
 Keys = tuple[str, ...]
@@ -24,10 +25,22 @@ def name_of(entry: object) -> str:
     return normalize_name(match[1]) if match else ""
 
 
-def keys_of_list(data: dict[str, Any], group: str | None, extra: str | None) -> Keys:
-    """The keys of the list, as the file spells them if it is there."""
-    if group is not None and extra is not None:
-        raise ValueError("a requirement stands in a group or in an extra, not in both")
+def keys_of_list(
+    data: dict[str, Any],
+    group: str | None,
+    extra: str | None,
+    variant: str | None = None,
+    path: str = "pyproject.toml",
+) -> Keys:
+    """The keys of the list, as the file spells them if it is there.
+
+    Raises:
+        ManifestError: the name is none for a group or an extra, or there is no such variant.
+    """
+    if sum(each is not None for each in (group, extra, variant)) > 1:
+        raise ValueError("a requirement stands in a group, in an extra or in a variant, not in several")
+    if variant is not None:
+        return (*keys_of_variant(data, variant, path), "dependencies")
     if group is None and extra is None:
         return ("project", "dependencies")
     name = group if group is not None else extra or ""
@@ -40,12 +53,28 @@ def keys_of_list(data: dict[str, Any], group: str | None, extra: str | None) -> 
     return (*table, *(spelled or [name]))
 
 
+def keys_of_variant(data: dict[str, Any], variant: str, path: str) -> Keys:
+    """The keys of a variant's table, which has to be there: where it belongs among the others is no guess.
+
+    Raises:
+        ManifestError: there is no such variant; with the nearest one.
+    """
+    declared = value_at(data, _VARIANTS) or {}
+    spelled = [key for key in declared if normalize_name(key) == normalize_name(variant)]
+    if spelled:
+        return (*_VARIANTS, spelled[0])
+    hints = [suggestion(variant, declared)] if declared else []
+    right = f"declare it first: [{dotted((*_VARIANTS, variant))}] with its `when`"
+    raise ManifestError(f"{path} has no variant {variant!r}", hints=[*hints, right])
+
+
 def lists(data: dict[str, Any]) -> Iterator[tuple[Keys, list[Any]]]:
     """Every list of requirements in the manifest."""
     tables: tuple[Keys, ...] = (("project", _EXTRAS), (_GROUPS,))
-    candidates = [("project", "dependencies")]
+    candidates: list[Keys] = [("project", "dependencies")]
     for table in tables:
         candidates += [(*table, key) for key in value_at(data, table) or ()]
+    candidates += [(*_VARIANTS, key, "dependencies") for key in value_at(data, _VARIANTS) or ()]
     for keys in candidates:
         entries = list_at(data, keys)
         if entries is not None:
@@ -96,6 +125,9 @@ def not_required(data: dict[str, Any], keys: Keys, missing: Sequence[str], path:
             hints.append(f"did you mean {close}?")
         elif not elsewhere:
             hints += _hints_close_elsewhere(name, everywhere)
+        if elsewhere and keys[0] == "tool":
+            table = dotted(keys[:-1])
+            hints.append(f'to leave it out of this variant only: remove = ["{name}"] in [{table}]')
     return ManifestError(f"{path}: {dotted(keys)} does not require {', '.join(missing)}", hints=hints)
 
 
@@ -107,7 +139,11 @@ def _hints_close_elsewhere(name: str, everywhere: Sequence[tuple[Keys, list[Any]
 
 
 def _hint_elsewhere(name: str, keys: Keys) -> str:
-    option = {_GROUPS: f"with --group {keys[-1]}", "project": f"with --extra {keys[-1]}"}[keys[0]]
+    option = {
+        _GROUPS: f"with --group {keys[-1]}",
+        "project": f"with --extra {keys[-1]}",
+        "tool": f"with --variant {keys[-2]}",
+    }[keys[0]]
     if keys == ("project", "dependencies"):
         option = "without --group or --extra"
     return f"{name} stands in {dotted(keys)}: remove it {option}"

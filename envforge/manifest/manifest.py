@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 from envforge.errors import EnvforgeError
 from envforge.manifest.faults import Fault, manifest_error, suggestion
 from envforge.model.lock import PROJECT_GROUP
 from envforge.model.requirement import Requirement, check_specifier, normalize_name, parse_requirement
 from envforge.model.target import DEFAULT_PLATFORMS, SystemAssumptions, Target, python_admitted
+from envforge.model.variant import ALWAYS, Condition
 
 DEFAULT_INDEX_NAME = "pypi"
 DEFAULT_INDEX_URL = "https://pypi.org/simple"
@@ -128,13 +130,42 @@ class CondaDependency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """A hardware alternative: what it asks for beside, or instead of, what the project asks for anyway.
+
+    Args:
+        name: normalized.
+        condition: the hosts that it is meant for.
+        dependencies: PyPI requirements, added to those of the project.
+        conda_dependencies: added likewise.
+        sources: normalized project name → where it comes from, before the manifest's own ``sources``.
+        removed: normalized names of projects that the manifest requires and this variant does without.
+        conda_removed: likewise names of conda packages.
+    """
+
+    name: str
+    condition: Condition = ALWAYS
+    dependencies: tuple[Declared, ...] = ()
+    conda_dependencies: tuple[CondaDependency, ...] = ()
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    removed: frozenset[str] = frozenset()
+    conda_removed: frozenset[str] = frozenset()
+
+
+NO_VARIANT = Variant(name="")
+"""What a project without variants has on every host."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """``[tool.envforge]``.
 
     Args:
         platforms: conda subdirs to lock for, in the order written.
         python: ``3.12`` or ``3.12.4``, ``""`` for any that fits.
-        exclude_newer: files had to be uploaded before it (``2026-11-01T00:00:00Z``), ``""`` for any time.
+        exclude_newer: files had to be uploaded before it (``2026-11-01T00:00:00Z``), or this long before a
+            resolution (``P7D``, see :mod:`envforge.model.cutoff`); ``""`` for any time.
+        exclude_newer_package: normalized project name → the same for it alone.
         indexes: in the order to ask: declared ones, the default, then explicit ones (never asked unless
             ``sources`` says so). The first that knows a project is the only one used for it.
         sources: normalized project name → where it comes from.
@@ -147,11 +178,13 @@ class Settings:
         conda_pypi_map: conda name → normalized PyPI name that it stands for, "" for none; before all else
             that is known of names.
         link_scripts: names of conda packages whose link scripts may run.
+        variants: the first whose condition holds on a host is what it gets; empty for a project without.
     """
 
     platforms: tuple[str, ...] = DEFAULT_PLATFORMS
     python: str = ""
     exclude_newer: str = ""
+    exclude_newer_package: Mapping[str, str] = field(default_factory=dict)
     indexes: tuple[Index, ...] = (DEFAULT_INDEX,)
     sources: Mapping[str, Source] = field(default_factory=dict)
     system: SystemAssumptions = field(default_factory=SystemAssumptions)
@@ -161,6 +194,30 @@ class Settings:
     conda_dependencies: tuple[CondaDependency, ...] = ()
     conda_pypi_map: Mapping[str, str] = field(default_factory=dict)
     link_scripts: tuple[str, ...] = ()
+    variants: tuple[Variant, ...] = ()
+
+    @property
+    def uses_conda(self) -> bool:
+        """Whether anything is wanted from conda, if only by a variant."""
+        return bool(self.conda_dependencies) or any(each.conda_dependencies for each in self.variants)
+
+    def variant(self, name: str) -> Variant:
+        """The variant of a name, :data:`NO_VARIANT` for ``""``; KeyError for an unknown one."""
+        if not name:
+            return NO_VARIANT
+        found = next((each for each in self.variants if each.name == name), None)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def sources_of(self, variant: Variant) -> Mapping[str, Source]:
+        """Normalized project name → where it comes from for a variant."""
+        return {**self.sources, **variant.sources} if variant.sources else self.sources
+
+    def conda_dependencies_of(self, variant: Variant) -> tuple[CondaDependency, ...]:
+        """What a variant wants from conda: the manifest's without what it removes, then its own."""
+        kept = (each for each in self.conda_dependencies if each.name not in variant.conda_removed)
+        return (*kept, *variant.conda_dependencies)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,8 +249,12 @@ class Manifest:
     text: str = field(default="", repr=False, compare=False)
 
 
-def requirements_by_group(manifest: Manifest) -> dict[str, tuple[Requirement, ...]]:
-    """Read every requirement of a manifest.
+def requirements_by_group(
+    manifest: Manifest, variant: Variant = NO_VARIANT
+) -> dict[str, tuple[Requirement, ...]]:
+    """Read every requirement of a manifest, as a variant has them.
+
+    What the variant adds is in the project's group; what it removes is in none.
 
     A requirement on the project itself is replaced by what it stands for: in an extra or in the project's
     own dependencies by those of the extras it names, in a dependency group also by the project's
@@ -206,23 +267,36 @@ def requirements_by_group(manifest: Manifest) -> dict[str, tuple[Requirement, ..
         ManifestError: with all faults: requirements that cannot be read, extras that do not exist, a
             ``requires-python`` that is no specifier or does not admit ``tool.envforge.python``.
     """
-    reader = _RequirementReader(manifest)
-    found = {PROJECT_GROUP: reader.read(manifest.dependencies)}
+    reader = _RequirementReader(manifest, variant)
+    found = {PROJECT_GROUP: reader.read((*manifest.dependencies, *variant.dependencies))}
     for extra, declared in manifest.optional_dependencies.items():
         found[f"extra:{extra}"] = reader.read(declared)
     for group, declared in manifest.groups.items():
         found[f"group:{group}"] = reader.read(declared, with_project=True)
+    for other in manifest.settings.variants:
+        reader.read(other.dependencies)  # for its faults
     faults = [*reader.faults.values(), *_python_faults(manifest)]
     if faults:
         raise manifest_error(manifest.path, manifest.text, faults)
     return found
 
 
+def requirements_by_variant(manifest: Manifest) -> dict[str, dict[str, tuple[Requirement, ...]]]:
+    """The name of each variant → what :func:`requirements_by_group` reads for it; ``""`` where there is none.
+
+    Raises:
+        ManifestError: as there.
+    """
+    variants = manifest.settings.variants or (NO_VARIANT,)
+    return {variant.name: requirements_by_group(manifest, variant) for variant in variants}
+
+
 class _RequirementReader:
     """Reads declared requirements and expands those on the project itself."""
 
-    def __init__(self, manifest: Manifest) -> None:
+    def __init__(self, manifest: Manifest, variant: Variant) -> None:
         self.manifest = manifest
+        self.variant = variant
         self.own_name = normalize_name(manifest.name)
         # by place: a group's requirements are met again in every group that includes it
         self.faults: dict[str, Fault] = {}
@@ -235,7 +309,7 @@ class _RequirementReader:
     ) -> Iterator[Requirement]:
         for entry in declared:
             requirement = self._parse(entry)
-            if requirement is None:
+            if requirement is None or self._is_removed(requirement, entry):
                 continue
             if requirement.name != self.own_name:
                 yield _under_marker(requirement, marker)
@@ -251,6 +325,10 @@ class _RequirementReader:
                 elif extra not in seen:
                     wanted = self.manifest.optional_dependencies[extra]
                     yield from self._expand(wanted, inner, False, seen | {extra})
+
+    def _is_removed(self, requirement: Requirement, entry: Declared) -> bool:
+        """Whether the variant does without it; what it asks for itself it does not remove."""
+        return requirement.name in self.variant.removed and entry not in self.variant.dependencies
 
     def _parse(self, entry: Declared) -> Requirement | None:
         try:
@@ -312,7 +390,10 @@ def _python_faults(manifest: Manifest) -> Iterator[Fault]:
             f"{python} is not admitted by project.requires-python, which is {requires!r}",
             "change one of the two",
         )
-    for wanted in manifest.settings.conda_dependencies:
+    settings = manifest.settings
+    for wanted in chain(
+        settings.conda_dependencies, *(each.conda_dependencies for each in settings.variants)
+    ):
         if python and wanted.name == "python" and not _spec_admits_python(wanted.match_spec, python):
             problem = f"{wanted.spec} does not admit tool.envforge.python, which is {python}"
             yield Fault(wanted.where, problem, "change one of the two")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from itertools import chain
 
 from envforge.errors import ManifestError
 from envforge.manifest.dotted import child
@@ -52,18 +53,21 @@ def parse_manifest(text: str, path: str = "pyproject.toml") -> Manifest:
     optional = reader.table(project, "optional-dependencies", "project")
     extras = "project.optional-dependencies"
     groups = read_groups(reader, reader.table(data, "dependency-groups", ""))
+    dependencies = _read_dependencies(reader, project)
+    optional_dependencies = {
+        name: reader.requirements(optional, key, extras)
+        for key, name in reader.names(optional, extras, "an extra")
+    }
+    required = chain(dependencies, *optional_dependencies.values(), *groups.values())
     manifest = Manifest(
         path=path,
         name=reader.text(project, "name", "project", "my-project"),
         version=reader.text(project, "version", "project", "0.1.0"),
         requires_python=reader.text(project, "requires-python", "project", ">=3.11"),
-        dependencies=_read_dependencies(reader, project),
-        optional_dependencies={
-            name: reader.requirements(optional, key, extras)
-            for key, name in reader.names(optional, extras, "an extra")
-        },
+        dependencies=dependencies,
+        optional_dependencies=optional_dependencies,
         groups=groups,
-        settings=read_settings(reader, reader.table(data, "tool", ""), groups),
+        settings=read_settings(reader, reader.table(data, "tool", ""), groups, required),
         has_build_system="build-system" in data,
         text=text,
     )

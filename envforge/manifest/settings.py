@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
-from datetime import UTC, date, datetime
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from envforge.manifest.dotted import child, item
 from envforge.manifest.faults import suggestion
-from envforge.manifest.manifest import DEFAULT_INDEX, DEFAULT_INDEX_NAME, Index, Settings, Source
+from envforge.manifest.manifest import (
+    DEFAULT_INDEX,
+    DEFAULT_INDEX_NAME,
+    CondaDependency,
+    Declared,
+    Index,
+    Settings,
+    Variant,
+)
 from envforge.manifest.reading import Reader, Table, kind
+from envforge.manifest.sources import read_sources
 from envforge.model.requirement import is_valid_name, normalize_name
 from envforge.model.target import DEFAULT_PLATFORMS, PLATFORMS, SystemAssumptions
 
@@ -21,6 +29,7 @@ _KEYS = (
     "conda-pypi-map",
     "default-groups",
     "exclude-newer",
+    "exclude-newer-package",
     "index",
     "link-scripts",
     "platforms",
@@ -28,9 +37,11 @@ _KEYS = (
     "sources",
     "system",
     "unshare",
+    "variants",
 )
+_LIMIT_KEYS = frozenset(["exclude-newer", "exclude-newer-package"])
 _CONDA_KEYS = frozenset(["channels", "conda-dependencies", "conda-pypi-map", "link-scripts"])
-_NOT_YET = frozenset(["constraints", "overrides", "variants", "workspace"])
+_NOT_YET = frozenset(["constraints", "overrides", "workspace"])
 _ELSEWHERE = {
     "dependencies": "PyPI requirements stand in project.dependencies",
     "optional-dependencies": "extras stand in [project.optional-dependencies]",
@@ -42,7 +53,6 @@ _SYSTEM_KEYS = ("archspec", "cuda", "glibc", "linux", "macos")
 _INDEX_KEYS = ("name", "url", "explicit", "default")
 # texts, not compiled: most manifests use few of these, and each costs up to 2 ms at start-up
 _PYTHON = r"3\.\d{1,3}(\.\d{1,3})?"
-_AGE = r"\d+\s*[a-zA-Z]+|P\w+"
 _SYSTEM_VERSION = r"(\d{1,3})\.(\d{1,3})"
 # scheme, credentials, host with ${VARIABLES}, port, path; nothing after the path
 _INDEX_URL = (
@@ -51,24 +61,67 @@ _INDEX_URL = (
 )
 
 
-def read_settings(reader: Reader, tool: Table, groups: Collection[str]) -> Settings:
-    """Read ``tool.envforge``; ``groups`` are the names of the dependency groups."""
+def read_settings(
+    reader: Reader, tool: Table, groups: Collection[str], required: Iterable[Declared]
+) -> Settings:
+    """Read ``tool.envforge``.
+
+    Args:
+        reader: collects faults.
+        tool: the table above it.
+        groups: names of the dependency groups.
+        required: all PyPI requirements of the manifest, for what its variants leave out.
+    """
     table = reader.table(tool, "envforge", "tool")
     for key in table:
         if key not in _KEYS:
             _refuse_key(reader, key)
     indexes = _read_indexes(reader, table)
+    names = [index.name for index in indexes]
     platforms = _read_platforms(reader, table)
+    conda = _read_conda(reader, table, platforms)
     return Settings(
         platforms=platforms,
         python=_read_python(reader, table),
-        exclude_newer=_read_exclude_newer(reader, table),
         indexes=indexes,
-        sources=_read_sources(reader, table, [index.name for index in indexes]),
+        sources=read_sources(reader, table, _WHERE, names),
         system=_read_system(reader, table),
         unshare=tuple(_read_project_names(reader, table, "unshare")),
         default_groups=_read_default_groups(reader, table, groups),
-        **_read_conda(reader, table, platforms),
+        variants=_read_variants(
+            reader, table, platforms, names, conda.get("conda_dependencies", ()), required
+        ),
+        **_read_limits(reader, table),
+        **conda,
+    )
+
+
+def _read_limits(reader: Reader, table: Table) -> dict[str, Any]:
+    """What may be too new; a manifest that does not say pays nothing for it."""
+    if table.keys().isdisjoint(_LIMIT_KEYS):
+        return {}
+    from envforge.manifest.limits import read_exclude_newer, read_exclude_newer_package
+
+    return {
+        "exclude_newer": read_exclude_newer(reader, table, _WHERE),
+        "exclude_newer_package": read_exclude_newer_package(reader, table, _WHERE),
+    }
+
+
+def _read_variants(
+    reader: Reader,
+    table: Table,
+    platforms: tuple[str, ...],
+    indexes: Collection[str],
+    conda: Iterable[CondaDependency],
+    required: Iterable[Declared],
+) -> tuple[Variant, ...]:
+    if "variants" not in table:
+        return ()
+    from envforge.manifest.variants import read_variants
+
+    return read_variants(
+        reader, table, _WHERE, platforms=platforms, indexes=indexes, conda=conda, required=required
     )
 
 
@@ -125,32 +178,6 @@ def _read_python(reader: Reader, table: Table) -> str:
         )
         reader.refuse(child(_WHERE, "python"), f"{python!r} is no Python version", right)
     return python
-
-
-def _read_exclude_newer(reader: Reader, table: Table) -> str:
-    """The instant as ISO text in UTC; a date is its first instant, a time without zone is UTC."""
-    value = table.get("exclude-newer", "")
-    where = child(_WHERE, "exclude-newer")
-    if isinstance(value, str) and re.fullmatch(_AGE, value.strip()):
-        reader.refuse(where, f"ages such as {value!r} are not supported yet", 'write a date, "2026-11-01"')
-        return ""
-    if not isinstance(value, (str, date)):
-        reader.refuse(where, f"is {kind(value)}, not a date", 'write a date, "2026-11-01"')
-        return ""
-    try:
-        return _instant(value) if "exclude-newer" in table else ""
-    except (ValueError, OverflowError):
-        reader.refuse(where, f"{value!r} is no date", 'write "2026-11-01" or "2026-11-01T12:00:00Z"')
-        return ""
-
-
-def _instant(value: str | date) -> str:
-    if isinstance(value, str):
-        value = datetime.fromisoformat(value.strip())
-    elif not isinstance(value, datetime):
-        value = datetime(value.year, value.month, value.day)
-    moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    return moment.isoformat().replace("+00:00", "Z")
 
 
 def _read_indexes(reader: Reader, table: Table) -> tuple[Index, ...]:
@@ -221,25 +248,6 @@ def _refuse_clashing_indexes(reader: Reader, indexes: list[Index]) -> None:
             f"{DEFAULT_INDEX_NAME!r} is the name of the default index",
             "add default = true to replace it, or choose another name",
         )
-
-
-def _read_sources(reader: Reader, table: Table, indexes: list[str]) -> dict[str, Source]:
-    sources = reader.table(table, "sources", _WHERE)
-    where = child(_WHERE, "sources")
-    found = {}
-    for key, name in reader.names(sources, where, "a project"):
-        place, value = child(where, key), sources[key]
-        right = f'write {child("", key)} = {{ index = "name" }}'
-        if not isinstance(value, dict):
-            reader.refuse(place, f"is {kind(value)}, not a table", right)
-        elif [*value] != ["index"] or not isinstance(value["index"], str):
-            reader.refuse(place, "this version of envforge only knows sources that name an index", right)
-        elif value["index"] not in indexes:
-            problem = f"there is no index {value['index']!r}"
-            reader.refuse(child(place, "index"), problem, suggestion(value["index"], indexes))
-        else:
-            found[name] = Source(value["index"])
-    return found
 
 
 def _read_system(reader: Reader, table: Table) -> SystemAssumptions:

@@ -234,7 +234,7 @@ def test_wrong_names_of_groups(error_lines):
         "'my group' is no name for a group" in error_lines(add_requirements, HEAD, ["a"], group="my group")[0]
     )
     assert "'' is no name for an extra" in error_lines(add_requirements, HEAD, ["a"], extra="")[0]
-    with pytest.raises(ValueError, match="not in both"):
+    with pytest.raises(ValueError, match="not in several"):
         add_requirements(HEAD, ["a"], group="a", extra="b")
 
 

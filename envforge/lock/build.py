@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from envforge.errors import LockError
 from envforge.model.lock import Lock, LockedFile, LockedIndex, LockedPackage, LockedTarget
@@ -14,6 +14,9 @@ from envforge.model.target import holding_requirements
 
 if TYPE_CHECKING:
     from envforge.model.conda import CondaRecord
+
+_Releases: TypeAlias = defaultdict[str, defaultdict[str, set[str]]]
+"""Name → version → the indexes that it comes from."""
 
 
 def build_lock(
@@ -28,7 +31,7 @@ def build_lock(
 
     Args:
         inputs: digest of the manifest's resolution inputs.
-        exclude_newer: limit that was in force, ``""`` for none.
+        exclude_newer: limit that was in force, an instant or an age, ``""`` for none.
         indexes: those that files came from.
         channels: URLs of the conda channels, first the one that wins.
         resolutions: one per target, in the manifest's order.
@@ -36,20 +39,20 @@ def build_lock(
     Raises:
         LockError: a chosen file has no sha256.
     """
-    versions: dict[str, set[str]] = defaultdict(set)
+    releases: _Releases = defaultdict(lambda: defaultdict(set))
     for resolution in resolutions:
         for pin in resolution.pins.values():
-            versions[pin.name].add(pin.version)
+            releases[pin.name][pin.version].add(pin.file.index)
     uses: dict[str, list[tuple[TargetResolution, Pin]]] = defaultdict(list)
     for resolution in resolutions:
         for pin in resolution.pins.values():
-            uses[_package_id(pin, versions)].append((resolution, pin))
+            uses[_package_id(pin, releases)].append((resolution, pin))
     record_ids = _record_ids(resolutions)
     return Lock(
         inputs=inputs,
         exclude_newer=exclude_newer,
         indexes=tuple(sorted(indexes, key=lambda index: index.name)),
-        targets=tuple(_locked_target(resolution, versions, record_ids) for resolution in resolutions),
+        targets=tuple(_locked_target(resolution, releases, record_ids) for resolution in resolutions),
         packages={package_id: _package(package_id, uses[package_id]) for package_id in sorted(uses)},
         channels=tuple(channels),
         conda_packages=dict(
@@ -71,20 +74,26 @@ def _record_ids(resolutions: Sequence[TargetResolution]) -> dict[CondaRecord, st
     }
 
 
-def _package_id(pin: Pin, versions: Mapping[str, set[str]]) -> str:
-    """The name alone where it is enough: a new version then changes one entry of the lock, not all lists."""
-    return pin.name if len(versions[pin.name]) == 1 else f"{pin.name}@{pin.version}"
+def _package_id(pin: Pin, releases: _Releases) -> str:
+    """The name alone where it is enough: a new version then changes one entry of the lock, not all lists.
+
+    The same version from two indexes is two packages: they may be built for different hardware.
+    """
+    versions = releases[pin.name]
+    if len(versions[pin.version]) > 1:
+        return f"{pin.name}@{pin.version}@{pin.file.index}"
+    return pin.name if len(versions) == 1 else f"{pin.name}@{pin.version}"
 
 
 def _locked_target(
     resolution: TargetResolution,
-    versions: Mapping[str, set[str]],
+    releases: _Releases,
     record_ids: Mapping[CondaRecord, str],
 ) -> LockedTarget:
     return LockedTarget(
         target=resolution.target,
         groups={
-            group: tuple(sorted(_package_id(resolution.pins[name], versions) for name in names))
+            group: tuple(sorted(_package_id(resolution.pins[name], releases) for name in names))
             for group, names in sorted(resolution.groups.items())
         },
         conda=tuple(sorted(record_ids[record] for record in resolution.conda)),
@@ -125,7 +134,7 @@ def _files(uses: Sequence[tuple[TargetResolution, Pin]]) -> tuple[LockedFile, ..
                 context=[f"index: {file.index}", f"url: {file.url}"],
             )
         _, targets = chosen.setdefault((file.filename, file.url, file.sha256), (file, set()))
-        targets.add(resolution.target.platform)
+        targets.add(resolution.target.id)
     return tuple(
         LockedFile(
             url=file.url,

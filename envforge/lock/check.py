@@ -7,12 +7,16 @@ that ``lock --check`` can say more than "changed".
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from envforge.errors import RequirementError
 from envforge.lock.conda_check import NOT_LOCKED, spec_fault
 from envforge.model.lock import Lock, LockedPackage, LockedTarget
 from envforge.model.requirement import Requirement, parse_requirement, specifier_admits
 from envforge.model.target import marker_holds
+
+Groups: TypeAlias = Mapping[str, Sequence[Requirement]]
+"""Group → its requirements in the manifest."""
 
 
 def lock_is_current(lock: Lock, inputs: str) -> bool:
@@ -24,8 +28,8 @@ def reasons_to_lock(
     lock: Lock,
     inputs: str,
     *,
-    platforms: Sequence[str],
-    groups: Mapping[str, Sequence[Requirement]],
+    targets: Sequence[str],
+    groups: Mapping[str, Groups],
     conda: Mapping[str, Sequence[str]] | None = None,
 ) -> list[str]:
     """Why a lock does not fit the manifest, a sentence each; empty if and only if it is current.
@@ -33,32 +37,37 @@ def reasons_to_lock(
     Args:
         lock: what is on disk.
         inputs: digest of the manifest's resolution inputs.
-        platforms: that the manifest wants.
-        groups: group → its requirements in the manifest.
-        conda: platform → match specs of the conda packages that the manifest wants there, None to leave
+        targets: ids of those that the manifest wants.
+        groups: variant (``""`` for none) → its groups.
+        conda: target id → match specs of the conda packages that the manifest wants there, None to leave
             them out of account.
     """
     if lock_is_current(lock, inputs):
         return []
-    reasons = [f"{platform} is not locked" for platform in platforms if lock.target_for(platform) is None]
+    reasons = [f"{target_id} is not locked" for target_id in targets if lock.target_for(target_id) is None]
     reasons += [
-        f"{target.id} is locked, but no platform of the manifest any more"
+        f"{target.id} is locked, but no {_kind(target)} of the manifest any more"
         for target in lock.targets
-        if target.id not in platforms
+        if target.id not in targets
     ]
-    wanted = [target for target in lock.targets if target.id in platforms]
+    wanted = [target for target in lock.targets if target.id in targets]
     locked_groups = dict.fromkeys(group for target in wanted for group in target.groups)
+    known = dict.fromkeys(group for each in groups.values() for group in each)
     reasons += [
-        f"the group {group} is not in the manifest any more" for group in locked_groups if group not in groups
+        f"the group {group} is not in the manifest any more" for group in locked_groups if group not in known
     ]
-    for group, requirements in groups.items():
-        reasons += _group_reasons(group, requirements, wanted, lock)
+    for group in known:
+        reasons += _group_reasons(group, groups, wanted, lock)
     if conda is not None:
         reasons += _conda_reasons(conda, wanted, lock)
     return reasons or ["settings of the manifest that the lock depends on were changed"]
 
 
-def unmet_requirements(lock: Lock, groups: Mapping[str, Sequence[Requirement]]) -> list[str]:
+def _kind(target: LockedTarget) -> str:
+    return "variant" if target.target.variant else "platform"
+
+
+def unmet_requirements(lock: Lock, groups: Mapping[str, Groups]) -> list[str]:
     """What the locked packages require and the locked versions do not give, a sentence each.
 
     Git merges two locks without a conflict where different packages moved, although the moved versions
@@ -67,7 +76,7 @@ def unmet_requirements(lock: Lock, groups: Mapping[str, Sequence[Requirement]]) 
 
     Args:
         lock: consistent.
-        groups: group → its requirements in the manifest, for the extras that they ask for.
+        groups: variant (``""`` for none) → its groups, for the extras that they ask for.
     """
     faults: dict[str, list[str]] = {}
     for target in lock.targets:
@@ -76,7 +85,9 @@ def unmet_requirements(lock: Lock, groups: Mapping[str, Sequence[Requirement]]) 
             **_conda_versions(target, lock),
             **{name: each.version for name, each in packages.items()},
         }
-        for source, requirement in _active_requirements(packages, groups, target):
+        for source, requirement in _active_requirements(
+            packages, groups.get(target.target.variant, {}), target
+        ):
             version = versions.get(requirement.name)
             if version is None:
                 faults.setdefault(f"{source} requires {requirement}, which is not locked", []).append(
@@ -89,7 +100,7 @@ def unmet_requirements(lock: Lock, groups: Mapping[str, Sequence[Requirement]]) 
 
 
 def _active_requirements(
-    packages: Mapping[str, LockedPackage], groups: Mapping[str, Sequence[Requirement]], target: LockedTarget
+    packages: Mapping[str, LockedPackage], groups: Groups, target: LockedTarget
 ) -> Iterator[tuple[str, Requirement]]:
     """``name version`` and what it requires on a target, with all extras that anybody asks it for."""
     parsed = {
@@ -123,14 +134,15 @@ def _active_requirements(
 
 
 def _group_reasons(
-    group: str, requirements: Sequence[Requirement], targets: Sequence[LockedTarget], lock: Lock
+    group: str, groups: Mapping[str, Groups], targets: Sequence[LockedTarget], lock: Lock
 ) -> Iterator[str]:
     if any(group not in target.groups for target in targets):
         yield f"the group {group} is not locked"
         return
-    for requirement in requirements:
+    for requirement in dict.fromkeys(item for each in groups.values() for item in each[group]):
         faults: dict[str, list[str]] = {}
-        for target in targets:
+        asking = [each for each in targets if requirement in groups[each.target.variant][group]]
+        for target in asking:
             if marker_holds(requirement.marker, target.target):
                 fault = _requirement_fault(requirement, group, target, lock)
                 if fault:

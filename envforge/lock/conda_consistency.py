@@ -124,7 +124,7 @@ def _target_faults(target: LockedTarget, lock: Lock) -> Iterator[str]:
         record = lock.conda_packages.get(record_id)
         if record is None:
             yield f"{where}: no conda package has the id {record_id}"
-        elif record.subdir not in (target.id, "noarch"):
+        elif record.subdir not in (target.target.platform, "noarch"):
             yield f"{where}: {record_id} is for another platform"
         elif record.name in names:
             yield f"{where}: {record.name} is there twice, as {names[record.name]} and {record_id}"

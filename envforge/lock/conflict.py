@@ -71,8 +71,10 @@ def _without_loose_ends(lock: Lock) -> Lock:
         for record_id, record in lock.conda_packages.items()
         if not any(find_record_faults(record_id, record, lock))
     }
-    platforms = {target.id for target in lock.targets}
-    packages = {package_id: _for_targets(package, platforms) for package_id, package in lock.packages.items()}
+    target_ids = {target.id for target in lock.targets}
+    packages = {
+        package_id: _for_targets(package, target_ids) for package_id, package in lock.packages.items()
+    }
     for package_id in find_package_faults(replace(lock, packages=packages)):
         del packages[package_id]
     targets = tuple(_without_strangers(target, packages, records) for target in lock.targets)
@@ -86,7 +88,7 @@ def _without_strangers(
     by_name: dict[str, str] = {}
     for record_id in target.conda:
         record = records.get(record_id)
-        if record is not None and record.subdir in (target.id, "noarch"):
+        if record is not None and record.subdir in (target.target.platform, "noarch"):
             by_name.setdefault(record.name, record_id)
     brought = {name for record_id in by_name.values() for name in records[record_id].pypi_names}
     fitting = {
@@ -101,10 +103,10 @@ def _without_strangers(
     )
 
 
-def _for_targets(package: LockedPackage, platforms: set[str]) -> LockedPackage:
-    """The package with the files that one of these platforms installs."""
+def _for_targets(package: LockedPackage, target_ids: set[str]) -> LockedPackage:
+    """The package with the files that one of these targets installs."""
     narrowed = (
-        replace(file, targets=tuple(target for target in file.targets if target in platforms))
+        replace(file, targets=tuple(target for target in file.targets if target in target_ids))
         for file in package.files
     )
     return replace(package, files=tuple(file for file in narrowed if file.targets))

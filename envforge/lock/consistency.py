@@ -30,9 +30,14 @@ def find_faults(lock: Lock, *, whole: bool = True) -> list[str]:
         lock: of the right shape.
         whole: not only a side of a conflict, which may lack the Python of its conda packages.
     """
-    platforms = _repeated(target.id for target in lock.targets)
+    target_ids = _repeated(target.id for target in lock.targets)
     index_names = _repeated(index.name for index in lock.indexes)
-    faults = [f"targets: {platform} is there twice" for platform in platforms]
+    faults = [f"targets: {target_id} is there twice" for target_id in target_ids]
+    faults += [
+        f"targets.{target.id}.variant: {target.target.variant!r} is no normalized name"
+        for target in lock.targets
+        if target.target.variant and not _NAME.fullmatch(target.target.variant)
+    ]
     faults += [f"indexes: {name} is there twice" for name in index_names]
     for found in find_package_faults(lock).values():
         faults += found
@@ -49,9 +54,9 @@ def find_faults(lock: Lock, *, whole: bool = True) -> list[str]:
 def find_package_faults(lock: Lock) -> dict[str, list[str]]:
     """Id → what is wrong in the package's own entry; only of those where something is."""
     index_names = {index.name for index in lock.indexes}
-    platforms = {target.id for target in lock.targets}
+    target_ids = {target.id for target in lock.targets}
     faults = {
-        package_id: list(_package_faults(package_id, package, index_names, platforms))
+        package_id: list(_package_faults(package_id, package, index_names, target_ids))
         for package_id, package in lock.packages.items()
     }
     return {package_id: found for package_id, found in faults.items() if found}
@@ -63,25 +68,30 @@ def has_file_for(package: LockedPackage, target_id: str) -> bool:
 
 
 def _package_faults(
-    package_id: str, package: LockedPackage, index_names: Container[str], platforms: Container[str]
+    package_id: str, package: LockedPackage, index_names: Container[str], target_ids: Container[str]
 ) -> Iterator[str]:
     where = f"packages.{package_id}"
     if not _NAME.fullmatch(package.name):
         yield f"{where}.name: {package.name!r} is no normalized name"
-    elif package_id not in (package.name, f"{package.name}@{package.version}"):
+    elif package_id not in _possible_ids(package):
         yield f"{where}: its id has to be {package.name} or {package.name}@{package.version}"
     if not _VERSION.fullmatch(package.version):
         yield f"{where}.version: {package.version!r} is no canonical version"
     if package.index and package.index not in index_names:
         yield f"{where}.index: no index is named {package.index}"
     for number, file in enumerate(package.files):
-        yield from _file_faults(f"{where}.files[{number}]", file, platforms)
+        yield from _file_faults(f"{where}.files[{number}]", file, target_ids)
     if len(package.files) > 1:
-        for platform in _repeated(target for file in package.files for target in set(file.targets)):
-            yield f"{where}.files: more than one is for {platform}"
+        for target_id in _repeated(target for file in package.files for target in set(file.targets)):
+            yield f"{where}.files: more than one is for {target_id}"
 
 
-def _file_faults(where: str, file: LockedFile, platforms: Container[str]) -> Iterator[str]:
+def _possible_ids(package: LockedPackage) -> tuple[str, ...]:
+    name, version = package.name, package.version
+    return name, f"{name}@{version}", f"{name}@{version}@{package.index}"
+
+
+def _file_faults(where: str, file: LockedFile, target_ids: Container[str]) -> Iterator[str]:
     if not _SHA256.fullmatch(file.sha256):
         yield f"{where}.sha256: has to be 64 lower-case hexadecimal digits"
     if not _URL.match(file.url):
@@ -92,13 +102,13 @@ def _file_faults(where: str, file: LockedFile, platforms: Container[str]) -> Ite
     if not file.targets:
         yield f"{where}.targets: names no target"
     for target in file.targets:
-        if target not in platforms:
+        if target not in target_ids:
             yield f"{where}.targets: {target} is no target of this lock"
 
 
 def _target_faults(target: LockedTarget, lock: Lock) -> Iterator[str]:
     """Groups name packages that exist and have a file for the target, one version of each."""
-    versions: dict[str, set[str]] = {}
+    versions: dict[str, dict[str, str]] = {}
     for group, ids in target.groups.items():
         where = f"targets.{target.id}.groups.{group}"
         for package_id in _repeated(ids):
@@ -110,10 +120,11 @@ def _target_faults(target: LockedTarget, lock: Lock) -> Iterator[str]:
             elif not has_file_for(package, target.id):
                 yield f"{where}: no file of {package_id} is for {target.id}"
             else:
-                versions.setdefault(package.name, set()).add(package.version)
+                versions.setdefault(package.name, {})[package_id] = package.version
     for name, found in versions.items():
         if len(found) > 1:
-            yield f"targets.{target.id}.groups: more than one version of {name}: {', '.join(sorted(found))}"
+            told = ", ".join(sorted(found.values()))
+            yield f"targets.{target.id}.groups: more than one version of {name}: {told}"
 
 
 def _repeated(names: Iterable[str]) -> list[str]:

@@ -21,7 +21,7 @@ class PackageDiff:
         name: normalized; conda's own for one of conda.
         old: versions before, on the targets where it changed; of conda with the build where only that moved.
         new: versions after, there.
-        targets: platforms where it changed, ``()`` for all that have it.
+        targets: ids of targets where it changed, ``()`` for all that have it.
     """
 
     name: str
@@ -32,9 +32,9 @@ class PackageDiff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PythonDiff:
-    """A platform that is locked for another Python than before."""
+    """A target that is locked for another Python than before; ``target`` is its id."""
 
-    platform: str
+    target: str
     old: str
     new: str
 
@@ -48,7 +48,7 @@ class LockDiff:
         conda: the same of conda packages.
         targets_added: labels of targets that are new, also of those that have another Python.
         targets_removed: labels of targets that are gone, also of those that have another Python.
-        pythons: platforms whose Python changed, by name.
+        pythons: targets whose Python changed, by id.
     """
 
     packages: tuple[PackageDiff, ...] = ()
@@ -74,9 +74,9 @@ def diff_locks(old: Lock | None, new: Lock) -> LockDiff:
         targets_added=tuple(sorted(new_labels - old_labels)),
         targets_removed=tuple(sorted(old_labels - new_labels)),
         pythons=tuple(
-            PythonDiff(platform=platform, old=old_targets[platform].python, new=new_targets[platform].python)
-            for platform in sorted(kept)
-            if old_targets[platform].python != new_targets[platform].python
+            PythonDiff(target=target, old=old_targets[target].python, new=new_targets[target].python)
+            for target in sorted(kept)
+            if old_targets[target].python != new_targets[target].python
         ),
     )
 
@@ -88,8 +88,8 @@ def format_diff(diff: LockDiff) -> Iterator[str]:
     for package in diff.conda:
         yield _line(package, " (conda)")
     for python in diff.pythons:
-        yield f"~ target {python.platform} · Python {python.old} → {python.new}"
-    moved = {python.platform for python in diff.pythons}
+        yield f"~ target {python.target} · Python {python.old} → {python.new}"
+    moved = {python.target for python in diff.pythons}
     for sign, labels in (("+", diff.targets_added), ("-", diff.targets_removed)):
         for label in labels:
             if label.partition(" ")[0] not in moved:
@@ -107,7 +107,7 @@ def _line(package: PackageDiff, origin: str = "") -> str:
 
 
 def _versions(lock: Lock | None) -> Mapping[str, Mapping[str, str]]:
-    """Name → platform → version."""
+    """Name → target → version."""
     versions: dict[str, dict[str, str]] = defaultdict(dict)
     if lock is None:
         return versions
@@ -121,17 +121,17 @@ def _versions(lock: Lock | None) -> Mapping[str, Mapping[str, str]]:
 def _conda_versions(
     old: Lock | None, new: Lock
 ) -> tuple[Mapping[str, Mapping[str, str]], Mapping[str, Mapping[str, str]]]:
-    """Name → platform → version, before and after; with the build where only that moved."""
+    """Name → target → version, before and after; with the build where only that moved."""
     before, after = _conda_records(old), _conda_records(new)
 
-    def told(name: str, platform: str, record: CondaRecord) -> str:
-        both = [side[name][platform] for side in (before, after) if platform in side.get(name, {})]
+    def told(name: str, target: str, record: CondaRecord) -> str:
+        both = [side[name][target] for side in (before, after) if target in side.get(name, {})]
         only_build_moved = len(both) == 2 and both[0].version == both[1].version
         return f"{record.version} {record.build}" if only_build_moved else record.version
 
     def tell(side: Mapping[str, Mapping[str, CondaRecord]]) -> dict[str, dict[str, str]]:
         return {
-            name: {platform: told(name, platform, record) for platform, record in records.items()}
+            name: {target: told(name, target, record) for target, record in records.items()}
             for name, records in side.items()
         }
 
@@ -139,7 +139,7 @@ def _conda_versions(
 
 
 def _conda_records(lock: Lock | None) -> Mapping[str, Mapping[str, CondaRecord]]:
-    """Name → platform → record."""
+    """Name → target → record."""
     records: dict[str, dict[str, CondaRecord]] = defaultdict(dict)
     for target in lock.targets if lock else ():
         for record in lock.conda_records(target) if lock else ():
@@ -160,16 +160,16 @@ def _diff_packages(
 def _diff_package(
     name: str, before: Mapping[str, str], after: Mapping[str, str], kept: Set[str]
 ) -> PackageDiff | None:
-    """Where a project changed. A platform that comes or goes changes nothing by a version known elsewhere."""
-    changed = {platform for platform in kept if before.get(platform) != after.get(platform)}
-    changed |= {platform for platform in after.keys() - kept if after[platform] not in before.values()}
-    changed |= {platform for platform in before.keys() - kept if before[platform] not in after.values()}
+    """Where a project changed. A target that comes or goes changes nothing by a version known elsewhere."""
+    changed = {target for target in kept if before.get(target) != after.get(target)}
+    changed |= {target for target in after.keys() - kept if after[target] not in before.values()}
+    changed |= {target for target in before.keys() - kept if before[target] not in after.values()}
     if not changed:
         return None
     everywhere = changed >= before.keys() | after.keys()
     return PackageDiff(
         name=name,
-        old=tuple(sorted({before[platform] for platform in changed & before.keys()})),
-        new=tuple(sorted({after[platform] for platform in changed & after.keys()})),
+        old=tuple(sorted({before[target] for target in changed & before.keys()})),
+        new=tuple(sorted({after[target] for target in changed & after.keys()})),
         targets=() if everywhere else tuple(sorted(changed)),
     )

@@ -41,7 +41,7 @@ class Graph:
 
 def dependency_graph(
     lock: Lock,
-    platform: str,
+    target_id: str,
     roots: Iterable[Requirement],
     conda_roots: Iterable[str] = (),
     groups: Iterable[str] | None = None,
@@ -50,14 +50,14 @@ def dependency_graph(
 
     Args:
         lock: has the packages.
-        platform: of the target; KeyError if it is not locked.
+        target_id: ``linux-64`` or ``linux-64:cuda``; KeyError if it is not locked.
         roots: the project's requirements.
         conda_roots: match specs of its conda dependencies.
         groups: that the roots are of, None for all. Those that are not locked are passed over.
     """
-    locked = lock.target_for(platform)
+    locked = lock.target_for(target_id)
     if locked is None:
-        raise KeyError(platform)
+        raise KeyError(target_id)
     builder = _Builder(lock, locked)
     builder.span(("", root) for root in roots if marker_holds(root.marker, locked.target))
     chosen = locked.groups if groups is None else [group for group in groups if group in locked.groups]

@@ -13,7 +13,7 @@ from envforge.errors import EnvforgeError, LockError
 from envforge.lock.conda_records import read_record
 from envforge.lock.consistency import find_faults
 from envforge.lock.reading import Reader
-from envforge.lock.schema import VERSION
+from envforge.lock.schema import VARIANT_VERSION, VERSION
 from envforge.model.lock import Lock, LockedFile, LockedIndex, LockedPackage, LockedTarget
 from envforge.model.target import SystemAssumptions, Target
 
@@ -65,15 +65,18 @@ def read_document(text: str, path: str) -> tuple[Lock, list[str]]:
     reader = Reader()
     document = _parse_json(text, path, reader)
     version = document.get("version")
-    if type(version) is int and version > VERSION:
+    if type(version) is int and version > VARIANT_VERSION:
         raise LockError(
             f"{path} was written by a newer envforge",
-            context=[f"it has format {version}, this envforge knows {VERSION}"],
+            context=[f"it has format {version}, this envforge knows {VARIANT_VERSION}"],
             hints=["upgrade envforge"],
         )
-    if type(version) is not int or version != VERSION:  # True is 1, too
-        reader.faults.append(f"version: has to be {VERSION}")
-    return _read_lock(document, reader), reader.faults
+    if type(version) is not int or version not in (VERSION, VARIANT_VERSION):  # True is 1, too
+        reader.faults.append(f"version: has to be {VERSION} or {VARIANT_VERSION}")
+    lock = _read_lock(document, reader)
+    if version == VERSION and any(target.target.variant for target in lock.targets):
+        reader.faults.append(f"version: has to be {VARIANT_VERSION}, since there are variants")
+    return lock, reader.faults
 
 
 def _parse_json(text: str, path: str, reader: Reader) -> dict[str, Any]:
@@ -143,8 +146,9 @@ def _read_target(table: dict[str, Any], where: str, reader: Reader) -> LockedTar
         reader.faults.append(f"{where}python: {python!r} is no version such as 3.12")
     assumptions = _read_system(system, f"{where}system.", reader)
     locked = {group: reader.texts(groups, group, f"{where}groups.") for group in groups}
+    variant = reader.text(table, "variant", where, needed=False)
     try:
-        target = Target(platform=platform, python=python, system=assumptions)
+        target = Target(platform=platform, python=python, system=assumptions, variant=variant)
     except EnvforgeError as error:
         if platform:
             reader.faults.append(f"{where}platform: {error}")

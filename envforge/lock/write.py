@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from envforge.lock.conda_records import record_table
-from envforge.lock.schema import VERSION
+from envforge.lock.schema import VARIANT_VERSION, VERSION
 from envforge.model.lock import Lock, LockedFile, LockedPackage, LockedTarget
 from envforge.model.target import SystemAssumptions
 
@@ -14,7 +14,7 @@ from envforge.model.target import SystemAssumptions
 def format_lock(lock: Lock) -> str:
     """The text of ``envforge.lock``."""
     document: dict[str, Any] = {
-        "version": VERSION,
+        "version": VARIANT_VERSION if any(target.target.variant for target in lock.targets) else VERSION,
         "inputs": lock.inputs,
         "indexes": [{"name": index.name, "url": index.url} for index in lock.indexes],
         "targets": [_target(target) for target in lock.targets],
@@ -38,6 +38,8 @@ def _target(target: LockedTarget) -> dict[str, Any]:
         "system": _system(target.target.system),
         "groups": {group: list(ids) for group, ids in target.groups.items()},
     }
+    if target.target.variant:
+        fields["variant"] = target.target.variant
     if target.conda:
         fields["conda"] = list(target.conda)
     return fields

@@ -130,7 +130,8 @@ def test_the_manifest_page_is_a_manifest_and_names_every_key():
 
 
 def test_the_lock_page_names_every_key():
-    from envforge.lock.write import VERSION, format_lock
+    from envforge.lock.schema import VARIANT_VERSION, VERSION
+    from envforge.lock.write import format_lock
     from envforge.model.lock import Lock, LockedFile, LockedIndex, LockedPackage, LockedTarget
     from envforge.model.target import Target
 
@@ -139,7 +140,9 @@ def test_the_lock_page_names_every_key():
         exclude_newer="2026-11-01T00:00:00Z",
         indexes=(LockedIndex(name="pypi", url="https://pypi.org/simple"),),
         targets=(
-            LockedTarget(target=Target(platform="linux-64", python="3.12"), groups={"project": ("a",)}),
+            LockedTarget(
+                target=Target(platform="linux-64", python="3.12", variant="cpu"), groups={"project": ("a",)}
+            ),
         ),
         packages={
             "a": LockedPackage(
@@ -158,4 +161,5 @@ def test_the_lock_page_names_every_key():
     assert keys >= {"sha256", "targets", "packages", "exclude-newer", "requires-python"}
     for key in keys - {"project"}:
         assert f"`{key}`" in text
-    assert f"of the format: {VERSION}\n" in text.replace(" |", "")
+    versions = f"of the format: {VERSION}, of a project with variants {VARIANT_VERSION}\n"
+    assert versions in text.replace(" |", "")

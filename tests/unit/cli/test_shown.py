@@ -94,6 +94,8 @@ def test_a_sync_as_json():
         "locked": False,
         "changed": True,
         "dry_run": False,
+        "variant": None,
+        "variant_reason": None,
     }
 
 
@@ -109,7 +111,7 @@ DIFF = LockDiff(
     ),
     conda=(PackageDiff(name="ffmpeg", old=("7.1 h1_0",), new=("7.1 h2_1",), targets=("linux-64",)),),
     targets_added=("osx-arm64 · Python 3.12",),
-    pythons=(PythonDiff(platform="linux-64", old="3.12", new="3.12.8"),),
+    pythons=(PythonDiff(target="linux-64", old="3.12", new="3.12.8"),),
 )
 DIFF_LINES = [
     "~ numpy 1.26.4 → 1.26.4, 2.5.0",
@@ -171,7 +173,7 @@ def test_an_addition_as_json(capsys, synced):
         "conda": [{"name": "ffmpeg", "old": ["7.1 h1_0"], "new": ["7.1 h2_1"], "targets": ["linux-64"]}],
         "targets_added": ["osx-arm64 · Python 3.12"],
         "targets_removed": [],
-        "pythons": [{"platform": "linux-64", "old": "3.12", "new": "3.12.8"}],
+        "pythons": [{"target": "linux-64", "old": "3.12", "new": "3.12.8"}],
     }
     assert (document["sync"] is not None) == synced
     assert set(document) == {"added", "where", "diff", "sync", "warnings"}
@@ -234,6 +236,7 @@ def test_a_chain():
     [
         ("", ""),
         ("2026-11-01", "2026-11-01T00:00:00Z"),
+        ("7 days", "P7D"),
         ("2026-11-01T12:30:00", "2026-11-01T12:30:00Z"),
         ("2026-11-01T12:30:00Z", "2026-11-01T12:30:00Z"),
         ("2026-11-01T12:30:00+02:00", "2026-11-01T10:30:00Z"),
@@ -243,7 +246,7 @@ def test_instants(text, instant):
     assert _instant(text) == instant
 
 
-@pytest.mark.parametrize("text", ["7d", "yesterday", "2026-13-01", "01.11.2026", " "])
+@pytest.mark.parametrize("text", ["7m", "yesterday", "2026-13-01", "01.11.2026", " "])
 def test_what_is_no_date(text):
     with pytest.raises(UsageError, match="is no date"):
         _instant(text)

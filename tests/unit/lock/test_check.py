@@ -24,7 +24,7 @@ def reasons(
     **groups: list[str],
 ) -> list[str]:
     parsed = {group: [parse_requirement(text) for text in texts] for group, texts in groups.items()}
-    return reasons_to_lock(lock, inputs, platforms=platforms, groups=parsed, conda=conda)
+    return reasons_to_lock(lock, inputs, targets=platforms, groups={"": parsed}, conda=conda)
 
 
 def test_the_digest_decides():
@@ -123,7 +123,7 @@ def test_conda_packages():
 
 
 def unmet(lock: Lock, *roots: str) -> list[str]:
-    return unmet_requirements(lock, {"project": [parse_requirement(root) for root in roots]})
+    return unmet_requirements(lock, {"": {"project": [parse_requirement(root) for root in roots]}})
 
 
 def test_versions_that_do_not_go_together_after_a_merge():

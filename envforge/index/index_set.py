@@ -56,6 +56,7 @@ class IndexSet:
         settings: offline, refresh, connections.
         exclude_newer: instant in UTC (``2026-11-01T00:00:00Z``); files that were uploaded at it or
             later are as good as not there. ``""`` for no limit.
+        exclude_newer_package: normalized project → its own instant, ``""`` for no limit.
         environ: for the variables in URLs, the process environment by default.
         now_s: seconds since the epoch, what freshness is judged by; the clock by default.
         reporter: is told of metadata and downloads.
@@ -75,6 +76,7 @@ class IndexSet:
         settings: NetworkSettings,
         *,
         exclude_newer: str = "",
+        exclude_newer_package: Mapping[str, str] | None = None,
         environ: Mapping[str, str] | None = None,
         now_s: float | None = None,
         reporter: Reporter | None = None,
@@ -93,6 +95,7 @@ class IndexSet:
         self._cache_dir = cache_dir
         self._settings = settings
         self._exclude_newer = exclude_newer
+        self._exclude_newer_package = exclude_newer_package or {}
         self._reporter = reporter or SilentReporter()
         self._store = PageStore(cache_dir, client, moment_s)
         self._times = UploadTimes(cache_dir, client, moment_s)
@@ -101,6 +104,8 @@ class IndexSet:
         self._reader = MetadataReader(cache_dir, client, self._locations, self._open_fetcher)
         self._targets: Sequence[Target] = ()
         self._pages: Memo[str, ProjectPage] = Memo()
+        self._pages_on: Memo[tuple[str, str], ProjectPage] = Memo()
+        self._found: dict[tuple[str, str], ProjectPage] = {}
         self._metadata: Memo[tuple[str, str, str], CoreMetadata] = Memo()
         self._releases: dict[tuple[str, str], tuple[str, str, str]] = {}
         self._count = counter(1)
@@ -117,6 +122,26 @@ class IndexSet:
             PackageIndexError: an index gave an answer that cannot be used.
         """
         return self._pages.get(name, lambda: self._find_page(name))
+
+    def page_on(self, name: str, index: str) -> ProjectPage:
+        """All releases of a project on one index, whatever the sources say.
+
+        Args:
+            name: normalized.
+            index: its name.
+
+        Raises:
+            UnknownPackageError, NetworkError, PackageIndexError: as :meth:`page`.
+        """
+        found = self._found.get((name, index))
+        if found is not None:
+            return found
+        return self._pages_on.get((name, index), lambda: self._read_page(name, [self._locations[index]]))
+
+    @property
+    def connections(self) -> int:
+        """Most questions to ask at one time."""
+        return self._settings.connections
 
     def metadata(self, file: IndexFile) -> CoreMetadata:
         """The metadata of the release that a file belongs to.
@@ -193,15 +218,19 @@ class IndexSet:
 
     def _find_page(self, name: str) -> ProjectPage:
         only = self._sources.get(name)
-        asked = self._asked if only is None else [self._locations[only]]
+        return self._read_page(name, self._asked if only is None else [self._locations[only]])
+
+    def _read_page(self, name: str, asked: Sequence[IndexLocation]) -> ProjectPage:
+        limit = self._exclude_newer_package.get(name, self._exclude_newer)
         for location in asked:
             page = self._store.find(name, location)
             if page is not None:
-                return self._dated(page, location) if self._exclude_newer else page
+                found = self._dated(page, location, limit) if limit else page
+                return self._found.setdefault((name, location.name), found)
         raise self._unknown(name, asked)
 
-    def _dated(self, page: Page, location: IndexLocation) -> ProjectPage:
-        return DatedPage(page, self._exclude_newer, lambda: self._times.find(page.name, location))
+    def _dated(self, page: Page, location: IndexLocation, limit: str) -> ProjectPage:
+        return DatedPage(page, limit, lambda: self._times.find(page.name, location))
 
     def _unknown(self, name: str, asked: Sequence[IndexLocation]) -> UnknownPackageError:
         which = "no index has" if len(asked) != 1 else f"index {asked[0].name!r} has no"
@@ -231,8 +260,8 @@ class IndexSet:
         index, project, version = release
         if not version or not self._targets:
             return file
-        page = self.page(project)
-        if page.index != index or version not in page.versions:
+        page = self._found.get((project, index))
+        if page is None or version not in page.versions:
             return file
         files = [found for found in page.files(version) if found.is_wheel]
         files = [found for found in files if found.yanked is None] or files

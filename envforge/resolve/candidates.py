@@ -143,8 +143,8 @@ class CandidateFinder:
     def _ordered_versions(self, page: ProjectPage, name: str, specifiers: Collection[str]) -> Iterator[str]:
         """Versions that meet the specifiers: preferred, final, else (if no final one does) pre-releases."""
         preferred = self.preferred.get(name)
-        if preferred is not None and _is_admitted(preferred, specifiers) and preferred in page.versions:
-            yield preferred
+        if preferred is not None:
+            yield from (each for each in _alike(preferred, page) if _is_admitted(each, specifiers))
         prereleases: list[str] = []
         found_final = False
         wants_prereleases = any(_names_prerelease(specifier) for specifier in specifiers)
@@ -167,6 +167,17 @@ class CandidateFinder:
             if not is_named and self.preferred.get(page.name) != version:
                 return Unfit.YANKED
         return usable
+
+
+def _alike(preferred: str, page: ProjectPage) -> Iterator[str]:
+    """A version, then those that differ from it in the local part only: ``2.9.0+cu128``, ``2.9.0+cpu``.
+
+    Indexes for accelerators name one release differently for each kind of hardware.
+    """
+    if preferred in page.versions:
+        yield preferred
+    public = preferred.partition("+")[0]
+    yield from (each for each in page.versions if each != preferred and each.partition("+")[0] == public)
 
 
 def _choose_file(files: Sequence[IndexFile], target: Target) -> IndexFile | Unfit:

@@ -18,7 +18,7 @@ from envforge.model.requirement import Requirement, specifier_admits
 from envforge.resolve.candidates import Candidate, CandidateFinder
 from envforge.resolve.dependencies import DependencyReader, UnusableCandidateError, is_unknown
 from envforge.resolve.explain_conda import CondaClash, find_conda_clash
-from envforge.resolve.problem import NoSolutionError, Problem
+from envforge.resolve.problem import NoSolutionError, Origins, Problem
 from envforge.resolve.unfit import no_release_fits, unknown_project, why_nothing_fits
 
 _MAX_ITEMS_TO_MINIMIZE = 60
@@ -48,20 +48,37 @@ def explain_failure(failure: NoSolutionError, problem: Problem) -> EnvforgeError
     only_on_pypi = [root for root in problem.roots if not _is_on_conda(root.name, problem)]
     for root in only_on_pypi:
         if is_unknown(finder.source, root.name):
-            return unknown_project(root, finder)
+            return _of_variant(unknown_project(root, finder), root, problem)
     for root in only_on_pypi:
         if finder.best(root.name, [root.specifier], frozenset()) is None:
-            return no_release_fits(root, finder)
+            error = _of_variant(no_release_fits(root, finder), root, problem)
+            return _told_where(error, [root.name], problem)
     smallest = _minimize(problem)
     final = smallest.find_failure() or failure
     conda = find_conda_clash(final, smallest, problem)
+    causes = conda.causes if conda else _causes(final)
     clash = Clash(
         roots=smallest.roots,
-        chains=list(_chains(conda.causes if conda else _causes(final), smallest)),
+        chains=list(_chains(causes, smallest)),
         fixes=list(_tried_fixes(smallest.roots, problem)),
         conda=conda,
     )
-    return _clash_error(clash, final, finder)
+    disputed = [requirement.name for requirement, _ in causes]
+    return _told_where(_clash_error(clash, final, problem), disputed, problem)
+
+
+def _of_variant(error: EnvforgeError, root: Requirement, problem: Problem) -> EnvforgeError:
+    """The error about one of the user's requirements, which the variant asks for."""
+    if root not in problem.origins.requirements:
+        return error
+    fact = f"{problem.origins.who_asks(root)} requires it"
+    return error.with_context([fact, *error.context])
+
+
+def _told_where(error: EnvforgeError, names: Sequence[str], problem: Problem) -> EnvforgeError:
+    """The error, with the indexes that the variant sends these projects to."""
+    facts = problem.origins.facts_about(names)
+    return error.with_context([*error.context, *facts]) if facts else error
 
 
 def _is_on_conda(name: str, problem: Problem) -> bool:
@@ -102,7 +119,8 @@ def _chains(causes: Iterable[tuple[Requirement, Candidate | None]], problem: Pro
     """For each demand in the last conflict, the shortest way from a root to it."""
     seen: set[tuple[str, ...]] = set()
     for requirement, parent in causes:
-        chain = [*(_way_to(parent, problem) if parent else ["your project"]), str(requirement)]
+        who = problem.origins.who_asks(requirement)
+        chain = [*(_way_to(parent, problem) if parent else [who]), str(requirement)]
         if tuple(chain) not in seen:
             seen.add(tuple(chain))
             yield chain
@@ -133,7 +151,8 @@ def _way_to(goal: Candidate, problem: Problem) -> list[str]:
     while name in came_from:
         way.append(came_from[name])
         name = came_from[name].split()[0]
-    return ["your project", *reversed(way)]
+    root = next((root for root in problem.roots if root.name == name), None)
+    return [problem.origins.who_asks(root) if root else "your project", *reversed(way)]
 
 
 def _safe_dependencies(candidate: Candidate, reader: DependencyReader) -> Iterable[Requirement]:
@@ -160,8 +179,9 @@ def _tried_fixes(
             yield root, replace(root, specifier=f"=={version}", marker="")
 
 
-def _clash_error(clash: Clash, failure: NoSolutionError, finder: CandidateFinder) -> ResolutionError:
-    names = [str(replace(root, marker="")) for root in clash.roots]
+def _clash_error(clash: Clash, failure: NoSolutionError, problem: Problem) -> ResolutionError:
+    finder, origins = problem.finder, problem.origins
+    names = [_name_of_root(root, origins) for root in clash.roots]
     context = [_sentence(chain) for chain in clash.chains]
     context += [
         f"{name} {version} cannot be used: {reason}"
@@ -196,6 +216,11 @@ def _clash_error(clash: Clash, failure: NoSolutionError, finder: CandidateFinder
     return ResolutionError(
         f"{_listing(names)} {together} on {finder.target.label}", context=dict.fromkeys(context), hints=hints
     )
+
+
+def _name_of_root(root: Requirement, origins: Origins) -> str:
+    text = str(replace(root, marker=""))
+    return f"{text} (variant {origins.variant})" if root in origins.requirements else text
 
 
 def _is_built(name: str, version: str, finder: CandidateFinder) -> bool:

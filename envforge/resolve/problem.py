@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from envforge.errors import UnknownPackageError
@@ -37,6 +37,35 @@ class NoSolutionError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Origins:
+    """Which of the user's wishes come from a variant, for explanations.
+
+    Args:
+        variant: its name, ``""`` for none.
+        requirements: its own.
+        sources: project → the index that it sends the project to.
+    """
+
+    variant: str = ""
+    requirements: frozenset[Requirement] = frozenset()
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def who_asks(self, requirement: Requirement) -> str:
+        """``your project``, or ``variant cuda``."""
+        return f"variant {self.variant}" if requirement in self.requirements else "your project"
+
+    def facts_about(self, names: Collection[str]) -> list[str]:
+        """Where projects come from, as far as the variant decides it; a sentence each."""
+        return [
+            f"variant {self.variant} takes {name} from index {self.sources[name]!r} only"
+            for name in sorted(self.sources.keys() & set(names))
+        ]
+
+
+NO_ORIGINS = Origins()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """What has to be met on one target, and by what.
 
@@ -45,12 +74,14 @@ class Problem:
         finder: of PyPI's candidates.
         reader: of their dependencies.
         layer: of conda's solutions, None where nothing is wanted from conda.
+        origins: which roots are a variant's.
     """
 
     roots: tuple[Requirement, ...]
     finder: CandidateFinder
     reader: DependencyReader
     layer: CondaLayer | None = None
+    origins: Origins = NO_ORIGINS
 
     @property
     def target(self) -> Target:

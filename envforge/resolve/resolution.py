@@ -14,7 +14,7 @@ from envforge.model.resolution import Pin, TargetResolution
 from envforge.model.target import Target, marker_holds, python_admitted
 from envforge.resolve.candidates import Candidate, CandidateFinder
 from envforge.resolve.dependencies import DependencyReader
-from envforge.resolve.problem import NoSolutionError, Problem
+from envforge.resolve.problem import NO_ORIGINS, NoSolutionError, Origins, Problem
 from envforge.resolve.walk import Answer
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def resolve_target(
     source: PackageSource,
     preferred: Mapping[str, str],
     conda: CondaPart | None = None,
+    origins: Origins = NO_ORIGINS,
 ) -> TargetResolution:
     """Versions for everything that any group needs on a target, all groups agreeing.
 
@@ -37,6 +38,7 @@ def resolve_target(
         source: facts; may block on the network.
         preferred: name → version to keep where it can be kept.
         conda: what is wanted from conda, None for nothing.
+        origins: what of it is a variant's, to be named where there is no resolution.
 
     Raises:
         ResolutionError: no set of versions meets all; the message is the explanation.
@@ -49,7 +51,7 @@ def resolve_target(
         exact = layer.target if layer else target
         if any(_fails_alike(problem, exact) for _, problem in failures):
             continue
-        problem = _problem(groups, exact, source, preferred, layer)
+        problem = _problem(groups, exact, source, preferred, layer, origins)
         try:
             answer = problem.solve()
         except NoSolutionError as failure:
@@ -96,6 +98,7 @@ def _problem(
     source: PackageSource,
     preferred: Mapping[str, str],
     layer: CondaLayer | None,
+    origins: Origins,
 ) -> Problem:
     # Sorted: the order in which a manifest names things must not decide between equal answers.
     roots = sorted(
@@ -113,6 +116,7 @@ def _problem(
         finder=CandidateFinder(source, target, preferred),
         reader=DependencyReader(source, target),
         layer=layer,
+        origins=origins,
     )
 
 

@@ -12,6 +12,7 @@ from envforge.errors import CondaUnsolvableError, EnvforgeError, ImpossibleOnCon
 from envforge.events import Reporter, Warned
 from envforge.lock.folders import with_folders_placed
 from envforge.manifest.manifest import CondaDependency, Manifest
+from envforge.manifest.targets import manifest_targets
 from envforge.model.conda import CondaRecord
 from envforge.model.requirement import Requirement, parse_specifier
 from envforge.model.resolution import TargetResolution
@@ -80,10 +81,11 @@ class CondaWishes:
         self.reporter = reporter
         self.folders = folders
         self._left_out: set[tuple[str, str]] = set()
+        self._targets = manifest_targets(manifest.settings, "3")
 
     def part_of(self, target: Target) -> CondaPart | None:
         """What a target asks of conda, None for nothing."""
-        wanted = self._wanted_on(target.platform)
+        wanted = self._wanted_on(target)
         if not wanted:
             return None
         return CondaPart(
@@ -105,7 +107,7 @@ class CondaWishes:
         None where that goes not, or where they are the best ones anyway.
         """
         part = self.part_of(target)
-        versions = _named_versions(self._wanted_on(target.platform), earlier)
+        versions = _named_versions(self._wanted_on(target), earlier)
         if part is None or not versions:
             return None
         best = CondaLayer(part, target).solve({})
@@ -127,20 +129,21 @@ class CondaWishes:
         try:
             python = CondaLayer(part, replace(target, python="3")).require_solution().python
         except CondaUnsolvableError as error:
-            if self.leave_out_absent(target.platform):
+            if self.leave_out_absent(target):
                 return self.best_python(target)
             raise ImpossibleOnCondaError(
-                f"the conda dependencies cannot be met together on {target.platform}",
+                f"the conda dependencies cannot be met together on {target.id}",
                 context=error.context,
-                hints=[*error.hints, *self._platform_hints(target.platform)],
+                hints=[*error.hints, *self._platform_hints(target)],
             ) from None
         return ".".join(python.split(".")[:2])
 
-    def _platform_hints(self, platform: str) -> Iterator[str]:
-        """What cannot be installed on a platform even alone: the versions there are, or to leave it out."""
+    def _platform_hints(self, target: Target) -> Iterator[str]:
+        """What cannot be installed on a target even alone: the versions there are, or to leave it out."""
+        platform = target.platform
         others = [other for other in self.manifest.settings.platforms if other != platform]
-        for dependency in self._wanted_on(platform):
-            if self._can_be_installed(dependency.match_spec, platform):
+        for dependency in self._wanted_on(target):
+            if self._can_be_installed(dependency.match_spec, target):
                 continue
             versions = self._newest_versions(dependency.name, platform)
             if versions:
@@ -156,24 +159,24 @@ class CondaWishes:
 
         return sorted(self.channels.versions(name, platform), key=Version, reverse=True)[:_MOST_VERSIONS]
 
-    def leave_out_absent(self, platform: str) -> bool:
-        """Leave out what cannot be installed on a platform even alone; whether that was anything.
+    def leave_out_absent(self, target: Target) -> bool:
+        """Leave out what cannot be installed on a target even alone; whether that was anything.
 
         Asked when the conda part has no solution: some packages are in ``noarch`` and need ``__linux``.
         """
         absent = [
             dependency
-            for dependency in self._wanted_on(platform)
+            for dependency in self._wanted_on(target)
             if not dependency.platforms
-            and not self._can_be_installed(dependency.name, platform)
+            and not self._can_be_installed(dependency.name, target)
             and any(
                 self._can_be_installed(dependency.name, other)
-                for other in self.manifest.settings.platforms
-                if other != platform
+                for other in self._targets
+                if other.platform != target.platform and dependency in self._wanted_on(other)
             )
         ]
         for dependency in absent:
-            self._leave_out(dependency.name, [platform])
+            self._leave_out(dependency.name, [target])
         return bool(absent)
 
     def check_names(self) -> None:
@@ -183,26 +186,26 @@ class CondaWishes:
             UnknownPackageError: no channel has a package on any platform it is wanted on, or on one that
                 the manifest names for it.
         """
-        dependencies = self.manifest.settings.conda_dependencies
+        wanted_on = {target: self._wanted_on(target) for target in self._targets}
+        dependencies = list(dict.fromkeys(each for wanted in wanted_on.values() for each in wanted))
         names = [*(dependency.name for dependency in dependencies), "python"]
         self.channels.load(names, self.manifest.settings.platforms)
         for dependency in dependencies:
-            wanted = [
-                platform for platform in self.manifest.settings.platforms if dependency.is_wanted_on(platform)
-            ]
+            wanted = [target for target in self._targets if dependency in wanted_on[target]]
             absent = [
-                platform for platform in wanted if not self.channels.versions(dependency.name, platform)
+                target for target in wanted if not self.channels.versions(dependency.name, target.platform)
             ]
             if absent and (dependency.platforms or absent == wanted):
-                raise self._unknown(dependency, absent)
+                raise self._unknown(dependency, list(dict.fromkeys(each.platform for each in absent)))
             if absent:
                 self._leave_out(dependency.name, absent)
 
-    def _leave_out(self, name: str, platforms: Sequence[str]) -> None:
-        self._left_out.update((name, platform) for platform in platforms)
+    def _leave_out(self, name: str, targets: Sequence[Target]) -> None:
+        self._left_out.update((name, target.id) for target in targets)
         self.reporter.report(
             Warned(
-                message=f"{name} is left out on {', '.join(platforms)}: no channel has it there",
+                message=f"{name} is left out on {', '.join(each.id for each in targets)}:"
+                " no channel has it there",
                 hint=f'to be told no more: {name} = {{ version = "…", platforms = [...] }}',
             )
         )
@@ -219,16 +222,16 @@ class CondaWishes:
             ],
         )
 
-    def _wanted_on(self, platform: str) -> list[CondaDependency]:
+    def _wanted_on(self, target: Target) -> list[CondaDependency]:
         return [
             dependency
-            for dependency in self.manifest.settings.conda_dependencies
-            if dependency.is_wanted_on(platform) and (dependency.name, platform) not in self._left_out
+            for dependency in conda_dependencies_on(self.manifest, target)
+            if (dependency.name, target.id) not in self._left_out
         ]
 
-    def _can_be_installed(self, spec: str, platform: str) -> bool:
-        target = Target(platform=platform, python="3", system=self.manifest.settings.system)
-        return CondaLayer(CondaPart(source=self.channels, specs=(spec,)), target).solve({}) is not None
+    def _can_be_installed(self, spec: str, target: Target) -> bool:
+        layer = CondaLayer(CondaPart(source=self.channels, specs=(spec,)), replace(target, python="3"))
+        return layer.solve({}) is not None
 
     def _python_constraints(self, platform: str) -> tuple[str, ...]:
         """What the project's ``requires-python`` leaves of the channel's Pythons."""
@@ -246,10 +249,19 @@ class CondaWishes:
         records: dict[str, CondaRecord] = {}
         for side in self.former.sides:
             placed = with_folders_placed(side, self.folders)
-            locked = placed.target_for(target.platform)
-            for record in placed.conda_records(locked) if locked else ():
-                records.setdefault(record.name, record)
+            own = placed.target_for(target.id)
+            # a variant that is new begins with what the platform has anyway
+            for locked in [own] if own else placed.targets_on(target.platform):
+                for record in placed.conda_records(locked):
+                    records.setdefault(record.name, record)
         return tuple(record for name, record in sorted(records.items()) if name not in self.upgrades.packages)
+
+
+def conda_dependencies_on(manifest: Manifest, target: Target) -> list[CondaDependency]:
+    """What a manifest wants from conda on a target."""
+    settings = manifest.settings
+    wanted = settings.conda_dependencies_of(settings.variant(target.variant))
+    return [dependency for dependency in wanted if dependency.is_wanted_on(target.platform)]
 
 
 def offer_conda(error: UnknownPackageError, manifest: Manifest, session: Session) -> UnknownPackageError:
@@ -259,7 +271,7 @@ def offer_conda(error: UnknownPackageError, manifest: Manifest, session: Session
     """
     name = error.package
     hint = f"if it is a conda package: envforge add conda:{name}"
-    if manifest.settings.conda_dependencies:
+    if manifest.settings.uses_conda:
         from envforge.workflows.sources import open_channels
 
         with suppress(EnvforgeError), open_channels(manifest, "", session) as channels:

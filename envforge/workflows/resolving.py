@@ -17,21 +17,24 @@ from envforge.errors import (
 from envforge.events import ResolutionFinished, ResolutionStarted, Warned
 from envforge.lock.build import build_lock
 from envforge.lock.folders import with_folders_named
-from envforge.manifest.manifest import Manifest, requirements_by_group
+from envforge.manifest.manifest import Manifest, requirements_by_group, requirements_by_variant
+from envforge.manifest.targets import manifest_targets
 from envforge.model.lock import Lock, LockedIndex
 from envforge.model.requirement import Requirement, normalize_name, parse_specifier
 from envforge.model.resolution import TargetResolution
 from envforge.model.target import Target
 from envforge.net.client import NetworkNeededError
+from envforge.resolve.problem import NO_ORIGINS, Origins
 from envforge.resolve.resolution import held_back_by_python, resolve_target
 from envforge.workflows.channels import channel_folders
 from envforge.workflows.project import FormerLock, Project
 from envforge.workflows.session import Session
-from envforge.workflows.sources import open_index_set
+from envforge.workflows.sources import open_index_set, sources_by_variant
 from envforge.workflows.upgrades import Upgrades
 
 if TYPE_CHECKING:
     from envforge.index.index_set import IndexSet
+    from envforge.index.source_view import SourceView
     from envforge.workflows.conda_part import CondaWishes
 
 KNOWN_PYTHONS = ("3.15", "3.14", "3.13", "3.12", "3.11", "3.10", "3.9", "3.8")
@@ -40,19 +43,20 @@ KNOWN_PYTHONS = ("3.15", "3.14", "3.13", "3.12", "3.11", "3.10", "3.9", "3.8")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Problem:
-    """What has to be resolved, and from what."""
+    """What has to be resolved, and from what; ``groups`` and ``views`` by variant."""
 
     manifest: Manifest
-    groups: Mapping[str, Sequence[Requirement]]
+    groups: Mapping[str, Mapping[str, Sequence[Requirement]]]
     former: FormerLock
     upgrades: Upgrades
     source: IndexSet
+    views: Mapping[str, IndexSet | SourceView]
     conda: CondaWishes | None
     session: Session
 
 
 def resolve_lock(project: Project, former: FormerLock, upgrades: Upgrades, session: Session) -> Lock:
-    """Resolve a project's manifest for all its platforms.
+    """Resolve a project's manifest for all its platforms and variants.
 
     Args:
         project: what is asked for.
@@ -71,10 +75,11 @@ def resolve_lock(project: Project, former: FormerLock, upgrades: Upgrades, sessi
     ):
         problem = _Problem(
             manifest=manifest,
-            groups=requirements_by_group(manifest),
+            groups=requirements_by_variant(manifest),
             former=former,
             upgrades=upgrades,
             source=source,
+            views=sources_by_variant(manifest, source),
             conda=conda,
             session=session,
         )
@@ -101,7 +106,7 @@ def _open_conda_wishes(
     manifest: Manifest, exclude_newer: str, former: FormerLock, upgrades: Upgrades, session: Session
 ) -> AbstractContextManager[CondaWishes | None]:
     """What is wanted from conda, None where that is nothing: then nothing of conda is imported (8 ms)."""
-    if not manifest.settings.conda_dependencies:
+    if not manifest.settings.uses_conda:
         return nullcontext()
     from envforge.workflows.conda_part import open_conda_wishes
 
@@ -123,7 +128,8 @@ def _resolve_for_best_python(problem: _Problem) -> list[TargetResolution]:
             if failure is None or (_is_condas(failure) and not _is_condas(error)):
                 failure = error
             continue
-        if len(choices) == 1 or not held_back_by_python(resolutions[0], problem.source):
+        first = resolutions[0]
+        if len(choices) == 1 or not held_back_by_python(first, problem.views[first.target.variant]):
             return resolutions
         second_best = second_best or resolutions
     if second_best is not None:
@@ -162,8 +168,8 @@ def _python_choices(problem: _Problem) -> list[str]:
 
 def _conda_first(admitted: list[str], conda: CondaWishes, manifest: Manifest) -> list[str]:
     """The Pythons, starting with the one that conda would choose by itself: newer ones come last."""
-    for platform in manifest.settings.platforms:
-        best = conda.best_python(Target(platform=platform, python="3", system=manifest.settings.system))
+    for target in manifest_targets(manifest.settings, "3"):
+        best = conda.best_python(target)
         if best in admitted:
             at = admitted.index(best)
             return admitted[at:] + admitted[:at]
@@ -171,18 +177,18 @@ def _conda_first(admitted: list[str], conda: CondaWishes, manifest: Manifest) ->
 
 
 def _resolve_for_python(python: str, problem: _Problem) -> list[TargetResolution]:
-    """Resolve every platform from the cache alone, else fetch ahead and resolve."""
-    settings = problem.manifest.settings
-    targets = [
-        Target(platform=platform, python=python, system=settings.system) for platform in settings.platforms
-    ]
+    """Resolve every target from the cache alone, else fetch ahead and resolve."""
+    targets = manifest_targets(problem.manifest.settings, python)
     problem.session.reporter.report(ResolutionStarted(target=targets[0].label))
     try:
         with problem.source.only_cached(targets):
             return _resolve_targets(targets, problem)
     except NetworkNeededError:
-        requirements = [requirement for group in problem.groups.values() for requirement in group]
-        problem.source.prefetch(requirements, targets, _locked_versions(problem, targets[0]))
+        for variant, groups in problem.groups.items():
+            requirements = [requirement for group in groups.values() for requirement in group]
+            concerned = [target for target in targets if target.variant == variant]
+            preferred = _locked_versions(problem, concerned[0])
+            problem.views[variant].prefetch(requirements, concerned, preferred)
         return _resolve_targets(targets, problem)
 
 
@@ -190,18 +196,35 @@ def _resolve_targets(targets: Sequence[Target], problem: _Problem) -> list[Targe
     """One resolution per target; what an earlier one chose is preferred by the later ones."""
     reporter = problem.session.reporter
     chosen: dict[str, str] = {}
-    resolutions: list[TargetResolution] = []
+    resolutions: dict[Target, TargetResolution] = {}
     if problem.conda is not None:
         problem.conda.ask_ahead(targets)
-    for target in targets:
+    for target in sorted(targets, key=lambda target: _is_new_variant(target, problem)):
         if resolutions:
             reporter.report(ResolutionStarted(target=target.label))
-        preferred = {**_locked_versions(problem, target), **chosen}
-        resolution = _resolve_target(target, preferred, resolutions, problem)
+        preferred = _agreeing(_locked_versions(problem, target), chosen)
+        resolution = _resolve_target(target, preferred, list(resolutions.values()), problem)
         chosen = {**{name: pin.version for name, pin in resolution.pins.items()}, **chosen}
-        resolutions.append(resolution)
+        resolutions[target] = resolution
         reporter.report(ResolutionFinished(target=target.label, package_count=_package_count(resolution)))
-    return resolutions
+    return [resolutions[target] for target in targets]
+
+
+def _is_new_variant(target: Target, problem: _Problem) -> bool:
+    """Whether a lock has other targets but not this one: it follows them, and moves none of them."""
+    if not target.variant or problem.upgrades.everything:
+        return False
+    return bool(problem.former.sides) and not any(side.target_for(target.id) for side in problem.former.sides)
+
+
+def _agreeing(locked: Mapping[str, str], chosen: Mapping[str, str]) -> dict[str, str]:
+    """What to prefer: what earlier targets have, but of one release the build that is locked here."""
+    others = {
+        name: version
+        for name, version in chosen.items()
+        if name not in locked or locked[name].partition("+")[0] != version.partition("+")[0]
+    }
+    return {**locked, **others}
 
 
 def _package_count(resolution: TargetResolution) -> int:
@@ -216,32 +239,47 @@ def _resolve_target(
 ) -> TargetResolution:
     """Resolve with conda's versions of the earlier targets, else without."""
     conda = problem.conda
+    groups, source = problem.groups[target.variant], problem.views[target.variant]
+    origins = _origins(target, problem)
     if conda is None:
-        return resolve_target(problem.groups, target, problem.source, preferred)
+        return resolve_target(groups, target, source, preferred, origins=origins)
     aligned = conda.aligned_part(target, earlier)
     if aligned is not None:
         with suppress(ResolutionError):
-            return resolve_target(problem.groups, target, problem.source, preferred, aligned)
+            return resolve_target(groups, target, source, preferred, aligned, origins)
     try:
-        part = conda.part_of(target)
-        return resolve_target(problem.groups, target, problem.source, preferred, part)
+        return resolve_target(groups, target, source, preferred, conda.part_of(target), origins)
     except CondaUnsolvableError:
-        if not conda.leave_out_absent(target.platform):
+        if not conda.leave_out_absent(target):
             conda.best_python(target)  # fails for good, where no Python helps
             raise
     return _resolve_target(target, preferred, earlier, problem)
 
 
+def _origins(target: Target, problem: _Problem) -> Origins:
+    """What of a target's wishes is its variant's own."""
+    if not target.variant:
+        return NO_ORIGINS
+    base = {item for group in requirements_by_group(problem.manifest).values() for item in group}
+    own = {item for group in problem.groups[target.variant].values() for item in group}
+    sources = problem.manifest.settings.variant(target.variant).sources
+    return Origins(
+        variant=target.variant,
+        requirements=frozenset(own - base),
+        sources={name: source.index for name, source in sources.items()},
+    )
+
+
 def _locked_versions(problem: _Problem, target: Target) -> dict[str, str]:
-    """Versions to keep for a target: those locked for it, then those locked for any."""
+    """Versions to keep for a target: those locked for it, else for its platform, then for any."""
     former = problem.former
     if problem.upgrades.everything:
         return {}
     released = {normalize_name(name) for name in problem.upgrades.packages}
     versions: dict[str, str] = {}
     for side in former.sides:
-        locked_target = side.target_for(target.platform)
-        if locked_target is not None:
+        own = side.target_for(target.id)
+        for locked_target in [own] if own else side.targets_on(target.platform):
             for package_id in locked_target.package_ids(locked_target.groups):
                 package = side.packages[package_id]
                 versions.setdefault(package.name, package.version)
@@ -258,7 +296,7 @@ def _tell_of_two_cuda_stacks(resolutions: Sequence[TargetResolution], session: S
         from_conda, from_pypi = cuda_stacks(resolution)
         if from_conda and from_pypi:
             message = (
-                f"CUDA comes twice on {resolution.target.platform}: from conda ({', '.join(from_conda)})"
+                f"CUDA comes twice on {resolution.target.id}: from conda ({', '.join(from_conda)})"
                 f" and from PyPI ({', '.join(from_pypi)})"
             )
             hint = "to have one, take what needs it from conda too (e.g. envforge add conda:pytorch-gpu)"
@@ -269,7 +307,11 @@ def _tell_of_two_cuda_stacks(resolutions: Sequence[TargetResolution], session: S
 def _tell_of_extras(resolutions: Sequence[TargetResolution], problem: _Problem) -> None:
     from envforge.workflows.conda_part import extras_beside_conda
 
-    found = {extra for each in resolutions for extra in extras_beside_conda(each, problem.groups)}
+    found = {
+        extra
+        for each in resolutions
+        for extra in extras_beside_conda(each, problem.groups[each.target.variant])
+    }
     if found:
         names = ", ".join(sorted(found))
         message = f"conda has no extras: what {names} needs beside its project comes from PyPI"

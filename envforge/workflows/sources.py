@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 from envforge.index.index_set import IndexSet
 from envforge.index.locations import IndexLocation
+from envforge.index.source_view import SourceView
+from envforge.manifest.manifest import NO_VARIANT
+from envforge.model.cutoff import cutoff_at
 from envforge.net.client import HttpClient
 
 if TYPE_CHECKING:
@@ -25,9 +28,11 @@ def open_index_set(manifest: Manifest, exclude_newer: str, session: Session) -> 
 
     Args:
         manifest: its indexes and sources.
-        exclude_newer: instant before which files had to be uploaded, "" for no limit.
-        session: places, network, environment.
+        exclude_newer: instant before which files had to be uploaded, or how old they have to be, "" for no
+            limit; the manifest's limits for some packages hold all the same.
+        session: places, network, environment, now.
     """
+    limits = manifest.settings.exclude_newer_package
     indexes = [
         IndexLocation(name=index.name, url=index.url, explicit=index.explicit, default=index.default)
         for index in manifest.settings.indexes
@@ -40,12 +45,28 @@ def open_index_set(manifest: Manifest, exclude_newer: str, session: Session) -> 
             client,
             session.places.cache,
             session.network,
-            exclude_newer=exclude_newer,
+            exclude_newer=cutoff_at(exclude_newer, session.now_s),
+            exclude_newer_package={name: cutoff_at(each, session.now_s) for name, each in limits.items()},
             environ=session.environ,
             now_s=session.now_s,
             reporter=session.reporter,
             build_metadata=lambda file, archive: _build_metadata(file, archive, manifest, session),
         )
+
+
+def sources_by_variant(manifest: Manifest, indexes: IndexSet) -> dict[str, IndexSet | SourceView]:
+    """Variant (``""`` in a project without) → where its packages come from."""
+    settings = manifest.settings
+    return {
+        variant.name: SourceView(
+            indexes,
+            {name: source.index for name, source in variant.sources.items()},
+            f"tool.envforge.variants.{variant.name}.sources",
+        )
+        if variant.sources
+        else indexes
+        for variant in settings.variants or (NO_VARIANT,)
+    }
 
 
 @contextmanager
@@ -54,8 +75,9 @@ def open_channels(manifest: Manifest, exclude_newer: str, session: Session) -> I
 
     Args:
         manifest: its channels, and what it says of names.
-        exclude_newer: instant before which packages had to be built, "" for no limit.
-        session: places, network, environment.
+        exclude_newer: instant before which packages had to be built, or how old they have to be, "" for no
+            limit.
+        session: places, network, environment, now.
     """
     from envforge.index.conda_source import CondaChannels
     from envforge.workflows.channels import channel_locations
@@ -65,7 +87,7 @@ def open_channels(manifest: Manifest, exclude_newer: str, session: Session) -> I
         session.network,
         session.environ,
         session.places.cache,
-        exclude_newer=exclude_newer,
+        exclude_newer=cutoff_at(exclude_newer, session.now_s),
         conda_pypi_map=manifest.settings.conda_pypi_map,
         now_s=session.now_s,
     ) as channels:

@@ -37,7 +37,7 @@ def lock_diff_document(diff: LockDiff) -> dict[str, object]:
         "targets_added": list(diff.targets_added),
         "targets_removed": list(diff.targets_removed),
         "pythons": [
-            {"platform": python.platform, "old": python.old, "new": python.new} for python in diff.pythons
+            {"target": python.target, "old": python.old, "new": python.new} for python in diff.pythons
         ],
     }
 
@@ -87,6 +87,8 @@ def say_sync(output: Output, report: SyncReport, duration_s: float) -> None:
         return
     details = changes_text(report.changes)
     details = f" ({details})" if details else ""
+    if report.variant.name:
+        output.say(f"Variant {output.paint(report.variant.name, 'bold')}: {report.variant.reason}")
     verb = "Would sync" if report.dry_run else "Synced"
     duration = "" if report.dry_run else f" in {format_duration(duration_s)}"
     output.say(f"{verb} {output.paint(count(report.package_count, 'package'), 'bold')}{duration}{details}")
@@ -105,6 +107,8 @@ def sync_document(report: SyncReport) -> dict[str, object]:
         "locked": report.locked,
         "changed": report.changed,
         "dry_run": report.dry_run,
+        "variant": report.variant.name or None,
+        "variant_reason": report.variant.reason or None,
     }
 
 

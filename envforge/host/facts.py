@@ -73,6 +73,12 @@ def host_platform() -> str:
     return subdir
 
 
+def node_name() -> str:
+    """The name by which this host is known among those that share a file system; fit for a file's name."""
+    name = os.environ.get("COMPUTERNAME", "") if sys.platform == "win32" else os.uname().nodename
+    return "".join(char if char.isalnum() or char in "._-" else "_" for char in name) or "host"
+
+
 def _canonical_machine(machine: str) -> str:
     lowered = machine.lower()
     return _MACHINE_SYNONYMS.get(lowered, lowered)

@@ -11,25 +11,35 @@ from envforge.manifest.edit_conda import add_conda_dependencies, remove_conda_de
 from envforge.manifest.parse import parse_manifest
 from envforge.model.lock import Lock
 from envforge.model.match_spec import MatchSpecParts, parse_match_spec
-from envforge.model.requirement import Requirement, parse_requirement, parse_version
+from envforge.model.requirement import Requirement, normalize_name, parse_requirement, parse_version
 
 CONDA_MARK = "conda:"
-_CONDA_PLACE = "tool.envforge.conda-dependencies"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where in the manifest PyPI requirements go; conda's have one place.
+    """Where in the manifest requirements go; conda's are in no group and no extra. At most one is named.
 
     Args:
-        group: dependency group, None for the project itself or an extra.
-        extra: optional dependency, None for the project itself or a group.
+        group: dependency group.
+        extra: optional dependency.
+        variant: hardware alternative.
     """
 
     group: str | None = None
     extra: str | None = None
+    variant: str | None = None
+
+    @property
+    def conda(self) -> str:
+        """The dotted path of the table for conda packages."""
+        if self.variant is not None:
+            return f"tool.envforge.variants.{self.variant}.conda-dependencies"
+        return "tool.envforge.conda-dependencies"
 
     def __str__(self) -> str:
+        if self.variant is not None:
+            return f"tool.envforge.variants.{self.variant}.dependencies"
         if self.group is not None:
             return f"dependency-groups.{self.group}"
         if self.extra is not None:
@@ -63,7 +73,7 @@ class Additions:
     def where(self) -> str:
         """The dotted paths of what is written."""
         places = [str(self.place)] if self.requirements else []
-        return " and ".join([*places, *([_CONDA_PLACE] if self.conda else [])])
+        return " and ".join([*places, *([self.place.conda] if self.conda else [])])
 
     def write(self, manifest_text: str) -> str:
         """The manifest with the additions.
@@ -74,9 +84,11 @@ class Additions:
         text = manifest_text
         if self.requirements:
             texts = [str(item) for item in self.requirements]
-            text = add_requirements(text, texts, group=self.place.group, extra=self.place.extra)
+            place = self.place
+            text = add_requirements(text, texts, group=place.group, extra=place.extra, variant=place.variant)
         if self.conda:
-            text = add_conda_dependencies(text, {part.name: part.spec for part in self.conda})
+            wishes = {part.name: part.spec for part in self.conda}
+            text = add_conda_dependencies(text, wishes, variant=self.place.variant)
         return text
 
     def with_lower_bounds(self, lock: Lock) -> Additions:
@@ -104,7 +116,7 @@ def parse_additions(texts: Sequence[str], place: Place, *, conda: bool) -> Addit
     others = [] if conda else [text for text in texts if not text.startswith(CONDA_MARK)]
     if specs and not others and (place.group or place.extra):
         raise UsageError(
-            f"conda packages stand in {_CONDA_PLACE}, not in a group or an extra",
+            f"conda packages stand in {place.conda}, not in a group or an extra",
             hints=["leave --group, --dev and --extra out"],
         )
     return Additions(
@@ -132,16 +144,23 @@ def remove_from(manifest_text: str, names: Sequence[str], place: Place, *, conda
     if others:
         text = _without_requirements(text, others, place)
     if specs:
-        text = remove_conda_dependencies(text, specs)
+        text = remove_conda_dependencies(text, specs, variant=place.variant)
     places = [str(place)] if others else []
-    return text, " and ".join([*places, *([_CONDA_PLACE] if specs else [])])
+    return text, " and ".join([*places, *([place.conda] if specs else [])])
 
 
 def _without_requirements(manifest_text: str, names: Sequence[str], place: Place) -> str:
     try:
-        return remove_requirements(manifest_text, names, group=place.group, extra=place.extra)
+        return remove_requirements(
+            manifest_text, names, group=place.group, extra=place.extra, variant=place.variant
+        )
     except ManifestError as error:
-        wanted = parse_manifest(manifest_text).settings.conda_dependencies
+        settings = parse_manifest(manifest_text).settings
+        wanted = (
+            settings.conda_dependencies
+            if place.variant is None
+            else settings.variant(normalize_name(place.variant)).conda_dependencies
+        )
         on_conda = [name for name in names if name.lower() in {dependency.name for dependency in wanted}]
         if not on_conda:
             raise

@@ -1,4 +1,4 @@
-"""``envforge lock``: resolve the manifest for every platform and write the lock."""
+"""``envforge lock``: resolve the manifest for every platform and variant, and write the lock."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from envforge.errors import EnvforgeError, LockError
 from envforge.lock.check import lock_is_current, reasons_to_lock, unmet_requirements
 from envforge.lock.diff import LockDiff, diff_locks
 from envforge.lock.write import format_lock
+from envforge.manifest.targets import manifest_targets
 from envforge.model.lock import Lock
 from envforge.workflows.project import FormerLock, Project, read_former_lock, read_project, write_text
 from envforge.workflows.session import Session
@@ -92,11 +93,11 @@ def check_lock(session: Session) -> LockReport:
 
 def _faults_of_merge(project: Project, lock: Lock) -> list[str]:
     """What does not go together in a lock that fits the manifest."""
-    from envforge.manifest.manifest import requirements_by_group
+    from envforge.manifest.manifest import requirements_by_variant
 
     if not lock_is_current(lock, project.inputs):
         return []
-    faults = unmet_requirements(lock, requirements_by_group(project.manifest))
+    faults = unmet_requirements(lock, requirements_by_variant(project.manifest))
     if lock.conda_packages:
         from envforge.lock.conda_check import unmet_specs
 
@@ -143,13 +144,13 @@ def current_lock(project: Project, former: FormerLock) -> Lock:
         what = f"{project.lock_path.name} has git conflict markers" if former.text else "there is no lock"
         raise LockError(what, context=[str(project.lock_path)], hints=["run: envforge lock"])
     if not lock_is_current(former.lock, project.inputs):
-        from envforge.manifest.manifest import requirements_by_group
+        from envforge.manifest.manifest import requirements_by_variant
 
         reasons = reasons_to_lock(
             former.lock,
             project.inputs,
-            platforms=project.manifest.settings.platforms,
-            groups=requirements_by_group(project.manifest),
+            targets=[target.id for target in manifest_targets(project.manifest.settings, "3")],
+            groups=requirements_by_variant(project.manifest),
             conda=_conda_specs(project.manifest),
         )
         raise LockError(
@@ -161,9 +162,13 @@ def current_lock(project: Project, former: FormerLock) -> Lock:
 
 
 def _conda_specs(manifest: Manifest) -> dict[str, list[str]]:
-    """Platform → match specs that the manifest asks for there."""
+    """Target → match specs that the manifest asks for there."""
     settings = manifest.settings
     return {
-        platform: [each.match_spec for each in settings.conda_dependencies if each.is_wanted_on(platform)]
-        for platform in settings.platforms
+        target.id: [
+            each.match_spec
+            for each in settings.conda_dependencies_of(settings.variant(target.variant))
+            if each.is_wanted_on(target.platform)
+        ]
+        for target in manifest_targets(settings, "3")
     }

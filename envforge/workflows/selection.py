@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from envforge.errors import EnvforgeError, HostError, InterpreterError, LockError, UsageError
+from envforge.errors import EnvforgeError, HostError, InterpreterError, UsageError
 from envforge.events import Warned
 from envforge.host.facts import glibc_version, host_platform
 from envforge.host.interpreters import cache_file_for_host, choose_interpreter
@@ -15,6 +15,7 @@ from envforge.model.conda import CondaRecord
 from envforge.model.host import Interpreter
 from envforge.model.lock import PROJECT_GROUP, Lock, LockedPackage, LockedTarget
 from envforge.model.requirement import normalize_name
+from envforge.workflows.variants import ChosenVariant, choose_for_host, locked_target, nothing_for
 
 if TYPE_CHECKING:
     from envforge.manifest.manifest import Manifest
@@ -29,13 +30,15 @@ class Selection:
     """What an environment is made of.
 
     Args:
-        target: the lock's answer for this host.
+        variant: that this host gets.
+        target: the lock's answer for it.
         base: the Python of this host to build on, None where it comes from conda.
         conda: the conda part, None where there is none.
         groups: names as in the lock, sorted.
         packages: what the groups reach of PyPI, sorted by id.
     """
 
+    variant: ChosenVariant
     target: LockedTarget
     base: Interpreter | None
     conda: CondaStock | None
@@ -73,12 +76,12 @@ def select(project: Project, lock: Lock, options: SyncOptions, session: Session)
 
     Raises:
         LockError: the lock is not for this platform.
-        UsageError: a group or extra that the manifest does not have.
-        HostError: the host is older than the target assumes.
+        UsageError: a group, an extra or a variant that the manifest does not have.
+        HostError: the host is older than the target assumes, or no variant is for it.
         InterpreterError: no Python here fits.
         GenerationError: the lock's conda part has no Python.
     """
-    target = _target_of_host(lock, options, session)
+    variant, target = _target_of_host(project.manifest, lock, options, session)
     groups = wanted_groups(project.manifest, options)
     packages = tuple(lock.packages[package_id] for package_id in target.package_ids(groups))
     base: Interpreter | None = None
@@ -93,7 +96,7 @@ def select(project: Project, lock: Lock, options: SyncOptions, session: Session)
         conda = find_stock(records, target.target.platform, project.manifest, session)
     else:
         base = find_interpreter(target.target.python, project.manifest.requires_python, session)
-    return Selection(target=target, base=base, conda=conda, groups=groups, packages=packages)
+    return Selection(variant=variant, target=target, base=base, conda=conda, groups=groups, packages=packages)
 
 
 def find_interpreter(wanted: str, requires_python: str, session: Session) -> Interpreter:
@@ -179,16 +182,14 @@ def _refuse_unknown(what: str, names: list[str], known: object) -> None:
             )
 
 
-def _target_of_host(lock: Lock, options: SyncOptions, session: Session) -> LockedTarget:
+def _target_of_host(
+    manifest: Manifest, lock: Lock, options: SyncOptions, session: Session
+) -> tuple[ChosenVariant, LockedTarget]:
     platform = host_platform()
-    target = lock.target_for(platform)
-    if target is None:
-        locked = ", ".join(sorted(target.target.platform for target in lock.targets))
-        raise LockError(
-            f"the lock has nothing for this platform, {platform}",
-            context=[f"it is for {locked}"],
-            hints=[f'add "{platform}" to tool.envforge.platforms and run: envforge lock'],
-        )
+    if not lock.targets_on(platform):
+        raise nothing_for(lock, platform)
+    variant = choose_for_host(manifest, lock, options.variant, session)
+    target = locked_target(lock, platform, variant.name)
     if platform.startswith("linux"):
         assumed, here = target.target.system.glibc, glibc_version()
         if here is not None and here < assumed:
@@ -201,4 +202,4 @@ def _target_of_host(lock: Lock, options: SyncOptions, session: Session) -> Locke
                     hints=[f'set tool.envforge.system.glibc = "{here[0]}.{here[1]}" and run: envforge lock'],
                 )
             session.reporter.report(Warned(message=too_old, hint="packages may not work on this host"))
-    return target
+    return variant, target

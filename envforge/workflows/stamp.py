@@ -29,6 +29,7 @@ _VARIABLES = (
     "ENVFORGE_PYTHON",
     "ENVFORGE_SITE_STORE",
     "ENVFORGE_TIER",
+    "ENVFORGE_VARIANT",
     "HOME",
     "XDG_CACHE_HOME",
     # In a batch job there may be a faster place than the one where the environment is.
@@ -46,8 +47,7 @@ def is_up_to_date(root: str, environ: Mapping[str, str]) -> bool:
     try:
         generation = os.readlink(f"{root}/.venv")
         generation = os.path.normpath(os.path.join(root, generation))
-        with open(f"{os.path.dirname(generation)}/{FILE_NAME}", encoding="utf-8") as file:
-            stamped = file.read()
+        stamped = _read_stamp(f"{os.path.dirname(generation)}/{FILE_NAME}")
         contents = []
         for name in ("pyproject.toml", "envforge.lock"):
             with open(f"{root}/{name}", "rb") as file:
@@ -61,6 +61,16 @@ def is_up_to_date(root: str, environ: Mapping[str, str]) -> bool:
     return True
 
 
+def _read_stamp(place: str) -> str:
+    """The stamp for all hosts, else the one for this host, as projects with variants have it."""
+    try:
+        with open(place, encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        with open(f"{place}{_node()}", encoding="utf-8") as file:
+            return file.read()
+
+
 def stamp_text(root: str, generation: str, environ: Mapping[str, str], contents: Sequence[bytes]) -> str:
     """What a stamp says; equal texts mean that nothing has changed. ``contents``: manifest and lock."""
     facts = [_FORMAT, __version__, root, generation]
@@ -69,7 +79,14 @@ def stamp_text(root: str, generation: str, environ: Mapping[str, str], contents:
     return "\n".join(facts) + "\n"
 
 
-def write_stamp(root: str, generation: str, environ: Mapping[str, str], contents: Sequence[bytes]) -> None:
+def write_stamp(
+    root: str,
+    generation: str,
+    environ: Mapping[str, str],
+    contents: Sequence[bytes],
+    *,
+    only_here: bool = False,
+) -> None:
     """Remember a plain sync. A stamp that cannot be written costs the next sync time, nothing else.
 
     Args:
@@ -77,8 +94,9 @@ def write_stamp(root: str, generation: str, environ: Mapping[str, str], contents
         generation: what ``.venv`` points to now.
         environ: the process environment.
         contents: manifest and lock that were synced; what is on disk may have changed since they were read.
+        only_here: another host that shares the files may need another environment, as with variants.
     """
-    place = f"{os.path.dirname(generation)}/{FILE_NAME}"
+    place = f"{os.path.dirname(generation)}/{FILE_NAME}{_node() if only_here else ''}"
     aside = f"{place}.{os.getpid()}"
     try:
         with open(aside, "w", encoding="utf-8") as file:
@@ -89,8 +107,17 @@ def write_stamp(root: str, generation: str, environ: Mapping[str, str], contents
 
 
 def forget_stamp(generation: str) -> None:
-    """Make the next sync look for itself."""
+    """Make the next sync look for itself, on every host."""
+    folder = os.path.dirname(generation)
     try:
-        os.unlink(f"{os.path.dirname(generation)}/{FILE_NAME}")
+        for name in os.listdir(folder):
+            if name == FILE_NAME or name.startswith(f"{FILE_NAME}-"):
+                os.unlink(f"{folder}/{name}")
     except OSError:
         pass
+
+
+def _node() -> str:
+    """What a stamp's name ends with that is good for this host only."""
+    name = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
+    return f"-{name.replace('/', '_') or 'host'}"

@@ -32,6 +32,7 @@ from envforge.workflows.project import FormerLock, Project, read_former_lock, re
 from envforge.workflows.session import Session
 from envforge.workflows.stamp import forget_stamp, write_stamp
 from envforge.workflows.upgrades import Upgrades
+from envforge.workflows.variants import NO_CHOICE, ChosenVariant, remember_choice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,7 @@ class SyncOptions:
         no_dev: leave the default groups out.
         link_mode: how files get into the environment.
         ignore_host: warn, where this host lacks what the lock needs (a driver, a newer C library).
+        variant: name of one, ``auto`` to have it chosen again, ``""`` for what this host had or needs.
     """
 
     frozen: bool = False
@@ -53,6 +55,7 @@ class SyncOptions:
     no_dev: bool = False
     link_mode: LinkMode = LinkMode.SHARED
     ignore_host: bool = False
+    variant: str = ""
 
     @property
     def is_plain(self) -> bool:
@@ -91,6 +94,7 @@ class SyncReport:
         locked: whether the lock was renewed on the way.
         changed: whether ``.venv`` points (would point) to another generation than before.
         dry_run: nothing was done.
+        variant: the one that this host gets, and why.
     """
 
     venv: Path
@@ -102,6 +106,7 @@ class SyncReport:
     locked: bool = False
     changed: bool = True
     dry_run: bool = False
+    variant: ChosenVariant = NO_CHOICE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +163,7 @@ def plan_sync(session: Session, options: SyncOptions = SyncOptions()) -> SyncRep
         locked=lock is not former.lock,
         changed=generation is None or current is None or current.path != generation.path,
         dry_run=True,
+        variant=assembly.selection.variant,
     )
 
 
@@ -196,6 +202,7 @@ def prepare_sync(
         fetched_count=missing_count,
         locked=locked,
         changed=current is None or current.path != generation.path,
+        variant=assembly.selection.variant,
     )
     is_plain = options.is_plain and not project.manifest.has_build_system
     return PreparedSync(project=project, generation=generation, report=report, is_plain=is_plain)
@@ -207,9 +214,11 @@ def finish_sync(prepared: PreparedSync, lock_text: str, session: Session) -> Syn
     forget_stamp(path)
     if switch(prepared.project.venv, prepared.generation, now_s=session.now_s):
         collect_generations(prepared.generation.path.parent, prepared.project.venv)
+    remember_choice(prepared.project.manifest, prepared.report.variant, session)
     if prepared.is_plain:
         contents = (prepared.project.manifest_text.encode(), lock_text.encode())
-        write_stamp(root, path, session.environ, contents)
+        has_variants = bool(prepared.project.manifest.settings.variants)
+        write_stamp(root, path, session.environ, contents, only_here=has_variants)
     return prepared.report
 
 

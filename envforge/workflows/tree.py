@@ -11,9 +11,11 @@ from envforge.lock.graph import Edge, Graph, conda_node, dependency_graph, short
 from envforge.manifest.manifest import requirements_by_group
 from envforge.model.lock import PROJECT_GROUP, Lock, LockedTarget
 from envforge.model.requirement import normalize_name
+from envforge.model.variant import AUTO
 from envforge.workflows.lock import current_lock
 from envforge.workflows.project import Project, read_former_lock, read_project
 from envforge.workflows.session import Session
+from envforge.workflows.variants import VARIABLE, choose_for_host, known_variant, locked_target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,7 @@ def dependency_tree(
     session: Session,
     *,
     platform: str | None = None,
+    variant: str = "",
     groups: Sequence[str] | None = None,
     depth: int | None = None,
     invert: str | None = None,
@@ -66,6 +69,7 @@ def dependency_tree(
     Args:
         session: the surroundings.
         platform: conda subdir, None for this host's.
+        variant: name of one, ``""`` for that of this host, on another platform for the first there is.
         groups: ``project``, dependency groups, ``extra:NAME``; None for all.
         depth: levels to show, None for all.
         invert: a package to show with those that need it, instead.
@@ -76,7 +80,7 @@ def dependency_tree(
     """
     project = read_project(session.root)
     lock = current_lock(project, read_former_lock(project))
-    target = _target(lock, platform)
+    target = _target(project, lock, platform, variant, session)
     graph = _graph(project, lock, target, groups)
     grower = _Grower(graph, inverted=invert is not None)
     if invert is not None:
@@ -87,8 +91,8 @@ def dependency_tree(
     return TreeReport(target=target.target.label, roots=tuple(roots))
 
 
-def why(session: Session, name: str, *, platform: str | None = None) -> WhyReport:
-    """The ways from the project to a package.
+def why(session: Session, name: str, *, platform: str | None = None, variant: str = "") -> WhyReport:
+    """The ways from the project to a package; ``platform`` and ``variant`` as above.
 
     Raises:
         LockError: there is no lock, it does not fit the manifest, or has nothing for the platform.
@@ -96,7 +100,7 @@ def why(session: Session, name: str, *, platform: str | None = None) -> WhyRepor
     """
     project = read_project(session.root)
     lock = current_lock(project, read_former_lock(project))
-    target = _target(lock, platform)
+    target = _target(project, lock, platform, variant, session)
     graph = _graph(project, lock, target, None)
     found = _known_package(graph, name, target, lock)
     return WhyReport(
@@ -138,18 +142,29 @@ class _Grower:
         return list(self._graph.edges.get(name, ()))
 
 
-def _target(lock: Lock, platform: str | None) -> LockedTarget:
-    wanted = platform or host_platform()
-    target = lock.target_for(wanted)
-    if target is None:
-        locked = ", ".join(target.id for target in lock.targets)
+def _target(
+    project: Project, lock: Lock, platform: str | None, variant: str, session: Session
+) -> LockedTarget:
+    here = host_platform()
+    wanted = platform or here
+    targets = lock.targets_on(wanted)
+    if not targets:
+        locked = ", ".join(dict.fromkeys(target.target.platform for target in lock.targets))
         raise LockError(f"the lock has nothing for {wanted}", hints=[f"choose one: --platform {locked}"])
-    return target
+    named = variant or session.environ.get(VARIABLE, "")
+    if wanted == here:
+        name = choose_for_host(project.manifest, lock, variant, session).name
+    elif named and named != AUTO and project.manifest.settings.variants:
+        name = known_variant(project.manifest, named, "--variant" if variant else VARIABLE)
+    else:
+        name = targets[0].target.variant
+    return locked_target(lock, wanted, name)
 
 
 def _graph(project: Project, lock: Lock, target: LockedTarget, groups: Sequence[str] | None) -> Graph:
     """What some groups span, or with None all of them and the conda dependencies, which are in no group."""
-    by_group = requirements_by_group(project.manifest)
+    variant = project.manifest.settings.variant(target.target.variant)
+    by_group = requirements_by_group(project.manifest, variant)
     wanted = list(by_group) if groups is None else [_group_key(name) for name in groups]
     for name, group in zip(groups or (), wanted, strict=False):
         if group not in by_group:
@@ -161,11 +176,9 @@ def _graph(project: Project, lock: Lock, target: LockedTarget, groups: Sequence[
 
 
 def _conda_roots(project: Project, target: LockedTarget) -> list[str]:
-    return [
-        dependency.match_spec
-        for dependency in project.manifest.settings.conda_dependencies
-        if dependency.is_wanted_on(target.target.platform)
-    ]
+    settings = project.manifest.settings
+    wanted = settings.conda_dependencies_of(settings.variant(target.target.variant))
+    return [each.match_spec for each in wanted if each.is_wanted_on(target.target.platform)]
 
 
 def _group_key(name: str) -> str:

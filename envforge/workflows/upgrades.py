@@ -12,7 +12,8 @@ class Upgrades:
     Args:
         everything: none is kept.
         packages: names that are not kept.
-        exclude_newer: overrides the manifest's limit for this resolution, "" for no override.
+        exclude_newer: overrides the manifest's limit for this resolution, an instant or an age, "" for no
+            override.
     """
 
     everything: bool = False

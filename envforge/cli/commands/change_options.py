@@ -22,6 +22,7 @@ def add_place(parser: Parser) -> None:
     place.add_argument("--group", metavar="NAME", help="in this dependency group")
     place.add_argument("--extra", metavar="NAME", help="in this extra of the project")
     place.add_argument("--dev", action="store_true", help="in the dependency group dev")
+    place.add_argument("--variant", metavar="NAME", help="in this variant of the project")
     parser.add_argument("--conda", action="store_true", help="all are conda packages, as with conda:NAME")
     parser.add_argument("--no-sync", action="store_true", help="lock, but leave .venv alone")
     add_installation(parser)
@@ -31,7 +32,9 @@ def read_place(arguments: Namespace) -> Place:
     """Where in the manifest."""
     from envforge.workflows.additions import Place
 
-    return Place(group="dev" if arguments.dev else arguments.group, extra=arguments.extra)
+    return Place(
+        group="dev" if arguments.dev else arguments.group, extra=arguments.extra, variant=arguments.variant
+    )
 
 
 def read_sync(

@@ -35,7 +35,7 @@ def add_arguments(parser: Parser) -> None:
         "--exclude-newer",
         metavar="DATE",
         default="",
-        help="ignore files uploaded on or after this date, such as 2026-11-01",
+        help="ignore files uploaded on or after this date, such as 2026-11-01, or younger than 7d",
     )
 
 
@@ -62,19 +62,16 @@ def execute(arguments: Namespace, output: Output) -> int:
 
 
 def _instant(text: str) -> str:
-    """A date or time in ISO 8601 as an instant in UTC: ``2026-11-01T00:00:00Z``; "" stays."""
-    from datetime import UTC, datetime
+    """A date or time in ISO 8601 as an instant in UTC, ``2026-11-01T00:00:00Z``, or an age; "" stays."""
+    if not text:
+        return ""
+    from envforge.model.cutoff import canonical_age, canonical_instant
 
     try:
-        moment = datetime.fromisoformat(text.strip()) if text else None
-    except ValueError:
-        raise UsageError(
-            f"--exclude-newer: {text!r} is no date", hints=["write 2026-11-01 or 2026-11-01T12:00:00Z"]
-        ) from None
-    if moment is None:
-        return ""
-    moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return moment.isoformat().replace("+00:00", "Z")
+        return canonical_age(text) or canonical_instant(text)
+    except (ValueError, OverflowError):
+        hint = "write 2026-11-01 or 2026-11-01T12:00:00Z, or an age such as 7d"
+        raise UsageError(f"--exclude-newer: {text!r} is no date and no age", hints=[hint]) from None
 
 
 def _show(output: Output, report: LockReport, duration_s: float) -> None:
@@ -87,7 +84,8 @@ def _show(output: Output, report: LockReport, duration_s: float) -> None:
             {
                 "path": str(report.path),
                 "written": report.written,
-                "platforms": [target.target.platform for target in lock.targets],
+                "platforms": list(dict.fromkeys(target.target.platform for target in lock.targets)),
+                "targets": [target.id for target in lock.targets],
                 "python": lock.targets[0].target.python if lock.targets else None,
                 "package_count": lock.package_count,
                 "diff": lock_diff_document(report.diff),
@@ -98,6 +96,8 @@ def _show(output: Output, report: LockReport, duration_s: float) -> None:
         output.say("Lock is up to date")
         return
     packages = output.paint(count(lock.package_count, "package"), "bold")
-    platforms = count(len(lock.targets), "platform")
-    output.say(f"Locked {packages} for {platforms} in {format_duration(duration_s)}")
+    platforms = count(len({target.target.platform for target in lock.targets}), "platform")
+    variants = {target.target.variant for target in lock.targets} - {""}
+    with_variants = f" and {count(len(variants), 'variant')}" if variants else ""
+    output.say(f"Locked {packages} for {platforms}{with_variants} in {format_duration(duration_s)}")
     say_lock_diff(output, report.diff)

@@ -24,6 +24,12 @@ def add_selection(parser: Parser) -> None:
     )
     parser.add_argument("--all-extras", action="store_true", help="also every extra of the project")
     parser.add_argument("--no-dev", action="store_true", help="without the default groups, such as dev")
+    parser.add_argument(
+        "--variant",
+        metavar="NAME",
+        default="",
+        help="this variant of the project, from now on; auto: the one for this machine",
+    )
     add_installation(parser)
 
 
@@ -64,4 +70,5 @@ def read_selection(arguments: Namespace, session: Session) -> SyncOptions:
         no_dev=arguments.no_dev,
         link_mode=LinkMode(arguments.link_mode),
         ignore_host=arguments.ignore_host,
+        variant=arguments.variant,
     )

@@ -24,6 +24,9 @@ def add_arguments(parser: Parser) -> None:
     parser.usage = "%(prog)s [options]"
     parser.add_argument("--platform", metavar="PLATFORM", help="such as linux-64 (default: this machine's)")
     parser.add_argument(
+        "--variant", metavar="NAME", default="", help="of the project (default: this machine's)"
+    )
+    parser.add_argument(
         "--group",
         metavar="NAME",
         action="append",
@@ -41,6 +44,7 @@ def execute(arguments: Namespace, output: Output) -> int:
         report = dependency_tree(
             session,
             platform=arguments.platform,
+            variant=arguments.variant,
             groups=arguments.group,
             depth=arguments.depth,
             invert=arguments.invert,

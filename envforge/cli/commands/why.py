@@ -19,6 +19,9 @@ def add_arguments(parser: Parser) -> None:
     parser.usage = "%(prog)s [options] NAME"
     parser.add_argument("name", metavar="NAME", help="a package in the lock")
     parser.add_argument("--platform", metavar="PLATFORM", help="such as linux-64 (default: this machine's)")
+    parser.add_argument(
+        "--variant", metavar="NAME", default="", help="of the project (default: this machine's)"
+    )
 
 
 def execute(arguments: Namespace, output: Output) -> int:
@@ -26,7 +29,7 @@ def execute(arguments: Namespace, output: Output) -> int:
     from envforge.workflows.tree import why
 
     with open_session(arguments, output) as session:
-        report = why(session, arguments.name, platform=arguments.platform)
+        report = why(session, arguments.name, platform=arguments.platform, variant=arguments.variant)
     if output.json:
         output.document(
             {

@@ -33,6 +33,7 @@ from envforge.errors import StoreError
 from envforge.events import Reporter
 from envforge.model.tree import Tree
 from envforge.store.failures import store_error, store_failures
+from envforge.store.links import check_symlinks
 from envforge.store.owner import this_process
 from envforge.store.sealing import BYTECODE, discard, remove_sealed, seal, seal_folders
 from envforge.store.sharing import is_shared, make_folders, share, share_handle
@@ -189,17 +190,33 @@ class Store:
 
     # Writing
 
+    def prepare(self) -> None:
+        """Make the store's folders, once; whoever writes does so before.
+
+        Raises:
+            StoreError: the place cannot be written, or cannot hold what environments are made of.
+        """
+        if self._prepared:
+            return
+        with store_failures(self.root, "write to the store"):
+            for folder in (self.trees, self.bundles, self.tmp, self.guards):
+                make_folders(folder)
+            if not _check_format(self.root):  # another process may have been first
+                check_symlinks(self.tmp)
+                self._write_whole(self.root / "store", {"format": FORMAT})
+        self._prepared = True
+
     @contextmanager
     def staging(self) -> Iterator[Path]:
         """A new empty folder of this process on the store's file system, gone when the block ends."""
         place = self.tmp / f"{this_process()}.{os.urandom(6).hex()}"
+        self.prepare()
         with store_failures(self.root, "write to the store"):
-            self._prepare()
             try:
                 place.mkdir()
             except FileNotFoundError:  # scratch is purged while we run
                 self._prepared = False
-                self._prepare()
+                self.prepare()
                 place.mkdir()
             if is_shared(self.tmp):
                 share(place)
@@ -219,7 +236,7 @@ class Store:
             home = self._home(tree_id)
             if home != self.trees:
                 with store_failures(self.trees, "link to the site's store"):
-                    self._prepare()
+                    self.prepare()
                     self._point(self.trees / tree_id, home / tree_id)
 
     def use_site_bundle(self, bundle_id: str, tree_ids: Sequence[str]) -> bool:
@@ -228,7 +245,7 @@ class Store:
         if found is None:
             return False
         with store_failures(self.bundles, "link to the site's store"):
-            self._prepare()
+            self.prepare()
             self._point(self.bundles / bundle_id, found)
         return True
 
@@ -301,7 +318,7 @@ class Store:
         place = self.trees / tree_id
         with store_failures(place, f"remove tree {tree_id}"):
             if damaged and self._site is not None:
-                self._prepare()
+                self.prepare()
                 self._site.refuse(tree_id)
             self._remove_bundles_of(tree_id)
             for name in (f"{tree_id}.json", f"{tree_id}.files"):
@@ -335,16 +352,6 @@ class Store:
     def _find_own(self, sha256: str) -> Tree | None:
         tree = read_tree(self.trees, tree_id(sha256))
         return tree if tree is not None and tree.sha256 == sha256 else None
-
-    def _prepare(self) -> None:
-        """Make the store's folders, once per process."""
-        if self._prepared:
-            return
-        for folder in (self.trees, self.bundles, self.tmp, self.guards):
-            make_folders(folder)
-        if not _check_format(self.root):  # another process may have been first
-            self._write_whole(self.root / "store", {"format": FORMAT})
-        self._prepared = True
 
     def _write_whole(self, place: Path, fields: object) -> None:
         """Write a JSON file so that readers see all of it or nothing."""

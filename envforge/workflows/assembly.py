@@ -106,6 +106,7 @@ def assemble(assembly: Assembly) -> Generation:
     """
     from envforge.fetch.archives import sweep_archives
 
+    assembly.store.prepare()  # what cannot be written is told before anything is fetched
     assembly = _with_prefix(assembly)
     assembly.store.sweep()
     sweep_archives(assembly.session.places.archives, assembly.store)

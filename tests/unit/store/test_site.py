@@ -209,5 +209,5 @@ def test_a_bundle_of_trees_that_cannot_be_linked(own: Store, as_nobody: AsNobody
 
 def test_an_own_store_that_cannot_be_written(own: Store, demo: Tree) -> None:
     own.root.write_text("")
-    with pytest.raises(StoreError, match="cannot link to the site's store"):
+    with pytest.raises(StoreError, match="cannot write to the store"):
         own.use_site_trees([demo.id])

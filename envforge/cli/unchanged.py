@@ -25,13 +25,23 @@ def answer_unchanged(words: list[str]) -> bool:
         return False
     if words[0] == "lock" and {"--frozen", "--ignore-host"} & set(words):
         return False  # lock has no such options, and will say so
-    from envforge.workflows.stamp import is_up_to_date
-
-    if not is_up_to_date(_project_root(), os.environ):
+    if not _is_unchanged(words[0], _project_root()):
         return False
     if sys.stderr is not None and "-q" not in words and "--quiet" not in words:
         sys.stderr.write(_ANSWERS[words[0]])
     return True
+
+
+def _is_unchanged(command: str, root: str) -> bool:
+    from envforge.workflows.stamp import is_up_to_date
+
+    if is_up_to_date(root, os.environ):
+        return True
+    if command == "sync":
+        return False
+    from envforge.workflows.checked import is_checked
+
+    return is_checked(root, os.environ)
 
 
 def _project_root() -> str:

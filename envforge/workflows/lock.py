@@ -13,6 +13,7 @@ from envforge.lock.diff import LockDiff, diff_locks
 from envforge.lock.write import format_lock
 from envforge.manifest.targets import manifest_targets
 from envforge.model.lock import Lock
+from envforge.workflows.checked import mark_checked
 from envforge.workflows.project import FormerLock, Project, read_former_lock, read_project, write_text
 from envforge.workflows.session import Session
 from envforge.workflows.upgrades import Upgrades
@@ -55,6 +56,7 @@ def lock_project(session: Session, upgrades: Upgrades = Upgrades()) -> LockRepor
     text = former.text if lock is former.lock else format_lock(lock)
     if text != former.text:
         write_text(project.lock_path, text)
+    mark_checked(str(session.places.cache), str(project.root), project.manifest_text.encode(), text.encode())
     return LockReport(
         path=project.lock_path,
         lock=lock,

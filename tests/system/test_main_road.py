@@ -90,6 +90,21 @@ def test_json_of_every_command(project: Project) -> None:
     assert failed.json["error"]["code"] == "unknown-package"
 
 
+def test_an_unchanged_lock_is_not_parsed_again(project: Project) -> None:
+    """What it says is wrong, and nobody looks: the bytes are those that were found to fit."""
+    project.write("core")
+    project.done("lock")
+    (mark,) = project.cache.glob("locks-v1/*")
+    fitting = mark.read_text()
+    assert "Lock is up to date" in project.done("lock").err
+    project.lock.write_bytes(project.lock.read_bytes() + b"\n")
+    assert "Lock is up to date" in project.done("lock").err  # looked at, and found to fit
+    assert mark.read_text() != fitting
+    project.manifest.write_text(project.manifest.read_text().replace('"core"', '"core<0"'))
+    assert project.envforge("lock").code == 1
+    assert project.envforge("lock").code == 1
+
+
 def test_groups_and_extras(project: Project) -> None:
     project.write("core", groups={"dev": ["lint"], "docs": ["doc"]}, extras={"more": ["extra[more]"]})
     project.done("sync")

@@ -82,10 +82,10 @@ def changes_document(changes: Iterable[PackageChange]) -> list[dict[str, str | N
 
 def say_sync(output: Output, report: SyncReport, duration_s: float) -> None:
     """What a sync did, or would do."""
-    if not report.changed and not report.changes:
+    if not report.changed and not report.changes and not report.repaired:
         output.say("Environment is up to date")
         return
-    details = changes_text(report.changes)
+    details = changes_text(report.changes) or ("parts were gone" if report.repaired else "")
     details = f" ({details})" if details else ""
     if report.variant.name:
         output.say(f"Variant {output.paint(report.variant.name, 'bold')}: {report.variant.reason}")
@@ -109,6 +109,7 @@ def sync_document(report: SyncReport) -> dict[str, object]:
         "dry_run": report.dry_run,
         "variant": report.variant.name or None,
         "variant_reason": report.variant.reason or None,
+        "repaired": report.repaired,
     }
 
 

@@ -33,9 +33,9 @@ def answer_unchanged(words: list[str]) -> bool:
 
 
 def _is_unchanged(command: str, root: str) -> bool:
-    from envforge.workflows.stamp import is_up_to_date
+    from envforge.workflows.stamp import find_stamped
 
-    if is_up_to_date(root, os.environ):
+    if find_stamped(root, os.environ):
         return True
     if command == "sync":
         return False

@@ -136,6 +136,16 @@ def read_recorded_generation(path: Path) -> Generation | None:
     return Generation(path, spec, files) if spec.digest == path.name else None
 
 
+def is_whole(generation: Generation) -> bool:
+    """Whether nothing was taken from a generation, as far as a few files tell.
+
+    ``.gitignore`` is one that nobody reads: a purge by age takes it among the first.
+    """
+    return all((generation.path / name).exists() for name in ("pyvenv.cfg", ".gitignore")) and (
+        generation.python.exists()
+    )
+
+
 def is_generation(path: Path) -> bool:
     """Whether some envforge made this folder."""
     return (path / MARKER).exists()

@@ -1,5 +1,8 @@
 """``.venv`` in the project: a link to a generation, switched in one step.
 
+It leads there through a link of this host's own (:mod:`envforge.environment.venv_link`) where other hosts see
+the project, but not the tier, and from when on a host of another kind has synced; and stays so.
+
 On POSIX a new symlink is renamed over the old one. Windows cannot rename over a junction: there the old
 one is removed first, and a process that is killed in between leaves none (the next sync makes it).
 """
@@ -7,6 +10,7 @@ one is removed first, and a process that is killed in between leaves none (the n
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -18,20 +22,34 @@ from envforge.environment.generation import (
     read_recorded_generation,
 )
 from envforge.environment.history import read_history, record_switch
+from envforge.environment.venv_link import (
+    BASES,
+    find_target,
+    host_link_owner,
+    new_host_link,
+    read_link,
+    write_host_link,
+)
 from envforge.errors import GenerationError
 
 _ATTEMPTS = 20
 
 
+def meant_generation(venv: Path) -> Path | None:
+    """The folder that ``.venv`` means on this host, whatever is there; None if it means none."""
+    target = find_target(str(venv))
+    return Path(target) if target is not None else None
+
+
 def current_generation(venv: Path) -> Generation | None:
-    """The generation that ``.venv`` points to; None if it is not there or is not envforge's."""
-    target = _link_target(venv)
+    """The generation that ``.venv`` means on this host; None if it is not there or is not envforge's."""
+    target = meant_generation(venv)
     return read_generation(target) if target is not None else None
 
 
 def recorded_generation(venv: Path) -> Generation | None:
     """Likewise, also one whose conda prefix is gone: to tell what was installed."""
-    target = _link_target(venv)
+    target = meant_generation(venv)
     return read_recorded_generation(target) if target is not None else None
 
 
@@ -44,20 +62,19 @@ def switch(venv: Path, generation: Generation, *, now_s: float) -> bool:
         now_s: seconds since the epoch, for the history.
 
     Returns:
-        Whether it pointed elsewhere before.
+        Whether it meant another one before, on this host.
 
     Raises:
-        GenerationError: something that envforge did not make stands there.
+        GenerationError: something that envforge did not make stands there, or where this host's link belongs.
         StoreError: the project's folder cannot be written.
     """
-    before = _link_target(venv)
+    before = meant_generation(venv)
+    if before == generation.path and (_own_host_link(venv) or not _needs_host_link(venv, generation)):
+        return False
+    check_replaceable(venv)
+    _lead(venv, generation)
     if before == generation.path:
         return False
-    from envforge.link.failures import link_failures
-
-    check_replaceable(venv)
-    with link_failures(venv, "switch .venv"):
-        _point(venv, generation.path)
     previous = before.name if before is not None and before.parent == generation.path.parent else ""
     record_switch(generation.path.parent, previous, generation.digest, now_s)
     return True
@@ -84,30 +101,81 @@ def rollback(venv: Path, steps: int = 1) -> Generation:
     digests = [past.digest for past in read_history(environments_dir)]
     older = digests[: digests.index(current.digest)] if current.digest in digests else digests
     found = [read_generation(environments_dir / digest) for digest in older]
-    complete = [generation for generation in found if generation is not None]
+    # on a shared tier the history has the environments of other kinds of hosts, too
+    several_kinds = bool(_own_host_link(venv))
+    complete = [
+        generation
+        for generation in found
+        if generation is not None and not (several_kinds and _is_of_another_kind(generation, current))
+    ]
     if steps < 1 or steps > len(complete):
         raise GenerationError(
             f"cannot go back {steps} environments: {len(complete)} older ones are there",
             context=[f"history: {environments_dir}"],
             hints=["older ones are removed in time; `git switch` and `envforge sync` make them again"],
         )
-    from envforge.link.failures import link_failures
-
     chosen = complete[-steps]
-    with link_failures(venv, "switch .venv"):
-        _point(venv, chosen.path)
+    _lead(venv, chosen)
     return chosen
 
 
-def _link_target(venv: Path) -> Path | None:
-    """Where a link leads, without following further ones; None if it is no link."""
+def _text(venv: Path) -> str:
+    """Of the link, "" if it is none."""
     try:
-        target = str(venv.readlink())
+        return read_link(str(venv))
     except OSError:
-        return None
+        return ""
+
+
+def _own_host_link(venv: Path) -> str:
+    """The link of each host that ``.venv`` leads to, "" if it leads to none, or to that of another user."""
+    text = _text(venv)
+    return text if sys.platform != "win32" and host_link_owner(text) == os.geteuid() else ""
+
+
+def _needs_host_link(venv: Path, generation: Generation) -> bool:
+    """Whether other hosts, for whom a generation is not, see the same ``.venv``."""
     if sys.platform == "win32":
-        target = target.removeprefix("\\\\?\\")
-    return venv.parent / target
+        return False
+    from envforge.host.visibility import is_seen_further, is_shared
+
+    tier = generation.path.parents[2]
+    if is_seen_further(str(venv.parent), str(tier)):
+        return True
+    before = recorded_generation(venv)
+    return before is not None and _is_of_another_kind(before, generation) and is_shared(str(venv.parent))
+
+
+def _is_of_another_kind(generation: Generation, of_this_host: Generation) -> bool:
+    """Whether a generation is for another kind of host: processor, variant, or a Python that is not here."""
+    spec, here = generation.spec, of_this_host.spec
+    if spec.target != here.target or spec.interpreter.platform != here.interpreter.platform:
+        return True
+    return not os.access(spec.interpreter.executable, os.X_OK)
+
+
+def _lead(venv: Path, generation: Generation) -> None:
+    """Let ``.venv`` lead to a generation, in the way that the other hosts need.
+
+    Raises:
+        GenerationError: another user has taken the place of this host's link.
+        StoreError: the project's folder cannot be written.
+    """
+    from envforge.host.visibility import first_local
+    from envforge.link.failures import link_failures
+
+    with link_failures(venv, "switch .venv"):
+        link = _own_host_link(venv)
+        if not link and _needs_host_link(venv, generation):
+            base = first_local(BASES)
+            link = new_host_link(venv.parent.name, base) if base else ""
+        while link:
+            write_host_link(link, str(generation.path))
+            if _text(venv) == link:
+                return
+            _point(venv, link)
+            link = _own_host_link(venv)  # that of another host, if that was faster
+        _point(venv, str(generation.path))
 
 
 def check_replaceable(venv: Path) -> None:
@@ -116,9 +184,10 @@ def check_replaceable(venv: Path) -> None:
     Raises:
         GenerationError: something else stands there.
     """
-    target = _link_target(venv)
-    if target is not None:
-        if is_generation(target) or not target.exists():
+    text = _text(venv)
+    if text:
+        target = venv.parent / text
+        if host_link_owner(text) is not None or is_generation(target) or not target.exists():
             return
         what, context = "a link to another place", f"it points to {target}"
     elif not venv.exists() or (venv.is_dir() and not any(venv.iterdir())):
@@ -134,13 +203,13 @@ def check_replaceable(venv: Path) -> None:
     )
 
 
-def _point(venv: Path, target: Path) -> None:
+def _point(venv: Path, text: str) -> None:
     """Make the link aside and rename it. The name is one for all, so that a killed process leaves one."""
     aside = venv.with_name(f"{venv.name}.envforge")
     for attempt in range(_ATTEMPTS):
         try:
             _remove_link(aside)
-            _make_link(target, aside)
+            _make_link(text, aside)
             if sys.platform == "win32":
                 _remove_link(venv)
             else:
@@ -150,19 +219,19 @@ def _point(venv: Path, target: Path) -> None:
             if attempt == _ATTEMPTS - 1:
                 raise
             continue
-        if _link_target(venv) == target:
+        if _text(venv) == text or _own_host_link(venv):
             return
 
 
-def _make_link(target: Path, place: Path) -> None:
+def _make_link(text: str, place: Path) -> None:
     try:
-        place.symlink_to(target, target_is_directory=True)
+        place.symlink_to(text, target_is_directory=True)
     except OSError as error:
         if sys.platform != "win32" or error.errno == errno.EEXIST:
             raise
         from envforge.link.methods import make_junction
 
-        make_junction(str(target), str(place))
+        make_junction(text, str(place))
 
 
 def _remove_link(place: Path) -> None:

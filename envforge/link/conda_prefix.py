@@ -105,7 +105,7 @@ class Prefix:
 
 
 def find_prefix(spec: PrefixSpec, folder: Path) -> Prefix | None:
-    """The complete prefix of a spec; None if it is not there. Reads one small file.
+    """The complete prefix of a spec; None if it is not there, or was purged. Reads one small file.
 
     One that was moved here from elsewhere is none: its old path is in its files.
     """
@@ -122,7 +122,10 @@ def find_prefix(spec: PrefixSpec, folder: Path) -> Prefix | None:
             return None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return prefix if not prefix.python or Path(prefix.python).exists() else None
+    # A purge by age takes first what nobody reads, such as the records of its packages.
+    records = [path / "conda-meta" / f"{unpacked_stem(record)}.json" for record in spec.records[:1]]
+    needed = [*records, Path(prefix.python)] if prefix.python else records
+    return prefix if all(place.exists() for place in needed) else None
 
 
 def ensure_prefix(

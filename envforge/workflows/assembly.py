@@ -139,6 +139,11 @@ def missing_records(assembly: Assembly) -> list[CondaRecord]:
     return prefixes.missing_records(assembly.selection.conda, assembly.session)
 
 
+def wheel_ids(assembly: Assembly) -> list[str]:
+    """Ids of the trees of all locked wheels."""
+    return [tree_id(file.sha256) for _, file in assembly.files if _is_wheel(file)]
+
+
 def missing_packages(assembly: Assembly) -> list[LockedPackage]:
     """Packages of PyPI whose archives are not in the store yet."""
     return [

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from envforge.environment.activation import activated_environment, active_generation
-from envforge.environment.generation import Generation
+from envforge.environment.generation import Generation, read_generation
 from envforge.environment.switch import current_generation, recorded_generation
 from envforge.errors import GenerationError, UsageError
 from envforge.events import HandingOver, Reporter, SilentReporter, Warned
 from envforge.workflows.project import VENV_NAME
 from envforge.workflows.session import Session
-from envforge.workflows.stamp import is_up_to_date
+from envforge.workflows.stamp import find_stamped
 from envforge.workflows.sync import SyncOptions, sync
 
 if TYPE_CHECKING:
@@ -44,12 +45,22 @@ def run(
 
 
 def ready_generation(session: Session, options: SyncOptions, *, no_sync: bool) -> Generation:
-    """The environment to run in, synced unless that is not wanted or a stamp says that it is."""
-    if not no_sync and not (options.is_plain and is_up_to_date(str(session.root), session.environ)):
-        sync(session, options)
-    generation = current_generation(session.root / VENV_NAME)
+    """The environment to run in, synced unless that is not wanted or a stamp says that it is.
+
+    What was synced is run, whatever ``.venv`` means a moment later: another job of this host may have
+    switched it to an environment of its own, which goes when that job ends.
+    """
+    venv = session.root / VENV_NAME
+    if no_sync:
+        generation = current_generation(venv)
+    else:
+        stamped = find_stamped(str(session.root), session.environ) if options.is_plain else ""
+        generation = read_generation(Path(stamped)) if stamped else None
+        if generation is None:
+            made = sync(session, options).generation
+            generation = read_generation(made) if made is not None else None
     if generation is None:
-        lost = recorded_generation(session.root / VENV_NAME)
+        lost = recorded_generation(venv)
         raise GenerationError(
             "the conda part of the environment is gone" if lost else "the project has no environment yet",
             context=[f"path: {lost.spec.prefix.path}"] if lost and lost.spec.prefix else [],

@@ -1,9 +1,10 @@
 """The stamp: what the last plain ``envforge sync`` found, so that the next one need not look again.
 
-It stands beside the project's generations and holds digests of everything that could change the
-answer: the bytes of manifest and lock, the generation, and the variables that steer a sync. If all are the
-same the environment is up to date, without parsing anything. This module imports almost nothing: reading a
-stamp is most of what an unchanged sync does (3 ms beside the interpreter's own start).
+It stands beside the generation that it is about and holds digests of everything that could change the
+answer: the bytes of manifest and lock, the machine's kind, and the variables that steer a sync. If all are
+the same, and what a purge takes first is still there, the environment is up to date, without parsing
+anything. This module imports almost nothing: reading a stamp is most of what an unchanged sync does (3 ms
+beside the interpreter's own start).
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ except ImportError:
     from hashlib import blake2b
 
 from envforge import __version__
+from envforge.environment.venv_link import find_target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-FILE_NAME = "stamp"
-_FORMAT = "1"
+SUFFIX = ".stamp"
+_FORMAT = "2"
+_LOOKED_AT = ("bin/python", "envforge-generation.json", ".gitignore")
+"""Of the generation. A purge by age takes first what nobody reads, such as the last of these."""
 _VARIABLES = (
     "ENVFORGE_CACHE_DIR",
     "ENVFORGE_PYTHON",
@@ -37,46 +41,52 @@ _VARIABLES = (
 )
 
 
-def is_up_to_date(root: str, environ: Mapping[str, str]) -> bool:
-    """Whether the last plain sync of a project still holds. False also whenever in doubt.
+def find_stamped(root: str, environ: Mapping[str, str]) -> str:
+    """The generation that the last plain sync of a project made or found, if that still holds.
 
     Args:
         root: the project's folder.
         environ: the process environment.
+
+    Returns:
+        Its path; "" also whenever in doubt.
     """
     try:
-        generation = os.readlink(f"{root}/.venv")
-        generation = os.path.normpath(os.path.join(root, generation))
-        stamped = _read_stamp(f"{os.path.dirname(generation)}/{FILE_NAME}")
+        generation = find_target(f"{root}/.venv") or ""
+        stamped, _, witness = _read_stamp(f"{generation}{SUFFIX}").rpartition("\n")
         contents = []
         for name in ("pyproject.toml", "envforge.lock"):
             with open(f"{root}/{name}", "rb") as file:
                 contents.append(file.read())
         if stamped != stamp_text(root, generation, environ, contents):
-            return False
-        os.stat(f"{generation}/bin/python")
-        os.stat(f"{generation}/envforge-generation.json")
+            return ""
+        for name in _LOOKED_AT:
+            os.stat(f"{generation}/{name}")
+        if witness:
+            os.stat(witness)
     except (OSError, ValueError):
-        return False
-    return True
+        return ""
+    return generation
 
 
 def _read_stamp(place: str) -> str:
-    """The stamp for all hosts, else the one for this host, as projects with variants have it."""
+    """The stamp for all hosts, else the one for this host."""
     try:
-        with open(place, encoding="utf-8") as file:
+        with open(place, encoding="utf-8", errors="surrogateescape") as file:
             return file.read()
     except FileNotFoundError:
-        with open(f"{place}{_node()}", encoding="utf-8") as file:
+        with open(f"{place}{_node()}", encoding="utf-8", errors="surrogateescape") as file:
             return file.read()
 
 
 def stamp_text(root: str, generation: str, environ: Mapping[str, str], contents: Sequence[bytes]) -> str:
     """What a stamp says; equal texts mean that nothing has changed. ``contents``: manifest and lock."""
-    facts = [_FORMAT, __version__, root, generation]
+    # hosts with other processors may see the same files, and need another environment
+    machine = os.uname().machine if hasattr(os, "uname") else ""
+    facts = [_FORMAT, __version__, root, generation, machine]
     facts += [blake2b(content, digest_size=32).hexdigest() for content in contents]
     facts += [f"{name}={environ.get(name, '')}" for name in _VARIABLES]
-    return "\n".join(facts) + "\n"
+    return "\n".join(facts)
 
 
 def write_stamp(
@@ -86,21 +96,23 @@ def write_stamp(
     contents: Sequence[bytes],
     *,
     only_here: bool = False,
+    witness: str = "",
 ) -> None:
     """Remember a plain sync. A stamp that cannot be written costs the next sync time, nothing else.
 
     Args:
         root: the project's folder.
-        generation: what ``.venv`` points to now.
+        generation: what ``.venv`` means now.
         environ: the process environment.
         contents: manifest and lock that were synced; what is on disk may have changed since they were read.
-        only_here: another host that shares the files may need another environment, as with variants.
+        only_here: another host that sees the same files may need another environment, or have a faster place.
+        witness: a file in the store that a purge would take among the first.
     """
-    place = f"{os.path.dirname(generation)}/{FILE_NAME}{_node() if only_here else ''}"
+    place = f"{generation}{SUFFIX}{_node() if only_here else ''}"
     aside = f"{place}.{os.getpid()}"
     try:
-        with open(aside, "w", encoding="utf-8") as file:
-            file.write(stamp_text(root, generation, environ, contents))
+        with open(aside, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(f"{stamp_text(root, generation, environ, contents)}\n{witness}")
         os.replace(aside, place)
     except OSError:
         pass
@@ -108,11 +120,11 @@ def write_stamp(
 
 def forget_stamp(generation: str) -> None:
     """Make the next sync look for itself, on every host."""
-    folder = os.path.dirname(generation)
+    folder, name = os.path.split(f"{generation}{SUFFIX}")
     try:
-        for name in os.listdir(folder):
-            if name == FILE_NAME or name.startswith(f"{FILE_NAME}-"):
-                os.unlink(f"{folder}/{name}")
+        for found in os.listdir(folder):
+            if found.startswith(name):
+                os.unlink(f"{folder}/{found}")
     except OSError:
         pass
 

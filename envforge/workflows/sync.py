@@ -14,6 +14,7 @@ from pathlib import Path
 from envforge.environment.collect import collect_generations
 from envforge.environment.generation import Generation
 from envforge.environment.switch import check_replaceable, recorded_generation, switch
+from envforge.host.visibility import is_shared
 from envforge.lock.write import format_lock
 from envforge.model.conda import CondaRecord
 from envforge.model.lock import Lock
@@ -26,9 +27,11 @@ from envforge.workflows.assembly import (
     missing_packages,
     missing_records,
     open_assembly,
+    wheel_ids,
 )
 from envforge.workflows.lock import current_lock, up_to_date_lock
 from envforge.workflows.project import FormerLock, Project, read_former_lock, read_project, write_text
+from envforge.workflows.purged import any_witness, look_for_remains, take_out
 from envforge.workflows.session import Session
 from envforge.workflows.stamp import forget_stamp, write_stamp
 from envforge.workflows.upgrades import Upgrades
@@ -95,6 +98,7 @@ class SyncReport:
         changed: whether ``.venv`` points (would point) to another generation than before.
         dry_run: nothing was done.
         variant: the one that this host gets, and why.
+        repaired: parts of the environment were gone, and were (would be) put back.
     """
 
     venv: Path
@@ -107,6 +111,7 @@ class SyncReport:
     changed: bool = True
     dry_run: bool = False
     variant: ChosenVariant = NO_CHOICE
+    repaired: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,12 +123,14 @@ class PreparedSync:
         generation: complete.
         report: what finishing will have done.
         is_plain: made with default options, so that a stamp may vouch for it.
+        witness: a file of what it stands on that a purge would take among the first.
     """
 
     project: Project
     generation: Generation
     report: SyncReport
     is_plain: bool
+    witness: str
 
 
 def sync(session: Session, options: SyncOptions = SyncOptions()) -> SyncReport:
@@ -152,6 +159,8 @@ def plan_sync(session: Session, options: SyncOptions = SyncOptions()) -> SyncRep
     generation = find_assembled(assembly)
     if generation is None:
         _check_host(assembly, lock, options)
+    remains = look_for_remains(generation, wheel_ids(assembly), assembly.store)
+    whole = generation is not None and not (remains.purged or remains.is_damaged)
     current = recorded_generation(project.venv)
     return SyncReport(
         venv=project.venv,
@@ -159,11 +168,12 @@ def plan_sync(session: Session, options: SyncOptions = SyncOptions()) -> SyncRep
         python=assembly.selection.python_version,
         package_count=len(assembly.selection.packages) + len(assembly.selection.records),
         changes=_changes(current, assembly),
-        fetched_count=len(missing_packages(assembly)) + len(missing_records(assembly)),
+        fetched_count=len(missing_packages(assembly)) + len(missing_records(assembly)) + len(remains.purged),
         locked=lock is not former.lock,
-        changed=generation is None or current is None or current.path != generation.path,
+        changed=not whole or current is None or generation is None or current.path != generation.path,
         dry_run=True,
         variant=assembly.selection.variant,
+        repaired=generation is not None and not whole,
     )
 
 
@@ -185,13 +195,16 @@ def prepare_sync(
     """
     check_replaceable(project.venv)  # before gigabytes are fetched for a place that is taken
     assembly = open_assembly(project, lock, options, session)
+    found = find_assembled(assembly)
+    remains = look_for_remains(found, wheel_ids(assembly), assembly.store)
+    take_out(remains, found, assembly.store, session)
     missing = missing_packages(assembly)
     missing_count = len(missing) + len(missing_records(assembly))
-    # A generation whose trees were purged has links that lead nowhere: fetching them again mends it.
-    generation = None if missing else find_assembled(assembly)
-    if generation is None:
+    if found is None:
         _check_host(assembly, lock, options)
-        generation = assemble(assembly)
+    # A generation whose trees were purged has links that lead nowhere: fetching them again mends it.
+    usable = found is not None and not (missing or remains.purged or remains.is_damaged)
+    generation = found if found is not None and usable else assemble(assembly)
     current = recorded_generation(project.venv)
     report = SyncReport(
         venv=project.venv,
@@ -203,9 +216,13 @@ def prepare_sync(
         locked=locked,
         changed=current is None or current.path != generation.path,
         variant=assembly.selection.variant,
+        repaired=found is not None and not usable,
     )
     is_plain = options.is_plain and not project.manifest.has_build_system
-    return PreparedSync(project=project, generation=generation, report=report, is_plain=is_plain)
+    witness = remains.witness or any_witness(generation, assembly.store)
+    return PreparedSync(
+        project=project, generation=generation, report=report, is_plain=is_plain, witness=witness
+    )
 
 
 def finish_sync(prepared: PreparedSync, lock_text: str, session: Session) -> SyncReport:
@@ -217,8 +234,8 @@ def finish_sync(prepared: PreparedSync, lock_text: str, session: Session) -> Syn
     remember_choice(prepared.project.manifest, prepared.report.variant, session)
     if prepared.is_plain:
         contents = (prepared.project.manifest_text.encode(), lock_text.encode())
-        has_variants = bool(prepared.project.manifest.settings.variants)
-        write_stamp(root, path, session.environ, contents, only_here=has_variants)
+        only_here = bool(prepared.project.manifest.settings.variants) or is_shared(root)
+        write_stamp(root, path, session.environ, contents, only_here=only_here, witness=prepared.witness)
     return prepared.report
 
 

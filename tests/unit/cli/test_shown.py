@@ -96,6 +96,7 @@ def test_a_sync_as_json():
         "dry_run": False,
         "variant": None,
         "variant_reason": None,
+        "repaired": False,
     }
 
 

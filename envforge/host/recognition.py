@@ -21,6 +21,8 @@ _VERSION = re.compile(r"(\d+)(?:\.(\d+))?(?:[.\-+].*)?")
 _MIG_NAME = re.compile(r"MIG \S+$")
 
 _START_CONTAINER = "start the container with its GPUs: docker run --gpus all, apptainer --nv"
+_NOT_IN_CONTAINER = ("the machine has it, this container does not", _START_CONTAINER)
+_NO_DEVICES = ("its library is here, its devices (/dev/nvidia*) are not", _START_CONTAINER)
 _UPDATED = "reboot, or load the kernel module nvidia again: the driver was updated while it ran"
 _NO_LIBCUDA = (
     "install the driver's compute part (libcuda1, libnvidia-compute, or nvidia-driver-cuda-libs); "
@@ -46,6 +48,9 @@ _CUDA_FAULTS = {
     804: ("CUDA's forward compatibility is not supported on this GPU", "take cuda-compat out of the way"),
     999: ("the driver is in an unknown state", "reboot, or load the kernel module nvidia_uvm again"),
 }
+
+_NO_GPU_HERE = (_NOT_IN_CONTAINER, _NO_DEVICES, _NVML_FAULTS[9], _NVML_FAULTS[17], _CUDA_FAULTS[100])
+"""What is no fault of the driver: a container, a job or a login node without a GPU."""
 
 
 def recognize(reading: MachineReading, environ: Mapping[str, str]) -> HostFacts:
@@ -111,7 +116,13 @@ def _nvidia(reading: MachineReading, environ: Mapping[str, str]) -> NvidiaDriver
         module = _kernel_module(reading)
         return NvidiaDriver(version=module, cuda=_cuda(libcuda), gpus=gpus, told_by="libcuda")
     fault, remedy = _fault(reading, answer, nvml, libcuda)
-    return NvidiaDriver(version=_kernel_module(reading), fault=fault, remedy=remedy, told_by="nvml")
+    return NvidiaDriver(
+        version=_kernel_module(reading),
+        fault=fault,
+        remedy=remedy,
+        is_broken=(fault, remedy) not in _NO_GPU_HERE,
+        told_by="nvml",
+    )
 
 
 def _told_by_nvml(nvml: Mapping[str, Any], libcuda: Mapping[str, Any]) -> NvidiaDriver:
@@ -134,6 +145,7 @@ def _told_by_nvml(nvml: Mapping[str, Any], libcuda: Mapping[str, Any]) -> Nvidia
         gpus=gpus,
         fault=fault,
         remedy=remedy,
+        is_broken=bool(fault) and (fault, remedy) not in _NO_GPU_HERE,
         told_by="nvml",
         compat=compat,
     )
@@ -149,10 +161,10 @@ def _fault(
     if "fault" in answer:
         return str(answer["fault"]), "see whether nvidia-smi answers; a driver that hangs needs a reboot"
     if reading.containers and reading.nvidia_version and "missing" in nvml and "missing" in libcuda:
-        return "the machine has it, this container does not", _START_CONTAINER
+        return _NOT_IN_CONTAINER
     if not reading.nvidia_devices and not reading.platform.startswith("win"):  # there it has no such files
         if reading.containers:
-            return "its library is here, its devices (/dev/nvidia*) are not", _START_CONTAINER
+            return _NO_DEVICES
         if not reading.nvidia_version:
             return _NVML_FAULTS[9]
     if "missing" in nvml and "missing" in libcuda:

@@ -179,6 +179,7 @@ class Settings:
             that is known of names.
         link_scripts: names of conda packages whose link scripts may run.
         variants: the first whose condition holds on a host is what it gets; empty for a project without.
+        accelerator_mirror: base URL of torch's indexes for ``add --torch``, "" for PyTorch's own.
     """
 
     platforms: tuple[str, ...] = DEFAULT_PLATFORMS
@@ -195,6 +196,7 @@ class Settings:
     conda_pypi_map: Mapping[str, str] = field(default_factory=dict)
     link_scripts: tuple[str, ...] = ()
     variants: tuple[Variant, ...] = ()
+    accelerator_mirror: str = ""
 
     @property
     def uses_conda(self) -> bool:

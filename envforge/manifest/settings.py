@@ -24,6 +24,7 @@ from envforge.model.target import DEFAULT_PLATFORMS, PLATFORMS, SystemAssumption
 
 _WHERE = "tool.envforge"
 _KEYS = (
+    "accelerator-mirror",
     "channels",
     "conda-dependencies",
     "conda-pypi-map",
@@ -91,9 +92,20 @@ def read_settings(
         variants=_read_variants(
             reader, table, platforms, names, conda.get("conda_dependencies", ()), required
         ),
+        accelerator_mirror=_read_mirror(reader, table),
         **_read_limits(reader, table),
         **conda,
     )
+
+
+def _read_mirror(reader: Reader, table: Table) -> str:
+    """The base URL of torch's indexes elsewhere; it is written into the manifest with each, never kept."""
+    url = reader.text(table, "accelerator-mirror", _WHERE, "https://mirror.example/pytorch")
+    if url and not re.fullmatch(_INDEX_URL, url):
+        right = 'write e.g. accelerator-mirror = "https://mirror.example/pytorch"'
+        reader.refuse(child(_WHERE, "accelerator-mirror"), "is no URL that can be used", right)
+        return ""
+    return url
 
 
 def _read_limits(reader: Reader, table: Table) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class NvidiaDriver:
         gpus: in the driver's order; empty on a host whose driver sees none.
         fault: why it cannot be used, a sentence without full stop; "" for one that works.
         remedy: what to do about it, an imperative; "" for nothing known.
+        is_broken: the fault is one; False where this process just has no GPU (a container, a job without).
         told_by: ``nvml``, ``libcuda``, or the variable that overrides them.
         compat: forward compatibility: the libcuda that programs load is newer than the driver.
     """
@@ -49,6 +50,7 @@ class NvidiaDriver:
     gpus: tuple[Gpu, ...] = ()
     fault: str = ""
     remedy: str = ""
+    is_broken: bool = False
     told_by: str = ""
     compat: bool = False
 

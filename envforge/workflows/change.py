@@ -18,7 +18,7 @@ from envforge.lock.diff import LockDiff, diff_locks
 from envforge.lock.write import format_lock
 from envforge.model.lock import Lock
 from envforge.store.guard import Guard
-from envforge.workflows.additions import Place, parse_additions, remove_from
+from envforge.workflows.additions import Additions, Place, parse_additions, remove_from
 from envforge.workflows.lock import up_to_date_lock
 from envforge.workflows.project import (
     MANIFEST_NAME,
@@ -56,6 +56,7 @@ def add(
     *,
     place: Place = Place(),
     conda: bool = False,
+    torch: str = "",
     sync: SyncOptions | None = SyncOptions(),
 ) -> ChangeReport:
     """Add packages to the manifest, lock and sync.
@@ -67,6 +68,7 @@ def add(
         texts: PEP 508 requirements, or conda's match specs after ``conda:``.
         place: where in the manifest requirements go.
         conda: all texts are match specs.
+        torch: write variants for torch's builds: ``auto``, or the one index to take it from; "" for none.
         sync: how to sync afterwards, None not to.
 
     Raises:
@@ -76,10 +78,11 @@ def add(
     with _alone(session):
         manifest_text = read_text(session.root / MANIFEST_NAME)
         former = read_former_lock(project_from_text(session.root, manifest_text))
-        asked_project = project_from_text(session.root, asked.write(manifest_text))
+        prepared_text = _with_torch_variants(manifest_text, torch, asked, session)
+        asked_project = project_from_text(session.root, asked.write(prepared_text))
         lock = up_to_date_lock(asked_project, former, Upgrades(), session)
         bounded = asked.with_lower_bounds(lock)
-        text = bounded.write(manifest_text)
+        text = bounded.write(prepared_text)
         diff, sync_report = _apply(session, manifest_text, text, lock, former, sync)
     return ChangeReport(recorded=bounded.recorded, where=bounded.where, diff=diff, sync=sync_report)
 
@@ -111,6 +114,14 @@ def remove(
         lock = up_to_date_lock(project_from_text(session.root, text), former, Upgrades(), session)
         diff, sync_report = _apply(session, manifest_text, text, lock, former, sync)
     return ChangeReport(recorded=tuple(names), where=where, diff=diff, sync=sync_report)
+
+
+def _with_torch_variants(manifest_text: str, choice: str, asked: Additions, session: Session) -> str:
+    if not choice:
+        return manifest_text
+    from envforge.workflows.torch_builds import write_torch_variants
+
+    return write_torch_variants(manifest_text, choice, asked.requirements, session.environ)
 
 
 def _alone(session: Session) -> AbstractContextManager[object]:

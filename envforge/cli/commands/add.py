@@ -24,6 +24,12 @@ def add_arguments(parser: Parser) -> None:
         nargs="+",
         help="such as torch, 'transformers[torch]>=4.40', or conda:ffmpeg from conda",
     )
+    parser.add_argument(
+        "--torch",
+        metavar="BUILD",
+        default="",
+        help="write variants for torch: auto (by the machine), or one build, such as cu128, rocm6.4, cpu",
+    )
     add_place(parser)
 
 
@@ -40,6 +46,13 @@ def execute(arguments: Namespace, output: Output) -> int:
         extras=(place.extra,) if place.extra else (),
     )
     with open_session(arguments, output) as session:
-        report = add(session, arguments.requirements, place=place, conda=arguments.conda, sync=options)
+        report = add(
+            session,
+            arguments.requirements,
+            place=place,
+            conda=arguments.conda,
+            torch=arguments.torch,
+            sync=options,
+        )
     show_change(output, report, verb="Added {} to", key="added", duration_s=perf_counter() - start_s)
     return 0

@@ -124,7 +124,12 @@ def test_a_patch_version_and_system_versions():
         (
             "zzz = 1",
             "tool.envforge.zzz: unknown key",
-            "known are: channels, conda-dependencies, conda-pypi-map",
+            "known are: accelerator-mirror, channels, conda-dependencies",
+        ),
+        (
+            'accelerator-mirror = "mirror"',
+            "tool.envforge.accelerator-mirror: is no URL",
+            'accelerator-mirror = "https://',
         ),
         ("channels = []", "tool.envforge.channels: is empty", '["conda-forge"]'),
         ('channels = ["ftp://x"]', "channels[0]: is no channel", "write a name"),

@@ -50,7 +50,7 @@ def parse_lfs_quota(text: str) -> Quota | None:
     A number that is over its soft limit ends in ``*``, one that a server did not confirm is in brackets.
     """
     rows = [line.split() for line in text.splitlines() if line.strip()]
-    for row, following in zip(rows, [*rows[1:], []], strict=True):
+    for row, following in zip(rows, [*rows, []][1:], strict=True):
         if not row[0].startswith(("/", ".")):
             continue
         numbers = row[1:] if len(row) > 1 else following

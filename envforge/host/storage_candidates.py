@@ -103,21 +103,20 @@ def _disk_offers(mounts: Sequence[Mount]) -> Iterator[Offer]:
 
 
 def _project_offers(project: Path) -> Iterator[Offer]:
-    """The highest folder above the project, on its own file system, in which we may make one."""
+    """The highest folder above the project, on its own file system, that is ours or for everybody."""
+    highest = None
     try:
         device = project.stat().st_dev
-        highest = None
-        for folder in project.parents:
-            if folder.stat().st_dev != device:
-                break
+        for folder in project.parents[:-1]:
             status = folder.stat()
-            if os.access(folder, os.W_OK) and (
-                status.st_uid == os.geteuid() or status.st_mode & stat.S_ISVTX
-            ):
+            if status.st_dev != device:
+                break
+            is_offered = status.st_uid == os.geteuid() or status.st_mode & stat.S_ISVTX
+            if is_offered and os.access(folder, os.W_OK) and str(folder) not in _EVERYBODYS:
                 highest = folder
     except OSError:
         return
-    if highest is not None and highest != Path("/"):
+    if highest is not None:
         label = "the project's file system"
         yield Offer(base=str(highest), origin=Origin.PROJECT, offered_by=label, life=Life.KEPT)
 

@@ -120,7 +120,7 @@ class StorageMemory:
             usable, choices, content = False, [], {}
         if not usable:
             self._content = empty
-        elif content["boot"] != empty["boot"]:
+        elif content.get("boot") != empty["boot"]:
             # Devices have other numbers now. What was chosen before is preferred, but looked at anew.
             self._content = {**empty, "choices": [{**choice, "at": 0.0} for choice in choices]}
         else:
@@ -201,9 +201,9 @@ class StorageMemory:
             Whether nobody else has measured meanwhile: if False, the file has been read again.
         """
         place = self._file.with_suffix(".probing")
-        content = json.dumps({"at": self._now_s, "folders": list(probe_folders)}).encode()
+        content = json.dumps({"at": self._now_s, "pid": os.getpid(), "folders": list(probe_folders)})
         waited = False
-        while not _make_claim(place, content):
+        while not _make_claim(place, content.encode()):
             if _is_left_behind(place):
                 _sweep_claim(place)
             else:
@@ -234,15 +234,30 @@ def _make_claim(place: Path, content: bytes) -> bool:
 
 
 def _is_left_behind(place: Path) -> bool:
-    """By the clock of this host, which wrote it; an empty file is being written, or was left so."""
+    """Whether who made a claim is gone, or too long at it by the clock of this host, which is his too."""
     try:
-        claim = json.loads(place.read_bytes() or b"{}")
-        since_s = float(claim.get("at", 0)) if claim else place.stat().st_mtime
+        content = place.read_bytes()
+        if not content:  # being written, or left so
+            return abs(time.time() - place.stat().st_mtime) > _CLAIM_S
+        claim = json.loads(content)
+        return abs(time.time() - float(claim["at"])) > _CLAIM_S or _is_gone(int(claim["pid"]))
     except FileNotFoundError:
         return False
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError):
         return True
-    return abs(time.time() - since_s) > _CLAIM_S
+
+
+def _is_gone(pid: int) -> bool:
+    """A process of another container may have the same host name: then two measure, which harms nothing."""
+    if sys.platform == "win32":
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _sweep_claim(place: Path) -> None:

@@ -12,7 +12,7 @@ import errno
 import mmap
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from statistics import median
@@ -75,7 +75,7 @@ def probe_place(folder: str, *, budget_s: float = BUDGET_S) -> ProbeResult:
     return replace(result, duration_s=perf_counter() - start_s)
 
 
-def sweep_probe(folder: str, names: list[str] | None = None) -> None:
+def sweep_probe(folder: str, names: Sequence[str] | None = None) -> None:
     """Remove a probe's folder, or what is left of it.
 
     Args:
@@ -83,13 +83,25 @@ def sweep_probe(folder: str, names: list[str] | None = None) -> None:
         names: what is in it, where that is known (saves asking).
     """
     with suppress(OSError):
-        status = os.lstat(folder)
-        if sys.platform != "win32" and status.st_uid != os.geteuid():
-            return
-        for name in os.listdir(folder) if names is None else names:
-            with suppress(FileNotFoundError):
+        if sys.platform == "win32":
+            for name in names or os.listdir(folder):
                 os.unlink(f"{folder}/{name}")
+        else:
+            _empty(folder, names)
         os.rmdir(folder)
+
+
+def _empty(folder: str, names: Sequence[str] | None) -> None:
+    """Remove the files of a folder that is opened once, so that nobody can lay another in its place."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if os.fstat(descriptor).st_uid != os.geteuid():
+            return
+        for name in os.listdir(descriptor) if names is None else names:
+            with suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class _Probe:

@@ -1,17 +1,16 @@
 """Fetch: from locked files to trees in the store, in parallel and each only once on a tier.
 
-Downloads and unpacking have their own limits: the one is bound by the network, the other by the
-processor (inflating and hashing leave the GIL). What another process is already at comes last, so
-that several processes on one store share the work instead of queueing for the same archive.
+Each thread unpacks what it receives: receiving, hashing, inflating and writing leave the GIL. What
+another process is already at comes last, so that several processes on one store, or several nodes with
+one folder of archives, share the work instead of queueing for the same archive.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +19,16 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from envforge.errors import ArchiveError, EnvforgeError, HashError, NetworkError, OfflineError
-from envforge.events import FetchPlanned, Reporter, TreeStored
+from envforge.events import FetchPlanned, Reporter, Warned
+from envforge.fetch.archives import archive_guard, archive_path, file_digest, is_kept, kept_archives
+from envforge.fetch.delivery import Delivery, WrongContentError
 from envforge.fetch.sizes import find_sizes
 from envforge.model.tree import Tree
+from envforge.model.writing import BUFFERED, WriteStrategy
 from envforge.net.auth import redact
 from envforge.net.settings import NetworkSettings
 from envforge.store.failures import store_failures
+from envforge.store.guard import Guard
 from envforge.store.store import Store, tree_id
 
 if TYPE_CHECKING:
@@ -74,6 +77,8 @@ def fetch_trees(
     reporter: Reporter,
     *,
     archives: Path,
+    keep: bool = False,
+    strategy: WriteStrategy = BUFFERED,
 ) -> dict[str, Tree]:
     """Make sure that the store has these wheels.
 
@@ -82,7 +87,9 @@ def fetch_trees(
         store: where the trees go.
         settings: limits of the network, and whether it may be used.
         reporter: is told what happens.
-        archives: folder for archives on their way; they are deleted when they are unpacked.
+        archives: folder for archives; what is kept there is taken from there, verified while it is unpacked.
+        keep: what is downloaded stays there (:func:`kept_archives`).
+        strategy: how to write to the store.
 
     Returns:
         sha256 → tree, for every request.
@@ -101,13 +108,13 @@ def fetch_trees(
         else:
             trees[request.sha256] = tree
     if missing:
-        _check_requests(list(missing.values()), settings)
-        crew = _Crew(list(missing.values()), store, settings, reporter, archives)
+        _check_requests(list(missing.values()), settings, archives)
+        crew = _Crew(list(missing.values()), store, settings, reporter, archives, keep, strategy)
         trees.update({tree.sha256: tree for tree in crew.run()})
     return trees
 
 
-def _check_requests(missing: Sequence[FetchRequest], settings: NetworkSettings) -> None:
+def _check_requests(missing: Sequence[FetchRequest], settings: NetworkSettings, archives: Path) -> None:
     """Refuse at once what cannot be fetched at all."""
     for request in missing:
         if not request.url.startswith(("https:", "http:", "file:")):
@@ -118,8 +125,8 @@ def _check_requests(missing: Sequence[FetchRequest], settings: NetworkSettings) 
             )
         if not request.filename.endswith(".whl"):
             raise ArchiveError(f"{request.filename} is no wheel", context=[f"url: {redact(request.url)}"])
-    remote = [request for request in missing if not request.is_local]
-    if settings.offline and remote:
+    remote = [request for request in missing if _is_remote(request, archives)] if settings.offline else []
+    if remote:
         names = [f"{request.name} {request.version}" for request in remote]
         more = [f"and {len(names) - _SHOWN} more"] if len(names) > _SHOWN else []
         raise OfflineError(
@@ -127,6 +134,11 @@ def _check_requests(missing: Sequence[FetchRequest], settings: NetworkSettings) 
             context=[*names[:_SHOWN], *more],
             hints=["run the command once without --offline"],
         )
+
+
+def _is_remote(request: FetchRequest, archives: Path) -> bool:
+    """Whether it has to be downloaded."""
+    return not request.is_local and not is_kept(archives, tree_id(request.sha256))
 
 
 class _StoppedError(Exception):
@@ -143,6 +155,8 @@ class _Crew:
         settings: NetworkSettings,
         reporter: Reporter,
         archives: Path,
+        keep: bool,
+        strategy: WriteStrategy,
     ) -> None:
         self._store = store
         self._settings = settings
@@ -152,10 +166,16 @@ class _Crew:
         self._waiting: deque[tuple[FetchRequest, bool]] = deque()
         self._results: SimpleQueue[Tree | BaseException] = SimpleQueue()
         self._stop = threading.Event()
-        processors = _processor_count()
-        self._downloading = threading.BoundedSemaphore(settings.connections)
-        self._unpacking = threading.BoundedSemaphore(processors)
-        self._thread_count = min(len(requests), settings.connections + processors)
+        self._thread_count = min(len(requests), strategy.workers or settings.connections)
+        self._delivery = Delivery(
+            store=store,
+            archives=archives,
+            keep=keep,
+            strategy=strategy,
+            settings=settings,
+            reporter=reporter,
+            check=self._check,
+        )
 
     def run(self) -> list[Tree]:
         """Fetch everything; the first failure ends it."""
@@ -183,12 +203,17 @@ class _Crew:
 
     def _plan(self, pools: ConnectionPools) -> None:
         """Put the largest first: the last one to arrive then is a small one."""
-        sizes = find_sizes(self._requests, pools, self._settings.connections)
-        ordered = sorted(self._requests, key=lambda request: -sizes[request.sha256])
+        remote = [request for request in self._requests if _is_remote(request, self._archives)]
+        sizes = find_sizes(remote, pools, self._settings.connections) | self._kept_sizes()
+        ordered = sorted(self._requests, key=lambda request: -sizes.get(request.sha256, 0))
         self._waiting.extend((request, False) for request in ordered)
-        remote = [request for request in ordered if not request.is_local]
         size_bytes = sum(sizes[request.sha256] for request in remote)
         self._reporter.report(FetchPlanned(file_count=len(remote), size_bytes=size_bytes))
+
+    def _kept_sizes(self) -> dict[str, int]:
+        sizes = {archive.tree_id: archive.size_bytes for archive in kept_archives(self._archives)}
+        found = ((request.sha256, sizes.get(tree_id(request.sha256))) for request in self._requests)
+        return {digest: size for digest, size in found if size is not None}
 
     def _next_result(self) -> Tree:
         """Wait for the next tree; raises what its thread raised."""
@@ -235,93 +260,65 @@ class _Crew:
     def _fetch_guarded(self, request: FetchRequest, patient: bool, pools: ConnectionPools) -> Tree | None:
         """Fetch one wheel under its guard; None if another process is at it and we do not wait yet."""
         self._check()
-        guard = self._store.guard(tree_id(request.sha256))
-        if patient:
-            with guard.hold(self._reporter, request.filename, self._check):
-                return self._fetch(request, pools)
-        with guard.try_hold() as mine:
-            return self._fetch(request, pools) if mine else None
+        with self._held(self._store.guard(tree_id(request.sha256)), request, patient) as mine:
+            return self._fetch(request, patient, pools) if mine else None
 
-    def _fetch(self, request: FetchRequest, pools: ConnectionPools) -> Tree:
-        """Download and unpack one wheel, unless another process has just done it."""
+    def _fetch(self, request: FetchRequest, patient: bool, pools: ConnectionPools) -> Tree | None:
+        """Make one tree, unless another process has just done it."""
         tree = self._store.find_tree(request.sha256)
         if tree is not None:
             return tree
         if request.is_local:
-            return self._unpack(request, _find_local(request))
-        from envforge.fetch.archives import archive_guard, archive_path
+            return self._delivery.from_file(request, _find_local(request))
+        damaged = False
+        while True:
+            try:
+                tree = None if damaged else self._delivery.from_kept(request)
+            except WrongContentError:
+                damaged = True
+                self._report_damaged(request)
+            if tree is not None:
+                return tree
+            guard = archive_guard(self._archives, tree_id(request.sha256))
+            with self._held(guard, request, patient) as mine:
+                if not mine:
+                    return None
+                if damaged:
+                    self._delivery.discard_damaged(request)
+                    damaged = False
+                if _is_remote(request, self._archives):
+                    return self._delivery.from_network(request, pools)
+            # another node has brought it meanwhile, and is not to be kept waiting while we read it
 
-        identity = tree_id(request.sha256)
-        archive = archive_path(self._archives, identity)
-        guard = archive_guard(self._archives, identity)
+    def _report_damaged(self, request: FetchRequest) -> None:
+        """Say that a kept archive is damaged.
+
+        Raises:
+            OfflineError: it may not be downloaded again.
+        """
+        place = archive_path(self._archives, tree_id(request.sha256))
+        if self._settings.offline:
+            raise OfflineError(
+                f"the kept archive of {request.filename} is damaged, and the network is forbidden",
+                context=[f"path: {place}"],
+                hints=["run the command once without --offline"],
+            )
+        message = f"the kept archive of {request.filename} is damaged and is downloaded again"
+        self._reporter.report(Warned(message=message, hint=f"path: {place}"))
+
+    @contextmanager
+    def _held(self, guard: Guard, request: FetchRequest, patient: bool) -> Iterator[bool]:
+        """Hold a guard: at any price, or only if it is free."""
+        if not patient:
+            with guard.try_hold() as mine:
+                yield mine
+            return
         with guard.hold(self._reporter, request.filename, self._check):
-            with self._turn(self._downloading):
-                self._download(request, archive, pools)
-            tree = self._unpack(request, archive)
-            with store_failures(archive, f"remove {request.filename}"):
-                archive.unlink(missing_ok=True)
-        return tree
-
-    def _download(self, request: FetchRequest, archive: Path, pools: ConnectionPools) -> None:
-        """Have the archive in its place, whole and verified."""
-        from envforge.net.download import download
-
-        with store_failures(archive, f"download {request.filename}"):
-            if archive.exists():
-                # left by a process that was killed before it could unpack it
-                if _digest(archive) == request.sha256:
-                    return
-                archive.unlink()
-            download(
-                request.url,
-                archive,
-                sha256=request.sha256,
-                size_bytes=request.size_bytes,
-                filename=request.filename,
-                index_name=request.index,
-                index_url=request.index_url,
-                pools=pools,
-                settings=self._settings,
-                reporter=self._reporter,
-                check=self._check,
-            )
-
-    def _unpack(self, request: FetchRequest, archive: Path) -> Tree:
-        """Unpack a verified archive and publish the tree."""
-        from envforge.fetch.unpack import unpack_wheel
-
-        with self._turn(self._unpacking), self._store.staging() as staging:
-            staged = staging / "tree"
-            with store_failures(staged, f"unpack {request.filename}"):
-                staged.mkdir()
-            tree, files = unpack_wheel(
-                archive,
-                staged,
-                filename=request.filename,
-                archive_sha256=request.sha256,
-                name=request.name,
-                version=request.version,
-                check=self._check,
-            )
-            tree = self._store.publish_tree(staged, tree, files)
-        stored = TreeStored(filename=request.filename, file_count=tree.file_count, size_bytes=tree.size_bytes)
-        self._reporter.report(stored)
-        return tree
+            yield True
 
     def _check(self) -> None:
         if self._stop.is_set():
             raise _StoppedError
-
-    @contextmanager
-    def _turn(self, semaphore: threading.BoundedSemaphore) -> Iterator[None]:
-        """Wait for one of the places that there are."""
-        while not semaphore.acquire(timeout=0.2):
-            self._check()
-        try:
-            self._check()
-            yield
-        finally:
-            semaphore.release()
 
 
 def _find_local(request: FetchRequest) -> Path:
@@ -334,7 +331,7 @@ def _find_local(request: FetchRequest) -> Path:
 
     place = Path(url2pathname(urlsplit(request.url).path))
     try:
-        found = _digest(place)
+        found = file_digest(place)
     except OSError as error:
         raise ArchiveError(
             f"{request.filename} cannot be read: {error.strerror}",
@@ -348,16 +345,3 @@ def _find_local(request: FetchRequest) -> Path:
             hints=["put the file back, or lock again with `envforge lock`"],
         )
     return place
-
-
-def _digest(place: Path) -> str:
-    from hashlib import file_digest
-
-    with open(place, "rb") as content:
-        return file_digest(content, "sha256").hexdigest()
-
-
-def _processor_count() -> int:
-    """Processors that this process may use (a container or a batch job has fewer than the machine)."""
-    affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

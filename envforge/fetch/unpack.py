@@ -14,9 +14,12 @@ from hashlib import sha256
 from pathlib import Path
 
 from envforge.fetch.record import format_record
+from envforge.fetch.sources import Source, StreamSource
 from envforge.fetch.wheel import Wheel, WheelFile, read_wheel
+from envforge.fetch.writing import FileWriter
 from envforge.fetch.zip_archive import ZipArchive, refused
 from envforge.model.tree import Tree
+from envforge.model.writing import BUFFERED, WriteStrategy
 from envforge.store.couplings import find_couplings
 from envforge.store.failures import store_failures
 from envforge.store.sealing import file_mode
@@ -24,12 +27,10 @@ from envforge.store.store import PARTS, StoredFile, tree_id
 
 _INSTALLER = b"envforge\n"
 _TO_ROOT = "../../.."
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-_CREATE |= getattr(os, "O_BINARY", 0)
 
 
 def unpack_wheel(
-    archive_path: Path,
+    source: Source,
     staged: Path,
     *,
     filename: str,
@@ -37,17 +38,22 @@ def unpack_wheel(
     name: str,
     version: str,
     check: Callable[[], None] = lambda: None,
+    strategy: WriteStrategy = BUFFERED,
 ) -> tuple[Tree, list[StoredFile]]:
     """Unpack a wheel into an empty folder.
 
+    A source that flows is read from its beginning to the end of its last entry; whether it is the right
+    archive is for the caller to find out before the tree is used.
+
     Args:
-        archive_path: the wheel, already known to be the right file.
+        source: the wheel.
         staged: an empty folder of the store.
         filename: the wheel's name, for errors.
         archive_sha256: its digest, which becomes the tree's identity.
         name: normalized name that it has to have.
         version: canonical version that it has to have.
         check: called between files; raises to stop.
+        strategy: how to write.
 
     Returns:
         The tree's summary and all its files, as :meth:`Store.publish_tree` wants them.
@@ -55,14 +61,18 @@ def unpack_wheel(
     Raises:
         ArchiveError: the wheel is refused, the error names the entry.
         StoreError: the store cannot be written.
+        NotStreamableError: see :class:`StreamSource`.
     """
-    with store_failures(staged, f"unpack {filename}"), ZipArchive(archive_path, filename) as archive:
+    with store_failures(staged, f"unpack {filename}"), FileWriter(strategy) as writer:
+        archive = ZipArchive(source, filename)
         wheel = read_wheel(archive, name, version)
         _make_folders(staged, wheel)
+        if isinstance(source, StreamSource):
+            source.flow()
         files: list[StoredFile] = []
         for file in wheel.files:
             check()
-            files.append(_write_file(archive, file, staged))
+            files.append(_write_file(archive, file, staged, writer))
         files += _write_installed(staged, wheel, files)
         couplings = find_couplings(staged / "lib", _libraries(files))
         return _summarize(wheel, files, couplings, archive_sha256, name, version), files
@@ -80,31 +90,21 @@ def _make_folders(staged: Path, wheel: Wheel) -> None:
         os.mkdir(f"{staged}/{folder}")
 
 
-def _write_file(archive: ZipArchive, file: WheelFile, staged: Path) -> StoredFile:
+def _write_file(archive: ZipArchive, file: WheelFile, staged: Path, writer: FileWriter) -> StoredFile:
     """Write one file, hashing it on its way, and compare with RECORD."""
     entry, row = file.entry, file.row
     executable = entry.executable or file.path.startswith("scripts/")
     digest = sha256()
     other = None if row is None or row.algorithm == "sha256" else new_hash(row.algorithm)
-    handle = os.open(f"{staged}/{file.path}", _CREATE, file_mode(executable))
-    try:
+    with writer.create(f"{staged}/{file.path}", entry.size_bytes, file_mode(executable)) as target:
         for piece in archive.pieces(entry):
             digest.update(piece)
             if other is not None:
                 other.update(piece)
-            _write_all(handle, piece)
-    finally:
-        os.close(handle)
+            target.write(piece)
     if row is not None and (other or digest).digest() != row.digest:
         raise refused(archive.filename, "a file has not the digest that RECORD says", entry.name)
     return StoredFile(file.path, entry.size_bytes, digest.hexdigest(), executable)
-
-
-def _write_all(handle: int, data: bytes) -> None:
-    """Write all of it: the system may take less at once, when the disk is nearly full for example."""
-    written = os.write(handle, data)
-    while written < len(data):
-        written += os.write(handle, memoryview(data)[written:])
 
 
 def _write_installed(staged: Path, wheel: Wheel, files: Sequence[StoredFile]) -> list[StoredFile]:
@@ -130,12 +130,13 @@ def _installed_path(path: str) -> str:
 
 
 def _write_new(staged: Path, path: str, content: bytes) -> StoredFile:
-    handle = os.open(f"{staged}/{path}", _CREATE, file_mode(False))
-    try:
-        _write_all(handle, content)
-    finally:
-        os.close(handle)
+    with open(f"{staged}/{path}", "xb", opener=_sealed) as file:
+        file.write(content)
     return StoredFile(path, len(content), sha256(content).hexdigest(), False)
+
+
+def _sealed(path: str, flags: int) -> int:
+    return os.open(path, flags, file_mode(False))
 
 
 def _libraries(files: Iterable[StoredFile]) -> list[str]:

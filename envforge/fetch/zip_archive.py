@@ -9,16 +9,13 @@ Inflating is isal's (three times as fast as zlib, without the GIL). Names are on
 
 from __future__ import annotations
 
-import os
 import stat
 import struct
-import sys
-import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 from envforge.errors import ArchiveError
+from envforge.fetch.sources import Source
 
 PIECE_BYTES = 1 << 20
 _READ_BYTES = 1 << 18
@@ -72,12 +69,10 @@ def refused(filename: str, problem: str, entry: str = "") -> ArchiveError:
 
 
 class ZipArchive:
-    """An open archive: its checked directory, and the content of its entries.
-
-    Safe for several threads at once. Use as a context manager.
+    """An archive: its checked directory, and the content of its entries.
 
     Args:
-        path: the file.
+        source: its bytes.
         filename: what to call it in errors.
 
     Raises:
@@ -85,46 +80,29 @@ class ZipArchive:
         OSError: it cannot be read.
     """
 
-    def __init__(self, path: Path, filename: str) -> None:
+    def __init__(self, source: Source, filename: str) -> None:
         self.filename = filename
-        self._file = open(path, "rb", buffering=0)  # noqa: SIM115
-        self._seeking = threading.Lock()
-        try:
-            self.size_bytes = os.fstat(self._file.fileno()).st_size
-            self.entries = _with_limits(self, *_read_directory(self))
-        except BaseException:
-            self._file.close()
-            raise
-
-    def __enter__(self) -> ZipArchive:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+        self._source = source
+        self.size_bytes = source.size_bytes
+        self.entries = _with_limits(self, *_read_directory(self))
 
     def read_at(self, offset: int, count: int) -> bytes:
-        """``count`` bytes from ``offset`` on.
-
-        Not a memory map: when a disk fails or a file is cut, a map kills the process instead of
-        raising, and it is not faster (1.24 GB/s inflated with either).
-        """
-        data = self._pread(count, offset)
-        if len(data) != count:
-            raise refused(self.filename, "it ends too early")
-        return data
-
-    def _pread(self, count: int, offset: int) -> bytes:
-        if sys.platform != "win32":
-            return os.pread(self._file.fileno(), count, offset)
-        with self._seeking:
-            self._file.seek(offset)
-            return self._file.read(count)
+        """``count`` bytes from ``offset`` on."""
+        parts: list[bytes | memoryview] = []
+        while count:
+            data = self._source.read(offset, count)
+            if not data:
+                raise refused(self.filename, "it ends too early")
+            parts.append(data)
+            offset += len(data)
+            count -= len(data)
+        return b"".join(parts)
 
     def read(self, entry: ZipEntry) -> bytes:
         """The whole content of a small entry."""
         return b"".join(self.pieces(entry))
 
-    def pieces(self, entry: ZipEntry) -> Iterator[bytes]:
+    def pieces(self, entry: ZipEntry) -> Iterator[bytes | memoryview]:
         """The content of an entry in pieces of at most 1 MiB; checked to its last byte when exhausted.
 
         Raises:
@@ -164,19 +142,21 @@ class ZipArchive:
         if not inflate.eof or inflate.unused_data:
             raise refused(self.filename, "the compressed data of an entry has the wrong length", entry.name)
 
-    def _compressed(self, entry: ZipEntry) -> Iterator[bytes]:
+    def _compressed(self, entry: ZipEntry) -> Iterator[bytes | memoryview]:
         """The bytes of an entry as they are in the archive; header and small data in one read."""
         head_bytes = _LOCAL.size + len(entry.raw_name) + entry.extra_bytes
         wanted = min(head_bytes + entry.compressed_bytes, _READ_BYTES, entry.limit - entry.offset)
         block = self.read_at(entry.offset, wanted)
         start = self._check_local(entry, block)
-        data = block[start : start + entry.compressed_bytes]
-        if data:
-            yield data
-        position = entry.offset + start + len(data)
+        first = block[start : start + entry.compressed_bytes]
+        if first:
+            yield first
+        position = entry.offset + start + len(first)
         end = entry.offset + start + entry.compressed_bytes
         while position < end:
-            data = self.read_at(position, min(_READ_BYTES, end - position))
+            data = self._source.read(position, min(_READ_BYTES, end - position))
+            if not data:
+                raise refused(self.filename, "it ends too early")
             position += len(data)
             yield data
 
@@ -188,7 +168,8 @@ class ZipArchive:
         signature, _, flags, method, _, _, checksum, compressed, size, name_bytes, extra_bytes = row
         start: int = _LOCAL.size + name_bytes + extra_bytes
         if start > len(block):
-            block = self.read_at(entry.offset, min(start, entry.limit - entry.offset))
+            missing = min(start, entry.limit - entry.offset) - len(block)
+            block += self.read_at(entry.offset + len(block), max(0, missing))
         if entry.offset + start + entry.compressed_bytes > entry.limit:
             raise refused(self.filename, "entries overlap", entry.name)
         name = block[_LOCAL.size : _LOCAL.size + name_bytes]

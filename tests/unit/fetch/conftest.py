@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from envforge.fetch.sources import FileSource
 from envforge.fetch.unpack import unpack_wheel
 from envforge.fetch.zip_archive import ZipArchive
 from envforge.model.tree import Tree
@@ -38,14 +40,15 @@ def unpack(tmp_path: Path, staged: Path) -> Unpack:
     def run(content: bytes, name: str = "demo", version: str = "1.0") -> tuple[Tree, list[StoredFile]]:
         archive = tmp_path / "archive.whl"
         archive.write_bytes(content)
-        return unpack_wheel(
-            archive,
-            staged,
-            filename=FILENAME,
-            archive_sha256=sha256(content).hexdigest(),
-            name=name,
-            version=version,
-        )
+        with FileSource(archive) as source:
+            return unpack_wheel(
+                source,
+                staged,
+                filename=FILENAME,
+                archive_sha256=sha256(content).hexdigest(),
+                name=name,
+                version=version,
+            )
 
     return run
 
@@ -53,14 +56,11 @@ def unpack(tmp_path: Path, staged: Path) -> Unpack:
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Callable[[bytes], ZipArchive]]:
     """Open the bytes of a zip archive."""
-    archives: list[ZipArchive] = []
+    with ExitStack() as stack:
 
-    def run(content: bytes) -> ZipArchive:
-        place = tmp_path / "archive.zip"
-        place.write_bytes(content)
-        archives.append(ZipArchive(place, "archive.zip"))
-        return archives[-1]
+        def run(content: bytes) -> ZipArchive:
+            place = tmp_path / "archive.zip"
+            place.write_bytes(content)
+            return ZipArchive(stack.enter_context(FileSource(place)), "archive.zip")
 
-    yield run
-    for archive in archives:
-        archive.__exit__()
+        yield run

@@ -14,7 +14,7 @@ import pytest
 from envforge.errors import ArchiveError, EnvforgeError, HashError, NetworkError, OfflineError, StoreError
 from envforge.events import Event, FetchPlanned, TreeStored, WaitingForOwner
 from envforge.fetch.fetch import FetchRequest, fetch_trees
-from envforge.net import download as download_module
+from envforge.net import transfer as transfer_module
 from envforge.net.settings import NetworkSettings
 from envforge.store.sealing import remove_sealed
 from envforge.store.store import Store, tree_id
@@ -37,7 +37,7 @@ class Notes:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download_module, "_FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr(transfer_module, "_FIRST_PAUSE_S", 0.001)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
@@ -154,17 +154,6 @@ def test_a_half_finished_download_is_used(site: Site) -> None:
     (site.archives / f"{tree_id(request.sha256)}.whl.part").write_bytes(content[:200_000])
     site.fetch(request)
     assert [asked for _, asked in site.server.requests] == ["bytes=200000-"]
-    assert site.is_clean()
-
-
-@pytest.mark.parametrize("damaged", [False, True])
-def test_an_archive_that_was_not_unpacked_any_more(site: Site, damaged: bool) -> None:
-    content = wheel_bytes()
-    request = site.offer("demo", content)
-    site.archives.mkdir()
-    (site.archives / f"{tree_id(request.sha256)}.whl").write_bytes(content[:-1] if damaged else content)
-    site.fetch(request)
-    assert len(site.server.requests) == damaged
     assert site.is_clean()
 
 

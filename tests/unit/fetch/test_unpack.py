@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from envforge.errors import ArchiveError, StoreError
+from envforge.fetch.sources import FileSource
 from envforge.fetch.unpack import unpack_wheel
 from envforge.model.tree import EntryPoint, Tree
 from envforge.store.store import StoredFile, tree_id
@@ -317,9 +318,9 @@ def test_the_work_can_be_stopped(tmp_path: Path, staged: Path) -> None:
 
     archive = tmp_path / "a.whl"
     archive.write_bytes(wheel_bytes())
-    with pytest.raises(StopError):
+    with FileSource(archive) as source, pytest.raises(StopError):
         unpack_wheel(
-            archive,
+            source,
             staged,
             filename="a.whl",
             archive_sha256="00" * 32,
@@ -338,9 +339,9 @@ def test_a_full_disk(tmp_path: Path, staged: Path) -> None:
     try:
         archive = tmp_path / "a.whl"
         archive.write_bytes(wheel_bytes(files={"demo/big": os.urandom(1 << 21)}))
-        with pytest.raises(StoreError, match="no space left") as caught:
+        with FileSource(archive) as source, pytest.raises(StoreError, match="no space left") as caught:
             unpack_wheel(
-                archive, staged, filename="a.whl", archive_sha256="00" * 32, name="demo", version="1.0"
+                source, staged, filename="a.whl", archive_sha256="00" * 32, name="demo", version="1.0"
             )
         assert any(line.startswith("free: ") for line in caught.value.context)
     finally:

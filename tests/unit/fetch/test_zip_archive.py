@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from envforge.errors import ArchiveError
+from envforge.fetch.sources import FileSource
 from envforge.fetch.zip_archive import ZipArchive
 
 from support.wheels import RawEntry, RawZip, zip_bytes
@@ -230,4 +231,4 @@ def test_a_flipped_byte_is_refused_or_without_effect(opened: Open) -> None:
 
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        ZipArchive(tmp_path / "none", "none")
+        FileSource(tmp_path / "none")

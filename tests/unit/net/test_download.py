@@ -12,7 +12,7 @@ import pytest
 
 from envforge.errors import HashError, NetworkError, OfflineError
 from envforge.events import DownloadFinished, DownloadProgressed, DownloadStarted, Event
-from envforge.net import download as download_module
+from envforge.net import transfer as transfer_module
 from envforge.net.download import download
 from envforge.net.pools import ConnectionPools
 from envforge.net.settings import NetworkSettings
@@ -37,7 +37,7 @@ class Notes:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download_module, "_FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr(transfer_module, "_FIRST_PAUSE_S", 0.001)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("NETRC", "/nonexistent")
 
@@ -130,10 +130,37 @@ def test_a_broken_connection_is_resumed(
     assert notes.progress_bytes == len(BODY)
 
 
-def test_a_server_without_ranges_starts_again(fetch: Fetch, notes: Notes) -> None:
-    assert fetch(Behaviour(body=BODY, cut_after=[1_200_000, None], ranges=False)).read_bytes() == BODY
+def test_a_server_without_ranges_sends_the_beginning_again(fetch: Fetch, notes: Notes) -> None:
+    behaviour = Behaviour(body=BODY, cut_after=[1_200_000, None], ranges=False)
+    assert fetch(behaviour).read_bytes() == BODY
     assert notes.progress_bytes == len(BODY)
-    assert any(event.received_bytes < 0 for event in notes.events if isinstance(event, DownloadProgressed))
+    # it is compared and left out, not counted twice
+    assert all(event.received_bytes > 0 for event in notes.events if isinstance(event, DownloadProgressed))
+
+
+def test_a_server_without_ranges_that_breaks_off_while_it_repeats(fetch: Fetch, notes: Notes) -> None:
+    behaviour = Behaviour(body=BODY, cut_after=[1_200_000, 500_000, None], ranges=False)
+    assert fetch(behaviour).read_bytes() == BODY
+    assert notes.progress_bytes == len(BODY)
+
+
+def test_a_server_that_sends_another_range(fetch: Fetch) -> None:
+    """It is not asked for a range again, because the file is started anew."""
+    behaviour = Behaviour(
+        body=BODY, cut_after=[1_200_000], headers={"Content-Range": f"bytes 7-8/{len(BODY)}"}
+    )
+    assert fetch(behaviour).read_bytes() == BODY
+
+
+def test_a_server_that_never_sends_the_same(fetch: Fetch, tmp_path: Path, server: ArchiveServer) -> None:
+    behaviour = Behaviour(body=BODY, cut_after=[1_000_000] * 40, etag='"0"')
+
+    def check() -> None:
+        behaviour.body, behaviour.etag = os.urandom(len(BODY)), f'"{len(server.requests)}"'
+
+    with pytest.raises(NetworkError, match="cannot be downloaded"):
+        fetch(behaviour, retries=2, check=check)
+    assert not (tmp_path / "file").exists()
 
 
 def test_a_file_that_changes_between_two_tries(fetch: Fetch, server: ArchiveServer) -> None:

@@ -17,7 +17,7 @@ from typing import Protocol
 from envforge.net.transfer import PIECE_BYTES
 
 _LOOK_BYTES = 1 << 18
-"""How much is looked at once: 166 of 170 wheels around torch have directory and metadata in this last part."""
+"""How much is looked at once: 166 of 170 wheels around torch have directory and metadata in this last bit."""
 
 _MOST_LOOKED_BYTES = 32 << 20
 

@@ -173,7 +173,12 @@ def _fetched(assembly: Assembly) -> list[Tree]:
         if _is_wheel(file)
     ]
     trees = fetch_trees(
-        requests, assembly.store, session.network, session.reporter, archives=session.places.archives
+        requests,
+        assembly.store,
+        session.network,
+        session.reporter,
+        archives=session.places.archives,
+        keep=session.places.keeps_archives,
     )
     return [trees[request.sha256] for request in requests]
 

@@ -214,7 +214,14 @@ def build_environment(requires: Sequence[str], workshop: Workshop) -> BuildEnvir
         resolution = resolve_target({"build": requirements}, target, source, {})
     urls = index_urls(workshop.manifest, session)
     requests = [_fetch_request(pin, urls) for pin in resolution.pins.values()]
-    found = fetch_trees(requests, store, session.network, session.reporter, archives=session.places.archives)
+    found = fetch_trees(
+        requests,
+        store,
+        session.network,
+        session.reporter,
+        archives=session.places.archives,
+        keep=session.places.keeps_archives,
+    )
     trees = sorted(found.values(), key=lambda tree: tree.name)
     return BuildEnvironment(python=_build_python(trees, workshop), env=session.environ)
 

@@ -8,7 +8,7 @@ ranges, or two requests give two files) the archive is received on disk, checked
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -26,12 +26,15 @@ from envforge.model.writing import WriteStrategy
 from envforge.net.download import PartFile, receive
 from envforge.net.transfer import BeginningChangedError, Transfer
 from envforge.store.failures import store_failures
+from envforge.store.progress import ProgressTeller
+from envforge.store.sharing import is_shared, share
 from envforge.store.store import Store, StoredFile, tree_id
 
 if TYPE_CHECKING:
     from envforge.fetch.fetch import FetchRequest
     from envforge.net.pools import ConnectionPools
     from envforge.net.settings import NetworkSettings
+    from envforge.store.guard import Hold
 
 _SMALL_BYTES = 2 << 20
 """Up to here an archive is had whole: no second request for its directory (137 of 170 wheels with torch)."""
@@ -102,8 +105,15 @@ class Delivery:
             if place.exists() and file_digest(place) != request.sha256:
                 place.unlink()
 
-    def from_network(self, request: FetchRequest, pools: ConnectionPools) -> Tree:
-        """The tree of an archive that has to be downloaded; its guard is held."""
+    def from_network(self, request: FetchRequest, pools: ConnectionPools, holds: Sequence[Hold]) -> Tree:
+        """The tree of an archive that has to be downloaded.
+
+        Args:
+            request: what.
+            pools: the connections to use.
+            holds: the guards that are held for it; those who wait there are shown how far it is.
+        """
+        reporter = ProgressTeller(self.reporter, *holds)
         transfer = Transfer(
             partial(pools.get, request.url, index_name=request.index, index_url=request.index_url),
             url=request.url,
@@ -111,16 +121,18 @@ class Delivery:
             size_bytes=request.size_bytes,
             filename=request.filename,
             retries=self.settings.retries,
-            reporter=self.reporter,
+            reporter=reporter,
             check=self.check,
         )
         identity = tree_id(request.sha256)
         place = part_path(self.archives, identity)
-        self.reporter.report(DownloadStarted(filename=request.filename, size_bytes=request.size_bytes))
+        reporter.report(DownloadStarted(filename=request.filename, size_bytes=request.size_bytes))
         with store_failures(place, f"download {request.filename}"), ExitStack() as stack:
             part = _Part(place, self.keep, self.reporter, stack)
             tree = self._receive(request, transfer, part)
             if self.keep and part.is_there:
+                if is_shared(self.archives):
+                    share(place)
                 place.replace(archive_path(self.archives, identity))
             else:
                 place.unlink(missing_ok=True)

@@ -28,7 +28,8 @@ from envforge.model.writing import BUFFERED, WriteStrategy
 from envforge.net.auth import redact
 from envforge.net.settings import NetworkSettings
 from envforge.store.failures import store_failures
-from envforge.store.guard import Guard
+from envforge.store.guard import Guard, Hold
+from envforge.store.sharing import make_folders
 from envforge.store.store import Store, tree_id
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ class _Crew:
         from envforge.net.pools import ConnectionPools
 
         with store_failures(self._archives, "make the folder for archives"):
-            self._archives.mkdir(parents=True, exist_ok=True)
+            make_folders(self._archives)
         threads: list[threading.Thread] = []
         with ConnectionPools(self._settings) as pools:
             self._plan(pools)
@@ -260,10 +261,12 @@ class _Crew:
     def _fetch_guarded(self, request: FetchRequest, patient: bool, pools: ConnectionPools) -> Tree | None:
         """Fetch one wheel under its guard; None if another process is at it and we do not wait yet."""
         self._check()
-        with self._held(self._store.guard(tree_id(request.sha256)), request, patient) as mine:
-            return self._fetch(request, patient, pools) if mine else None
+        with self._held(self._store.guard(tree_id(request.sha256)), request, patient) as hold:
+            return self._fetch(request, patient, pools, hold) if hold else None
 
-    def _fetch(self, request: FetchRequest, patient: bool, pools: ConnectionPools) -> Tree | None:
+    def _fetch(
+        self, request: FetchRequest, patient: bool, pools: ConnectionPools, outer: Hold
+    ) -> Tree | None:
         """Make one tree, unless another process has just done it."""
         tree = self._store.find_tree(request.sha256)
         if tree is not None:
@@ -280,14 +283,14 @@ class _Crew:
             if tree is not None:
                 return tree
             guard = archive_guard(self._archives, tree_id(request.sha256))
-            with self._held(guard, request, patient) as mine:
-                if not mine:
+            with self._held(guard, request, patient) as inner:
+                if not inner:
                     return None
                 if damaged:
                     self._delivery.discard_damaged(request)
                     damaged = False
                 if _is_remote(request, self._archives):
-                    return self._delivery.from_network(request, pools)
+                    return self._delivery.from_network(request, pools, (outer, inner))
             # another node has brought it meanwhile, and is not to be kept waiting while we read it
 
     def _report_damaged(self, request: FetchRequest) -> None:
@@ -307,14 +310,11 @@ class _Crew:
         self._reporter.report(Warned(message=message, hint=f"path: {place}"))
 
     @contextmanager
-    def _held(self, guard: Guard, request: FetchRequest, patient: bool) -> Iterator[bool]:
+    def _held(self, guard: Guard, request: FetchRequest, patient: bool) -> Iterator[Hold | None]:
         """Hold a guard: at any price, or only if it is free."""
-        if not patient:
-            with guard.try_hold() as mine:
-                yield mine
-            return
-        with guard.hold(self._reporter, request.filename, self._check):
-            yield True
+        what = request.filename
+        with guard.hold(self._reporter, what, self._check) if patient else guard.try_hold() as hold:
+            yield hold
 
     def _check(self) -> None:
         if self._stop.is_set():

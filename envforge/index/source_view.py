@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from envforge.errors import UnknownPackageError
-from envforge.index.prefetch import crawl
 
 if TYPE_CHECKING:
     from envforge.index.index_set import IndexSet
@@ -56,4 +55,6 @@ class SourceView:
         self, requirements: Iterable[Requirement], targets: Sequence[Target], preferred: Mapping[str, str]
     ) -> None:
         """Fetch what a resolution for some of the targets will probably ask for."""
+        from envforge.index.prefetch import crawl
+
         crawl(self, requirements, targets, preferred, self._indexes.connections)

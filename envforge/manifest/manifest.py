@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
+from types import MappingProxyType
+from typing import NamedTuple
 
 from envforge.errors import EnvforgeError
 from envforge.manifest.faults import Fault, manifest_error, suggestion
@@ -129,8 +131,7 @@ class CondaDependency:
         return not self.platforms or platform in self.platforms
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Variant:
+class Variant(NamedTuple):
     """A hardware alternative: what it asks for beside, or instead of, what the project asks for anyway.
 
     Args:
@@ -147,7 +148,7 @@ class Variant:
     condition: Condition = ALWAYS
     dependencies: tuple[Declared, ...] = ()
     conda_dependencies: tuple[CondaDependency, ...] = ()
-    sources: Mapping[str, Source] = field(default_factory=dict)
+    sources: Mapping[str, Source] = MappingProxyType({})
     removed: frozenset[str] = frozenset()
     conda_removed: frozenset[str] = frozenset()
 

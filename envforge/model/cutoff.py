@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, timedelta
 
-_ISO = r"P(?:(\d{1,4})W)?(?:(\d{1,5})D)?(?:T(\d{1,6})H)?"
-_WORDS = r"(\d{1,6})\s*(h|hours?|d|days?|w|weeks?)"
+_ISO = r"P(?:([0-9]{1,4})W)?(?:([0-9]{1,5})D)?(?:T([0-9]{1,6})H)?"
+_WORDS = r"([0-9]{1,6})\s*(h|hours?|d|days?|w|weeks?)"
 _HOURS = {"h": 1, "d": 24, "w": 7 * 24}
 
 

@@ -7,10 +7,12 @@ condition can hold, and chosen on a host on which it does (:mod:`envforge.plan.v
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from envforge.model.target import PLATFORMS, SystemAssumptions
-from envforge.model.version_range import Version, lowest_of
+
+Version = tuple[int, int]
 
 AUTO = "auto"
 """What is written in place of a variant's name to have one chosen; no variant may be called so."""
@@ -30,8 +32,8 @@ _ARCHSPECS = {
 _FAMILIES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
+# A tuple with names: every lock imports this, and a dataclass takes seven times as long to be made.
+class Condition(NamedTuple):
     """What has to be true of a host; what is ``""`` or empty asks nothing.
 
     Args:
@@ -75,10 +77,14 @@ class Condition:
 
     def always_holds_on(self, platform: str) -> bool:
         """Whether every host of a platform meets it."""
-        return replace(self, platforms=()).is_empty and self.can_hold_on(platform)
+        return self._replace(platforms=()).is_empty and self.can_hold_on(platform)
 
     def assumptions(self, base: SystemAssumptions) -> SystemAssumptions:
         """What targets may assume on hosts that meet it: no less than ``base``."""
+        if self.is_empty:
+            return base
+        from envforge.model.version_range import lowest_of
+
         return replace(
             base,
             cuda=_newer(lowest_of(self.cuda), base.cuda),

@@ -13,8 +13,8 @@ from envforge.model.requirement import specifier_admits
 Version = tuple[int, int]
 
 # texts, not compiled: read only where a project has variants
-_CLAUSE = r"(>=|<=|==|!=|~=|<|>)\s*(\d{1,4}(?:\.\d{1,4}){0,2})(\.\*)?"
-_LONE_VERSION = r"v?(\d{1,4}(?:\.\d{1,4}){0,2})"
+_CLAUSE = r"(>=|<=|==|!=|~=|<|>)\s*([0-9]{1,4}(?:\.[0-9]{1,4}){0,2})(\.\*)?"
+_LONE_VERSION = r"v?([0-9]{1,4}(?:\.[0-9]{1,4}){0,2})"
 
 
 def canonical_range(text: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from envforge.errors import UnknownPackageError
 from envforge.model.requirement import Requirement
@@ -36,8 +37,7 @@ class NoSolutionError(Exception):
         self.unusable = unusable
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origins:
+class Origins(NamedTuple):
     """Which of the user's wishes come from a variant, for explanations.
 
     Args:
@@ -48,7 +48,7 @@ class Origins:
 
     variant: str = ""
     requirements: frozenset[Requirement] = frozenset()
-    sources: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = MappingProxyType({})
 
     def who_asks(self, requirement: Requirement) -> str:
         """``your project``, or ``variant cuda``."""

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 
 from envforge.index.index_set import IndexSet
 from envforge.index.locations import IndexLocation
-from envforge.index.source_view import SourceView
-from envforge.manifest.manifest import NO_VARIANT
-from envforge.model.cutoff import cutoff_at
 from envforge.net.client import HttpClient
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from envforge.index.conda_source import CondaChannels
+    from envforge.index.source_view import SourceView
     from envforge.manifest.manifest import Manifest
     from envforge.model.release import CoreMetadata, IndexFile
     from envforge.workflows.session import Session
@@ -32,7 +30,12 @@ def open_index_set(manifest: Manifest, exclude_newer: str, session: Session) -> 
             limit; the manifest's limits for some packages hold all the same.
         session: places, network, environment, now.
     """
-    limits = manifest.settings.exclude_newer_package
+    limit, limits = exclude_newer, manifest.settings.exclude_newer_package
+    if limit or limits:
+        from envforge.model.cutoff import cutoff_at
+
+        limit = cutoff_at(limit, session.now_s)
+        limits = {name: cutoff_at(each, session.now_s) for name, each in limits.items()}
     indexes = [
         IndexLocation(name=index.name, url=index.url, explicit=index.explicit, default=index.default)
         for index in manifest.settings.indexes
@@ -45,8 +48,8 @@ def open_index_set(manifest: Manifest, exclude_newer: str, session: Session) -> 
             client,
             session.places.cache,
             session.network,
-            exclude_newer=cutoff_at(exclude_newer, session.now_s),
-            exclude_newer_package={name: cutoff_at(each, session.now_s) for name, each in limits.items()},
+            exclude_newer=limit,
+            exclude_newer_package=limits,
             environ=session.environ,
             now_s=session.now_s,
             reporter=session.reporter,
@@ -57,6 +60,10 @@ def open_index_set(manifest: Manifest, exclude_newer: str, session: Session) -> 
 def sources_by_variant(manifest: Manifest, indexes: IndexSet) -> dict[str, IndexSet | SourceView]:
     """Variant (``""`` in a project without) → where its packages come from."""
     settings = manifest.settings
+    if not settings.variants:
+        return {"": indexes}
+    from envforge.index.source_view import SourceView
+
     return {
         variant.name: SourceView(
             indexes,
@@ -65,7 +72,7 @@ def sources_by_variant(manifest: Manifest, indexes: IndexSet) -> dict[str, Index
         )
         if variant.sources
         else indexes
-        for variant in settings.variants or (NO_VARIANT,)
+        for variant in settings.variants
     }
 
 
@@ -80,6 +87,7 @@ def open_channels(manifest: Manifest, exclude_newer: str, session: Session) -> I
         session: places, network, environment, now.
     """
     from envforge.index.conda_source import CondaChannels
+    from envforge.model.cutoff import cutoff_at
     from envforge.workflows.channels import channel_locations
 
     with CondaChannels(

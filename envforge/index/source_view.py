@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from envforge.errors import UnknownPackageError
+from envforge.errors import NetworkError, UnknownPackageError
 
 if TYPE_CHECKING:
     from envforge.index.index_set import IndexSet
@@ -39,6 +39,8 @@ class SourceView:
             return self._indexes.page(name)
         try:
             return self._indexes.page_on(name, index)
+        except NetworkError as error:
+            raise error.with_context([*error.context, f"{self._place} sends {name} there"]) from None
         except UnknownPackageError as error:
             raise UnknownPackageError(
                 error.message,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from envforge.errors import LockError, UsageError
+from envforge.errors import HostError, LockError, UsageError
 from envforge.host.facts import host_platform
 from envforge.lock.graph import Edge, Graph, conda_node, dependency_graph, shortest_chains
 from envforge.manifest.manifest import requirements_by_group
@@ -153,12 +153,22 @@ def _target(
         raise LockError(f"the lock has nothing for {wanted}", hints=[f"choose one: --platform {locked}"])
     named = variant or session.environ.get(VARIABLE, "")
     if wanted == here:
-        name = choose_for_host(project.manifest, lock, variant, session).name
+        name = _variant_of_host(project, lock, targets[0].target.variant, variant, session)
     elif named and named != AUTO and project.manifest.settings.variants:
         name = known_variant(project.manifest, named, "--variant" if variant else VARIABLE)
     else:
         name = targets[0].target.variant
     return locked_target(lock, wanted, name)
+
+
+def _variant_of_host(project: Project, lock: Lock, first: str, asked: str, session: Session) -> str:
+    """What this host gets, or the first one where none is for it: the tree can be looked at anywhere."""
+    try:
+        return choose_for_host(project.manifest, lock, asked, session).name
+    except HostError:
+        if asked or session.environ.get(VARIABLE):
+            raise
+        return first
 
 
 def _graph(project: Project, lock: Lock, target: LockedTarget, groups: Sequence[str] | None) -> Graph:

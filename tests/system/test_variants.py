@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import pytest
@@ -25,6 +27,12 @@ from support.distributions import Distribution, make_wheel
 from support.projects import Project
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="paths of the environment are POSIX here")
+
+
+def _can_rename_host() -> bool:
+    command = ["unshare", "--uts", "sh", "-c", "hostname a-test"]
+    return which("unshare") is not None and subprocess.run(command, capture_output=True).returncode == 0
+
 
 TAGS = {
     "linux-64": "manylinux_2_28_x86_64",
@@ -297,3 +305,80 @@ def test_no_variant_for_this_host(project: Project, index: AcceleratorIndex) -> 
     project.fails("sync", "--variant", "nwe", code=2, says=["no variant named 'nwe'", "did you mean new?"])
     project.variables["ENVFORGE_VARIANT"] = "mac"
     project.fails("sync", says=["variant mac is not for", "it is locked for osx-arm64"])
+
+
+@pytest.mark.skipif(host_platform() != "linux-64", reason="wheels are for Linux on x86-64 here")
+@pytest.mark.skipif(not _can_rename_host(), reason="needs a host name of its own (unshare --uts)")
+def test_another_host_on_the_same_files_has_its_own_choice(project: Project) -> None:
+    other = ("unshare", "--uts", "sh", "-c", 'hostname gpu-node-7 && exec "$@"', "sh")
+    project.done("sync")
+    project.variables["CONDA_OVERRIDE_CUDA"] = "13.0"
+    # the stamp of the first host does not vouch for the second, and its choice is not taken over
+    assert "Variant new: this host has CUDA 13.0" in project.done("sync", prefix=other).err
+    assert "up to date" in project.done("sync", prefix=other).err
+    project.variables["CONDA_OVERRIDE_CUDA"] = ""
+    assert project.done("sync", "--json", "--dry-run").json["variant"] == "cpu"
+    assert project.done("sync", "--json", "--dry-run", prefix=other).json["variant"] == "new"
+
+
+def test_the_choice_is_made_again_when_conditions_are_edited(
+    project: Project, index: AcceleratorIndex
+) -> None:
+    told_cuda(project, "12.4")
+    assert project.done("sync", "--json", "--dry-run").json["variant"] == "cpu"
+    project.done("sync")
+    write(project, index, VARIANTS.replace(">=12.8,<13", ">=12.4,<13"))
+    assert project.done("sync", "--json").json["variant"] == "old"
+    # one that was named is kept
+    project.done("sync", "--variant", "cpu")
+    write(project, index, VARIANTS.replace(">=12.8,<13", ">=12.3,<13"))
+    assert project.done("sync", "--json").json["variant"] == "cpu"
+    # until it is gone
+    write(project, index, VARIANTS.replace("variants.cpu", "variants.plain"))
+    assert project.done("sync", "--json").json["variant"] == "plain"
+
+
+def test_the_tree_of_a_project_that_is_not_for_this_host(project: Project, index: AcceleratorIndex) -> None:
+    write(project, index, VARIANTS[: VARIANTS.index("[tool.envforge.variants.cpu]")])
+    project.done("lock")
+    assert "linux-64:new" in project.done("tree").err
+    assert "osx-arm64:mac" in project.done("tree", "--platform", "osx-arm64").err
+    assert "linux-64:old" in project.done("tree", "--variant", "old").err
+    project.fails("tree", "--variant", "mac", says=["variant mac is not for linux-64"])
+
+
+def test_an_age_as_a_limit(project: Project, index: AcceleratorIndex) -> None:
+    """All files of the index are from the first day of 2026."""
+
+    def write_limit(*settings: str) -> None:
+        project.write("app", "metal", settings="\n".join(settings))
+
+    write_limit('exclude-newer = "1h"')
+    project.done("lock")
+    text = project.lock.read_text()
+    assert json.loads(text)["exclude-newer"] == "PT1H"
+    assert "up to date" in project.done("lock").err
+    project.done("lock", "--upgrade")
+    assert project.lock.read_text() == text  # nothing of the day is in it
+
+    write_limit('exclude-newer = "20000d"')
+    project.fails("lock", says=["app"])
+    write_limit('exclude-newer = "20000d"', 'exclude-newer-package = { App = false, metal = "2 hours" }')
+    project.done("lock")
+    assert project.locked == {"app": "1.0", "metal": "1.0"}
+    write_limit('exclude-newer = "1h"', 'exclude-newer-package = { app = "2025-12-31" }')
+    project.fails("lock", says=["app"])
+    write_limit()
+    project.fails("lock", "--exclude-newer", "20000 days", says=["app"])
+    project.fails("lock", "--exclude-newer", "sometime", code=2, says=["is no date and no age"])
+
+
+def test_a_bucket_s_refusal_names_the_index(project: Project, index: AcceleratorIndex) -> None:
+    index.absent = 403
+    write(
+        project,
+        index,
+        '[tool.envforge.variants.gpu]\nwhen = { cuda = ">=12" }\nsources = { flash = { index = "cu128" } }\n'
+        "[tool.envforge.variants.cpu]",
+    )
+    project.fails("lock", says=["cu128", "403", "tool.envforge.variants.gpu.sources"])

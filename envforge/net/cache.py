@@ -11,6 +11,7 @@ the same headers). The name of a folder of entries ends in the version of their 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import sha256
@@ -19,6 +20,8 @@ from typing import NamedTuple
 
 UNTOLD_FRESH_S = 600.0
 """How long an answer is fresh when its server says nothing."""
+_SIGN = stat.S_ISGID | stat.S_IWGRP
+_SHARED = stat.S_ISGID | stat.S_IRWXG
 
 
 class Validity(NamedTuple):
@@ -155,6 +158,9 @@ class EntryFolder:
             handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
             try:
                 _write_all(handle, content)
+                mode = os.fstat(handle).st_mode
+                if not mode & stat.S_IRGRP and hasattr(os, "fchmod") and _is_shared(os.path.dirname(path)):  # noqa: PTH120
+                    os.fchmod(handle, mode | stat.S_IRGRP)
             finally:
                 os.close(handle)
             if stamp_s is not None:
@@ -176,9 +182,22 @@ class EntryFolder:
         _remove(self.path(key))
 
     def _make_folder(self, folder: str) -> None:
-        if folder not in self._made:
-            os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+        """Make a folder with its parents; where a group shares the one above it, for the group."""
+        if folder in self._made or os.path.isdir(folder):  # noqa: PTH112
             self._made.add(folder)
+            return
+        parent = os.path.dirname(folder)  # noqa: PTH120
+        self._make_folder(parent)
+        with suppress(FileExistsError):
+            os.mkdir(folder)  # noqa: PTH102
+            if _is_shared(parent):
+                os.chmod(folder, os.stat(folder).st_mode | _SHARED)  # noqa: PTH101, PTH116
+        self._made.add(folder)
+
+
+def _is_shared(folder: str) -> bool:
+    """Whether a group shares a folder: it may write there, and what is made there is the group's."""
+    return os.stat(folder).st_mode & _SIGN == _SIGN  # noqa: PTH116
 
 
 def _write_all(handle: int, content: bytes) -> None:

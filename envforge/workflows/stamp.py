@@ -64,6 +64,9 @@ def find_stamped(root: str, environ: Mapping[str, str]) -> str:
             os.stat(f"{generation}/{name}")
         if witness:
             os.stat(witness)
+        site = environ.get("ENVFORGE_SITE_STORE")
+        if site:
+            os.stat(os.path.expanduser(f"{site}/store"))
     except (OSError, ValueError):
         return ""
     return generation

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from envforge.errors import StoreError
 from envforge.fetch.sources import FileSource
 from envforge.store.failures import store_failures
 from envforge.store.guard import Guard, sweep_guards
@@ -124,15 +125,14 @@ def sweep_archives(archives: Path, store: Store) -> int:
     """Remove downloads that killed processes left and nobody needs; returns how many files went.
 
     That is those whose tree is in the store, and those that nobody has touched for a month. What is
-    kept is left alone.
+    kept is left alone, and what this user may not remove.
     """
     removed = 0
-    with store_failures(archives, "clean the folder for archives"):
-        for place in sorted(archives.glob(f"*{_SUFFIX}.part*")) if archives.is_dir() else ():
-            tree_id = place.name.partition(".")[0]
-            needed = not (store.trees / f"{tree_id}.json").exists()
-            with archive_guard(archives, tree_id).try_hold() as mine:
-                if mine and place.exists() and not (needed and time.time() - place.stat().st_mtime < _PART_S):
-                    place.unlink()
-                    removed += 1
+    for place in sorted(archives.glob(f"*{_SUFFIX}.part*")) if archives.is_dir() else ():
+        tree_id = place.name.partition(".")[0]
+        needed = not (store.trees / f"{tree_id}.json").exists()
+        with suppress(OSError, StoreError), archive_guard(archives, tree_id).try_hold() as mine:
+            if mine and place.exists() and not (needed and time.time() - place.stat().st_mtime < _PART_S):
+                place.unlink()
+                removed += 1
     return removed + sweep_guards(archives, "*.guard*") + sweep_guards(archives, "*.clock")

@@ -252,6 +252,9 @@ class _Part:
         """The file, at its beginning."""
         if self._file is None:
             self._file = self._stack.enter_context(PartFile(self.path))
+            if is_shared(self.path.parent):
+                with suppress(OSError):  # another user's, who has shared it already
+                    share(self.path)
         self._file.rewind()
         return self._file
 

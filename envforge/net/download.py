@@ -90,7 +90,12 @@ class PartFile:
         self._handle = -1
 
     def __enter__(self) -> PartFile:
-        self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+        try:
+            self._handle = os.open(self.path, flags, 0o666)
+        except PermissionError:  # another user's, who began it: in a shared folder we may begin anew
+            self.path.unlink()
+            self._handle = os.open(self.path, flags, 0o666)
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:

@@ -1,18 +1,22 @@
-"""Whether an editable wheel that was built earlier is still the right one.
+"""Editable wheels: whether one that was built earlier is still right, and what it says of where it comes from.
 
 An editable wheel says where the source is, what it is called and what it requires: it changes with the
 project's metadata and with its set of importable names, not with their code. Not noticed are a version
 that a backend computes (from git, from a file of its own) and sources of compiled extensions.
+
+Standard: PEP 610 (``direct_url.json``, by which tools see that a distribution is editable, and of what).
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-_FORMAT = 1
+_FORMAT = 2
+_RECORD = re.compile(r"[^/]+\.dist-info/RECORD")
 _READ_WHOLE = ("setup.py", "setup.cfg", "MANIFEST.in")
 # Tables of tools that have no part in a build; what is not known to be one may have.
 _NO_BUILD_TOOLS = {
@@ -38,6 +42,39 @@ def editable_fingerprint(source: Path) -> str:
             digest.update(len(part).to_bytes(8, "big"))
             digest.update(part)
     return digest.hexdigest()
+
+
+def record_origin(wheel: Path, source: Path) -> None:
+    """Add ``direct_url.json`` to an editable wheel, which is replaced in one step.
+
+    Args:
+        wheel: as its backend made it, checked.
+        source: folder that it was built from.
+    """
+    from zipfile import ZIP_DEFLATED, ZipFile
+
+    origin = {"url": source.resolve().as_uri(), "dir_info": {"editable": True}}
+    content = json.dumps(origin).encode()
+    aside = wheel.with_suffix(".new")
+    with ZipFile(wheel) as made, ZipFile(aside, "w", ZIP_DEFLATED) as told:
+        record = next(name for name in made.namelist() if _RECORD.fullmatch(name))
+        path = f"{record.partition('/')[0]}/direct_url.json"
+        for entry in made.infolist():
+            if entry.filename not in (record, path):
+                told.writestr(entry, made.read(entry))
+        told.writestr(path, content)
+        told.writestr(record, _with_row(made.read(record).decode(), path, content))
+    aside.replace(wheel)
+
+
+def _with_row(record: str, path: str, content: bytes) -> str:
+    """The text of a RECORD with one more file."""
+    from base64 import urlsafe_b64encode
+    from hashlib import sha256
+
+    digest = urlsafe_b64encode(sha256(content).digest()).rstrip(b"=").decode()
+    rows = [row for row in record.splitlines() if row and not row.startswith(f"{path},")]
+    return "\n".join([*rows, f"{path},sha256={digest},{len(content)}", ""])
 
 
 def _determinants(source: Path) -> Iterator[tuple[str, bytes]]:

@@ -24,7 +24,7 @@ from envforge.build.backend import (
     get_requires,
     prepare_metadata,
 )
-from envforge.build.editable import editable_fingerprint
+from envforge.build.editable import editable_fingerprint, record_origin
 from envforge.build.sdist import unpack_sdist
 from envforge.build.source import read_build_system
 from envforge.environment.generation import create_generation
@@ -184,8 +184,11 @@ def _build(
 ) -> Path:
     """Run a source's backend."""
     job = _job(kind, source, workshop, name=name)
-    make = build_wheel if kind == "wheel" else build_editable
-    return make(job, folder / "wheel", name=name, version=version)
+    if kind == "wheel":
+        return build_wheel(job, folder / "wheel", name=name, version=version)
+    wheel = build_editable(job, folder / "wheel", name=name, version=version)
+    record_origin(wheel, source)
+    return wheel
 
 
 def _job(kind: Kind, source: Path, workshop: Workshop, *, name: str) -> BuildJob:

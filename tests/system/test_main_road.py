@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -151,6 +152,9 @@ def test_the_project_itself_is_editable(project: Project) -> None:
     assert project.done("run", "hello").out == "the second time\n"
     assert set(project.installed()) == {"core", "demo"}
     assert project.done("verify").code == 0
+    tell_origin = "import importlib.metadata as m; print(m.distribution('demo').read_text('direct_url.json'))"
+    origin = json.loads(project.python(tell_origin))
+    assert origin == {"url": project.root.as_uri(), "dir_info": {"editable": True}}
     # A new entry point is a new build; the project is in no list of packages that came or went.
     manifest = project.root / "pyproject.toml"
     manifest.write_text(manifest.read_text() + 'bye = "demo.main:run"\n')

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
-from envforge.build.editable import editable_fingerprint
+from envforge.build.editable import editable_fingerprint, record_origin
+
+from support.distributions import make_wheel
 
 PYPROJECT = """
 [build-system]
@@ -144,3 +148,28 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 def test_names_that_are_no_text(source: Path) -> None:
     os.mkdir(os.fsencode(source / "src") + b"/\xff")
     assert len(editable_fingerprint(source)) == 64
+
+
+def test_the_wheel_says_where_it_comes_from(tmp_path: Path) -> None:
+    source = tmp_path / "pro ject"
+    source.mkdir()
+    wheel = tmp_path / "app-1.0-py3-none-any.whl"
+    wheel.write_bytes(make_wheel("app").content)
+    with ZipFile(wheel) as archive:
+        before = {name: archive.read(name) for name in archive.namelist()}
+    for _ in range(2):  # a backend may have written one
+        record_origin(wheel, source)
+    with ZipFile(wheel) as archive:
+        after = {name: archive.read(name) for name in archive.namelist()}
+        assert len(archive.namelist()) == len(after)
+    told, record = (f"app-1.0.dist-info/{name}" for name in ("direct_url.json", "RECORD"))
+    origin = json.loads(after.pop(told))
+    assert origin == {
+        "url": (tmp_path / "pro%20ject").as_uri().replace("%25", "%"),
+        "dir_info": {"editable": True},
+    }
+    rows = after.pop(record).decode().splitlines()
+    assert rows[:-1] == before.pop(record).decode().splitlines()
+    assert rows[-1].startswith(f"{told},sha256=")
+    assert after == before
+    assert list(tmp_path.glob("*.new")) == []

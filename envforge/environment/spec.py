@@ -19,6 +19,8 @@ from envforge.plan.link_plan import LinkMode
 FORMAT = 2
 """Raised when a generation of the same spec is made otherwise than before: names change with it."""
 
+DIGEST_LETTERS = 20
+
 PREFIX_MARKER = "envforge-prefix.json"
 """That of :mod:`envforge.link.conda_prefix`, which takes longer to import than all that looks for it here."""
 
@@ -95,7 +97,11 @@ class GenerationSpec:
         from base64 import b32encode
 
         text = json.dumps({"format": FORMAT, **spec_fields(self)}, sort_keys=True, separators=(",", ":"))
-        return b32encode(sha256(text.encode("utf-8", "surrogateescape")).digest()[:15])[:20].decode().lower()
+        return (
+            b32encode(sha256(text.encode("utf-8", "surrogateescape")).digest()[:15])[:DIGEST_LETTERS]
+            .decode()
+            .lower()
+        )
 
 
 def generation_trees(

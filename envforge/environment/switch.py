@@ -22,6 +22,7 @@ from envforge.environment.generation import (
     read_recorded_generation,
 )
 from envforge.environment.history import read_history, record_switch
+from envforge.environment.spec import DIGEST_LETTERS
 from envforge.environment.venv_link import (
     BASES,
     find_target,
@@ -187,7 +188,7 @@ def check_replaceable(venv: Path) -> None:
     text = _text(venv)
     if text:
         target = venv.parent / text
-        if host_link_owner(text) is not None or is_generation(target) or not target.exists():
+        if host_link_owner(text) is not None or _is_ours(target) or not target.exists():
             return
         what, context = "a link to another place", f"it points to {target}"
     elif not venv.exists() or (venv.is_dir() and not any(venv.iterdir())):
@@ -201,6 +202,15 @@ def check_replaceable(venv: Path) -> None:
         context=[context],
         hints=[f"remove or rename it ({venv.name}), then run `envforge sync`"],
     )
+
+
+def _is_ours(target: Path) -> bool:
+    """Whether envforge made what is there, or what was there before a purge took its marker."""
+    if is_generation(target):
+        return True
+    _, dash, digest = target.parent.name.rpartition("-")  # project_environments_folder
+    of_project = bool(dash) and len(digest) == 12 and not digest.strip("0123456789abcdef")
+    return of_project and target.parents[1].name == "envs" and len(target.name) == DIGEST_LETTERS
 
 
 def _point(venv: Path, text: str) -> None:

@@ -373,7 +373,11 @@ class Store:
                 staged.rename(place)
             except OSError:
                 if not os.path.lexists(place):
-                    raise
+                    if place.parent.is_dir() or not staged.is_dir():
+                        raise
+                    self._prepared = False  # scratch is purged while we run
+                    self.prepare()
+                    continue
             else:
                 return None
             present = find()

@@ -322,6 +322,23 @@ def test_without_its_prefix_it_is_made_again(mixed: Project) -> None:
     assert mixed.done("verify", "--json").json["findings"] == []
 
 
+def test_a_prefix_that_was_purged_by_age_is_made_again(mixed: Project) -> None:
+    """What is read stays (its marker, Python), what nobody reads goes: records, programs that nobody ran."""
+    mixed.done("sync")
+    prefix = the_prefix(mixed)
+    assert "up to date" in mixed.done("sync").err
+    (generation,) = mixed.tier.glob("envs/*/*/envforge-generation.json")
+    generation.parent.with_suffix(".stamp").unlink()
+    for tree in mixed.tier.glob("trees/*.files"):
+        os.utime(tree, (2e9, 2e9))  # conda's part is the older one
+    mixed.done("sync")
+    for place in [*prefix.glob("conda-meta/*.json"), prefix / "bin" / "conda-hello"]:
+        place.unlink()
+    mixed.done("sync")
+    assert mixed.done("run", "conda-hello").out
+    assert mixed.done("verify", "--json").json["findings"] == []
+
+
 def test_verify_finds_and_repairs(mixed: Project) -> None:
     mixed.done("sync")
     fine = mixed.done("verify", "--json").json

@@ -1,4 +1,4 @@
-"""Editable wheels: whether one that was built earlier is still right, and what it says of where it comes from.
+"""Editable wheels: whether one that was built earlier is right still, and what it says of its origin.
 
 An editable wheel says where the source is, what it is called and what it requires: it changes with the
 project's metadata and with its set of importable names, not with their code. Not noticed are a version

@@ -1,4 +1,4 @@
-"""What the end of a tier leaves: emptied scratch, files gone by age, a reboot. The next sync puts it right."""
+"""What the end of a tier leaves: emptied scratch, files gone by age, a reboot. The next sync mends it."""
 
 from __future__ import annotations
 

@@ -98,6 +98,18 @@ class LinkScriptRun(NamedTuple):
     package: str
 
 
+class CheckPlanned(NamedTuple):
+    """So many bytes are going to be compared with what was stored."""
+
+    size_bytes: int
+
+
+class CheckProgressed(NamedTuple):
+    """``size_bytes`` more bytes have been compared."""
+
+    size_bytes: int
+
+
 class WaitingForOwner(NamedTuple):
     """Another process holds the guard that this one needs; told again when it has got further.
 
@@ -140,6 +152,8 @@ Event: TypeAlias = (
     | PrefixStarted
     | PrefixFinished
     | LinkScriptRun
+    | CheckPlanned
+    | CheckProgressed
     | WaitingForOwner
     | WaitingFinished
     | Warned

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing costs more than all of this
+    from collections.abc import Collection, Sequence
+
 
 def format_duration(duration_s: float) -> str:
     """``12 ms``, ``0.21 s``, ``1.3 s``, ``32 s``, ``2 min 5 s``."""
@@ -44,6 +48,47 @@ def format_size(size_bytes: float) -> str:
         if size_bytes < 999.5:
             return f"{size_bytes:.0f} {unit}"
     return f"{size_bytes / 1000:.1f} TB"
+
+
+def parse_size(text: str) -> int | None:
+    """Bytes of ``40G``, ``500M``, ``1.5 TB``, ``20GiB``; None if it is no size.
+
+    Powers of 1000, as :func:`format_size` writes them; of 1024 with an ``i``.
+    """
+    import re
+
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?))?b?", text.strip().lower())
+    if found is None:
+        return None
+    number, unit, binary = found.groups()
+    power = " kmgt".index(unit) if unit else 0
+    factor: int = (1024 if binary else 1000) ** power
+    return round(float(number) * factor)
+
+
+def format_age(age_s: float) -> str:
+    """``now``, ``5 minutes``, ``3 hours``, ``12 days``."""
+    for length_s, noun in ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute")):
+        if age_s >= length_s:
+            return count(int(age_s // length_s), noun)
+    return "now"
+
+
+def format_table(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> list[str]:
+    """Lines of a table without rules: columns as wide as they have to be, two blanks between them.
+
+    Args:
+        rows: all of the same length; the first may be the heads.
+        right: numbers of the columns that stand at the right.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if number in right else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def count(number: int, noun: str) -> str:

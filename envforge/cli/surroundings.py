@@ -51,6 +51,22 @@ def open_session(arguments: Namespace, output: Output, *, root: Path | None = No
         )
 
 
+def find_root(arguments: Namespace) -> Path:
+    """The project's folder for a command that needs no project: where there is none, where it would be.
+
+    Raises:
+        HostError, UsageError: a folder is missing.
+    """
+    from envforge.errors import ManifestError
+    from envforge.workflows.project import find_project_root
+
+    start = start_folder(arguments)
+    try:
+        return find_project_root(start)
+    except ManifestError:
+        return start
+
+
 def start_folder(arguments: Namespace) -> Path:
     """``--project`` or the current folder, absolute.
 

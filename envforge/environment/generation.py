@@ -74,7 +74,7 @@ def create_generation(
     environments_dir: Path,
     reporter: Reporter,
 ) -> Generation:
-    """Make a generation, or find it made.
+    """Make a generation, or find it made; its use is noted.
 
     Args:
         spec: what determines it.
@@ -98,7 +98,7 @@ def create_generation(
 
     final = environments_dir / spec.digest
     found = read_generation(final)
-    if found is not None:
+    if found is not None and note_generation(found):
         return found
     _check_interpreter(spec)
     with link_failures(environments_dir, "build the environment"):
@@ -122,6 +122,13 @@ def read_generation(path: Path) -> Generation | None:
     """
     recorded = read_recorded_generation(path)
     return None if recorded is None or recorded.has_lost_prefix else recorded
+
+
+def note_generation(generation: Generation) -> bool:
+    """Note that a generation is going to be used; False if it was taken away meanwhile."""
+    from envforge.store.uses import note_use
+
+    return note_use(f"{generation.path}/{MARKER}")
 
 
 def read_recorded_generation(path: Path) -> Generation | None:

@@ -32,6 +32,7 @@ from envforge.environment.venv_link import (
     write_host_link,
 )
 from envforge.errors import GenerationError
+from envforge.plan.link_plan import MARKER
 
 _ATTEMPTS = 20
 
@@ -116,6 +117,9 @@ def rollback(venv: Path, steps: int = 1) -> Generation:
             hints=["older ones are removed in time; `git switch` and `envforge sync` make them again"],
         )
     chosen = complete[-steps]
+    with suppress(OSError):
+        # the history stays as it is: this is what tells that `.venv` has pointed to it again
+        os.utime(chosen.path / MARKER)
     _lead(venv, chosen)
     return chosen
 

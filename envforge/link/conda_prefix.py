@@ -35,6 +35,7 @@ from envforge.store.guard import Guard
 from envforge.store.progress import ProgressTeller
 from envforge.store.sealing import discard, remove_sealed
 from envforge.store.sharing import is_shared, make_folders, share_all
+from envforge.store.uses import note_use
 
 if TYPE_CHECKING:
     from envforge.net.conda_client import ChannelLocation
@@ -107,7 +108,7 @@ class Prefix:
 def find_prefix(spec: PrefixSpec, folder: Path) -> Prefix | None:
     """The complete prefix of a spec; None if it is not there, or was purged. Reads one small file.
 
-    One that was moved here from elsewhere is none: its old path is in its files.
+    Its use is noted. One that was moved here from elsewhere is none: its old path is in its files.
     """
     path = folder / spec.digest
     try:
@@ -125,7 +126,9 @@ def find_prefix(spec: PrefixSpec, folder: Path) -> Prefix | None:
     # A purge by age takes first what nobody reads, such as the records of its packages.
     records = [path / "conda-meta" / f"{unpacked_stem(record)}.json" for record in spec.records[:1]]
     needed = [*records, Path(prefix.python)] if prefix.python else records
-    return prefix if all(place.exists() for place in needed) else None
+    if not all(place.exists() for place in needed):
+        return None
+    return prefix if note_use(f"{path}/{MARKER}") else None
 
 
 def ensure_prefix(

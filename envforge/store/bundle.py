@@ -25,7 +25,7 @@ _WORKERS = 2
 """43,000 links: 0.7 s by one thread, 0.39 s by two; the file system's own lock allows no more."""
 
 
-class _Source(NamedTuple):
+class Source(NamedTuple):
     """Where a file of a bundle comes from."""
 
     tree_id: str
@@ -58,7 +58,7 @@ def ensure_bundle(store: Store, trees: Sequence[Tree], reporter: Reporter) -> st
 
 def _make_bundle(store: Store, trees: Sequence[Tree], identity: str, what: str) -> None:
     """Link everything in a staging folder and publish it."""
-    sources = _choose_sources(store, trees)
+    sources = choose_sources(store, trees)
     with store.staging() as staging, store_failures(store.bundles, f"make {what}"):
         staged = staging / "bundle"
         for folder in _folders(sources):
@@ -68,16 +68,16 @@ def _make_bundle(store: Store, trees: Sequence[Tree], identity: str, what: str) 
         store.publish_bundle(staged, identity, sorted(tree.id for tree in trees), list(sources))
 
 
-def _choose_sources(store: Store, trees: Sequence[Tree]) -> dict[str, _Source]:
+def choose_sources(store: Store, trees: Sequence[Tree]) -> dict[str, Source]:
     """Path → file for all of ``lib/``; of two trees that have a path, the first by name keeps it."""
-    sources: dict[str, _Source] = {}
+    sources: dict[str, Source] = {}
     folders: set[str] = set()
     for tree in sorted(trees, key=lambda tree: tree.name):
         files = [file for file in store.tree_files(tree.id) if file.path.startswith("lib/")]
         blocked = {folder for folder in _parents(file.path for file in files) if folder in sources}
         for file in files:
             if file.path not in folders and not (blocked and blocked & _parents([file.path])):
-                sources.setdefault(file.path, _Source(tree.id, file))
+                sources.setdefault(file.path, Source(tree.id, file))
         folders = set(_parents(sources))
     return sources
 
@@ -93,12 +93,12 @@ def _parents(paths: Iterable[str]) -> set[str]:
     return folders
 
 
-def _folders(sources: Mapping[str, _Source]) -> list[str]:
+def _folders(sources: Mapping[str, Source]) -> list[str]:
     """Every folder of a bundle, parents first, beginning with the bundle itself."""
     return ["", *sorted(_parents(sources))]
 
 
-def _link_all(trees: Path, staged: Path, sources: Mapping[str, _Source], foreign: Container[str]) -> None:
+def _link_all(trees: Path, staged: Path, sources: Mapping[str, Source], foreign: Container[str]) -> None:
     """Link every file, in a few threads (a link is almost nothing but the system call)."""
     from concurrent.futures import ThreadPoolExecutor
 
@@ -114,7 +114,7 @@ def _link_all(trees: Path, staged: Path, sources: Mapping[str, _Source], foreign
 def _link_part(
     trees: Path,
     staged: Path,
-    items: Sequence[tuple[str, _Source]],
+    items: Sequence[tuple[str, Source]],
     links: HardLinks,
     foreign: Container[str],
 ) -> None:

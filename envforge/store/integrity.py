@@ -1,4 +1,4 @@
-"""Integrity of trees: which files are not any more as they were stored."""
+"""Integrity of trees and bundles: which files are not any more as they were stored."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from envforge.errors import StoreError
+from envforge.model.tree import Tree
 from envforge.store.sealing import BYTECODE
-from envforge.store.store import Damage, StoredFile
+from envforge.store.store import Damage, Store, StoredFile
 
 
 def find_damage(root: Path, tree_id: str, files: Sequence[StoredFile]) -> list[Damage]:
@@ -29,6 +31,44 @@ def find_damage(root: Path, tree_id: str, files: Sequence[StoredFile]) -> list[D
         if problem:
             damages.append(Damage(tree_id, path, problem))
     return sorted(damages, key=lambda damage: damage.path)
+
+
+def find_bundle_damage(store: Store, bundle_id: str, trees: Sequence[Tree]) -> list[Damage]:
+    """Compare the files of a bundle with those of its trees, which are known to be whole.
+
+    A file that is one with that of its tree is not read again.
+
+    Args:
+        store: holds both.
+        bundle_id: of a complete bundle.
+        trees: all its members.
+    """
+    from envforge.store.bundle import choose_sources
+
+    root = store.bundles / bundle_id
+    try:
+        sources = choose_sources(store, trees)
+        found = set(_walk_files(root))
+    except (OSError, StoreError) as error:
+        return [Damage(bundle_id, "", str(error))]
+    damages = [Damage(bundle_id, path, "unexpected") for path in found - sources.keys()]
+    for path, source in sources.items():
+        if BYTECODE in path.split("/"):
+            continue
+        problem = "missing"
+        if path in found:
+            one = _is_one(root / path, store.tree_path(source.tree_id) / path)
+            problem = "" if one else _problem(root / path, source.file)
+        if problem:
+            damages.append(Damage(bundle_id, path, problem))
+    return sorted(damages, key=lambda damage: damage.path)
+
+
+def _is_one(first: Path, second: Path) -> bool:
+    try:
+        return first.samefile(second) and not first.is_symlink()
+    except OSError:
+        return False
 
 
 def _walk_files(root: Path, folder: str = "") -> Iterator[str]:

@@ -36,9 +36,10 @@ from envforge.store.failures import store_error, store_failures
 from envforge.store.links import check_symlinks
 from envforge.store.owner import this_process
 from envforge.store.sealing import BYTECODE, discard, remove_sealed, seal, seal_folders
-from envforge.store.sharing import is_shared, make_folders, share, share_handle
+from envforge.store.sharing import is_shared, make_folders, share
 from envforge.store.site import SiteLayer, find_site, link_to
 from envforge.store.summary import read_tree, tree_fields
+from envforge.store.uses import note_use
 
 if TYPE_CHECKING:
     from envforge.store.guard import Guard
@@ -106,9 +107,17 @@ class Store:
     # Looking
 
     def find_tree(self, sha256: str) -> Tree | None:
-        """The complete tree of an archive, None if it is not here. One small read."""
+        """The complete tree of an archive, None if it is not here. One small read.
+
+        Its use is noted: the tree stays for half an hour at least, see :mod:`envforge.store.uses`.
+        """
         tree = self.find_tree_by_id(tree_id(sha256))
-        return tree if tree is not None and tree.sha256 == sha256 else None
+        found = tree is not None and tree.sha256 == sha256 and self.note_tree(tree.id)
+        return tree if found else None
+
+    def note_tree(self, tree_id: str) -> bool:
+        """Note that a tree is used, here or the site's; False if it is not complete."""
+        return note_use(f"{self._home(tree_id)}/{tree_id}.json")
 
     def has_tree(self, sha256: str) -> bool:
         """Whether the tree of an archive seems to be here, without reading it."""
@@ -142,8 +151,8 @@ class Store:
         return self._site.home(tree_id) or self.trees
 
     def has_bundle(self, bundle_id: str) -> bool:
-        """Whether a bundle is here and complete."""
-        return os.path.exists(f"{self.bundles}/{bundle_id}.json")
+        """Whether a bundle is here and complete; its use is noted."""
+        return note_use(f"{self.bundles}/{bundle_id}.json")
 
     def ensure_bundle(self, trees: Sequence[Tree], reporter: Reporter) -> str:
         """The id of the bundle of these trees, which is made if it is not here.
@@ -326,6 +335,13 @@ class Store:
                     (self.trees / name).unlink()
             self._discard(place)
 
+    def remove_bundle(self, bundle_id: str) -> None:
+        """Take a bundle out; like :meth:`remove_tree`."""
+        place = self.bundles / bundle_id
+        with store_failures(place, f"remove bundle {bundle_id}"):
+            (self.bundles / f"{bundle_id}.json").unlink(missing_ok=True)
+            self._discard(place)
+
     def _remove_bundles_of(self, tree_id: str) -> None:
         for sidecar in self.bundles.glob("*.json"):
             with suppress(FileNotFoundError):
@@ -359,7 +375,8 @@ class Store:
         try:
             with open(aside, "wb") as file:
                 file.write(json.dumps(fields, separators=(",", ":")).encode())
-                share_handle(file.fileno(), self.tmp)
+            if is_shared(self.tmp):
+                share(aside)  # the others note their uses on it
             aside.replace(place)
         except BaseException:
             aside.unlink(missing_ok=True)

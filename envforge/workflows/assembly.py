@@ -7,15 +7,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envforge.environment.generation import Generation, create_generation, read_generation
+from envforge.environment.generation import (
+    Generation,
+    create_generation,
+    note_generation,
+    read_generation,
+)
 from envforge.environment.spec import GenerationSpec, GenerationTree
+from envforge.environment.tenants import record_tenant
+from envforge.errors import StoreError
 from envforge.host.paths import project_environments_folder
 from envforge.model.conda import CondaRecord
 from envforge.model.lock import Lock, LockedFile, LockedPackage
 from envforge.model.tree import Tree
 from envforge.plan.link_plan import LinkMode
 from envforge.store.store import Store, tree_id
-from envforge.workflows.environments import plan_environment
+from envforge.workflows.environments import is_prefix_there, note_parts, plan_environment
 from envforge.workflows.index_urls import index_urls
 from envforge.workflows.project import Project
 from envforge.workflows.selection import Selection, select
@@ -25,6 +32,8 @@ from envforge.workflows.stores import open_store
 if TYPE_CHECKING:
     from envforge.workflows.building import Workshop
     from envforge.workflows.sync import SyncOptions
+
+_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +104,8 @@ def find_assembled(assembly: Assembly) -> Generation | None:
     trees = _known_trees(assembly)
     if trees is None or assembly.store.lacks_links(tree.id for tree in trees):
         return None
-    return read_generation(assembly.environments / _spec(assembly, trees).digest)
+    found = read_generation(assembly.environments / _spec(assembly, trees).digest)
+    return found if found is not None and note_generation(found) else None
 
 
 def assemble(assembly: Assembly) -> Generation:
@@ -110,23 +120,40 @@ def assemble(assembly: Assembly) -> Generation:
     assembly = _with_prefix(assembly)
     assembly.store.sweep()
     sweep_archives(assembly.session.places.archives, assembly.store)
-    trees = [*_fetched(assembly), *_built(assembly)]
-    spec = _spec(assembly, [_linked(tree.name, tree.version, tree.id, assembly) for tree in trees])
-    unshared = assembly.project.manifest.settings.unshare
-    plan = plan_environment(trees, spec, unshared, assembly.store, assembly.session)
-    return create_generation(
-        spec, plan, assembly.store.root, assembly.environments, assembly.session.reporter
+    record_tenant(assembly.environments, assembly.session.root)
+    for _ in range(_ATTEMPTS):
+        trees = [*_fetched(assembly), *_built(assembly)]
+        spec = _spec(assembly, [_linked(tree.name, tree.version, tree.id, assembly) for tree in trees])
+        unshared = assembly.project.manifest.settings.unshare
+        try:
+            plan = plan_environment(trees, spec, unshared, assembly.store, assembly.session)
+            generation = create_generation(
+                spec, plan, assembly.store.root, assembly.environments, assembly.session.reporter
+            )
+        except StoreError:
+            if note_parts(trees, None, spec, assembly.store):
+                raise
+        else:
+            # what is lost is fetched again under the same name: the generation need not be made anew
+            if note_parts(trees, plan, spec, assembly.store):
+                return generation
+        assembly = _with_prefix(assembly)
+    raise StoreError(
+        "packages are taken out of the store faster than an environment can be made of them",
+        context=[f"path: {assembly.store.root}"],
+        hints=["see what else removes files there, then run the command again"],
     )
 
 
 def _with_prefix(assembly: Assembly) -> Assembly:
     """The same with the conda prefix that it stands on."""
     selection = assembly.selection
-    if selection.conda is None or selection.conda.prefix is not None:
+    conda = selection.conda
+    if conda is None or (conda.prefix is not None and is_prefix_there(str(conda.prefix.path))):
         return assembly
     from envforge.workflows.prefixes import make_stock
 
-    made = make_stock(selection.conda, assembly.session)
+    made = make_stock(conda, assembly.session)
     return replace(assembly, selection=replace(selection, conda=made))
 
 

@@ -41,6 +41,7 @@ from envforge.plan.link_plan import LinkMode
 from envforge.resolve.resolution import resolve_target
 from envforge.store.guard import Guard
 from envforge.store.sharing import make_folders
+from envforge.store.uses import note_use
 from envforge.workflows.environments import plan_environment
 from envforge.workflows.index_urls import index_urls
 from envforge.workflows.sources import open_index_set
@@ -291,7 +292,9 @@ def _key(source: str, workshop: Workshop) -> str:
 
 def _find_built(key: str, store: Store) -> Tree | None:
     try:
-        record = json.loads((store.root / "builds" / f"{key}.json").read_bytes())
+        place = store.root / "builds" / f"{key}.json"
+        record = json.loads(place.read_bytes())
+        note_use(str(place))
         return store.find_tree(record["sha256"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from envforge.environment.activation import activated_environment, active_generation
-from envforge.environment.generation import Generation, read_generation
+from envforge.environment.generation import Generation, note_generation, read_generation
+from envforge.environment.leases import release_lease, take_lease
 from envforge.environment.switch import current_generation, recorded_generation
 from envforge.errors import GenerationError, UsageError
 from envforge.events import HandingOver, Reporter, SilentReporter, Warned
@@ -41,7 +42,8 @@ def run(
         UsageError: no such program.
     """
     generation = ready_generation(session, options, no_sync=no_sync)
-    become(command, activated(generation, session), session)
+    environ = activated(generation, session)
+    become(command, environ, session, generation)
 
 
 def ready_generation(session: Session, options: SyncOptions, *, no_sync: bool) -> Generation:
@@ -56,10 +58,10 @@ def ready_generation(session: Session, options: SyncOptions, *, no_sync: bool) -
     else:
         stamped = find_stamped(str(session.root), session.environ) if options.is_plain else ""
         generation = read_generation(Path(stamped)) if stamped else None
-        if generation is None:
+        if generation is None or not note_generation(generation):
             made = sync(session, options).generation
             generation = read_generation(made) if made is not None else None
-    if generation is None:
+    if generation is None or not note_generation(generation):
         lost = recorded_generation(venv)
         raise GenerationError(
             "the conda part of the environment is gone" if lost else "the project has no environment yet",
@@ -128,8 +130,13 @@ def _after_scripts(scripts: Sequence[str], environ: Mapping[str, str], reporter:
     return after
 
 
-def become(command: Sequence[str], environ: dict[str, str], session: Session) -> NoReturn:
-    """Replace this process by a command (on Windows: run it and exit with its code)."""
+def become(
+    command: Sequence[str], environ: dict[str, str], session: Session, generation: Generation
+) -> NoReturn:
+    """Replace this process by a command (on Windows: run it and exit with its code).
+
+    It leaves a lease: other hosts, which do not see the process, keep the generation for it.
+    """
     from shutil import which
 
     program = which(command[0], path=environ.get("PATH"))
@@ -138,14 +145,18 @@ def become(command: Sequence[str], environ: dict[str, str], session: Session) ->
             f"no program named {command[0]!r} in the environment or on PATH",
             hints=["envforge tree shows what is installed; envforge add NAME installs more"],
         )
+    lease = take_lease(generation.path, command, session.environ, session.now_s)
     session.reporter.report(HandingOver())
     sys.stdout.flush()
     sys.stderr.flush()
     if os.name == "nt":
         import subprocess
 
-        raise SystemExit(subprocess.run([program, *command[1:]], env=environ, check=False).returncode)
+        code = subprocess.run([program, *command[1:]], env=environ, check=False).returncode
+        release_lease(lease)
+        raise SystemExit(code)
     try:
         os.execve(program, [command[0], *command[1:]], environ)
     except OSError as error:
+        release_lease(lease)
         raise UsageError(f"cannot run {program}", context=[error.strerror or str(error)]) from None

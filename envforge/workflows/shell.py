@@ -14,7 +14,7 @@ def shell(session: Session, options: SyncOptions = SyncOptions(), *, no_sync: bo
     """Start the user's shell with the environment active; leaving it leaves the environment."""
     generation = ready_generation(session, options, no_sync=no_sync)
     environ = activated(generation, session)
-    become([user_shell(environ)], environ, session)
+    become([user_shell(environ)], environ, session, generation)
 
 
 def user_shell(environ: dict[str, str]) -> str:

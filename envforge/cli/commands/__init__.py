@@ -18,16 +18,21 @@ COMMANDS = {
     "tree": ("envforge.cli.commands.tree", "show what requires what"),
     "why": ("envforge.cli.commands.why", "show why a package is locked"),
     "tiers": ("envforge.cli.commands.tiers", "show the host's storage, what was chosen for what, and why"),
+    "envs": ("envforge.cli.commands.envs", "show the environments of the project, or of all"),
     "rollback": ("envforge.cli.commands.rollback", "go back to an earlier environment"),
     "verify": ("envforge.cli.commands.verify", "check that the environment is as it was made"),
+    "cache": ("envforge.cli.commands.cache", "show, prune or verify what is kept for all projects"),
 }
 """Name → module, and what the command does in a line. In the order of the help."""
 
 SYNONYMS = {
+    "clean": "cache prune",
+    "environments": "envs",
     "exec": "run",
     "help": "--help",
     "install": "sync",
     "list": "tree",
+    "prune": "cache prune",
     "storage": "tiers",
     "uninstall": "remove",
     "undo": "rollback",

@@ -9,6 +9,8 @@ from time import monotonic
 from envforge.events import (
     BuildFinished,
     BuildStarted,
+    CheckPlanned,
+    CheckProgressed,
     DownloadFinished,
     DownloadProgressed,
     DownloadStarted,
@@ -50,6 +52,7 @@ class Tally:
         transfers: downloads under way.
         builds: what is being built.
         linking: conda packages of the prefix that is being made, 0 for none.
+        check_bytes, checked_bytes: what is to be compared with what was stored, and what has been.
         waiting: what other processes hold → the last that was heard of its owner.
     """
 
@@ -66,6 +69,8 @@ class Tally:
     transfers: dict[str, Transfer] = field(default_factory=dict)
     builds: list[str] = field(default_factory=list)
     linking: int = 0
+    check_bytes: int = 0
+    checked_bytes: int = 0
     waiting: dict[str, WaitingForOwner] = field(default_factory=dict)
     lock: Lock = field(default_factory=Lock, repr=False)
     _resolving_since_s: float = 0.0
@@ -92,6 +97,10 @@ class Tally:
                 case PrefixFinished():
                     self.linking = 0
                     self.stored_files = self.planned_files  # its archives make no trees
+                case CheckPlanned():
+                    self.check_bytes, self.checked_bytes = event.size_bytes, 0
+                case CheckProgressed():
+                    self.checked_bytes += event.size_bytes
                 case BuildStarted():
                     self.builds.append(event.what)
                 case BuildFinished() if event.what in self.builds:

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING
 
 from envforge.cli.formats import count, format_duration, format_size
 from envforge.cli.reporters.lines import LineReporter, waiting_text
-from envforge.events import BuildStarted, FetchPlanned, PrefixStarted, ResolutionStarted, WaitingForOwner
+from envforge.events import (
+    BuildStarted,
+    CheckPlanned,
+    FetchPlanned,
+    PrefixStarted,
+    ResolutionStarted,
+    WaitingForOwner,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -61,7 +68,8 @@ class TerminalReporter(LineReporter):
 def _means_work(event: Event) -> bool:
     if isinstance(event, FetchPlanned):
         return event.file_count > 0
-    return isinstance(event, (ResolutionStarted, BuildStarted, PrefixStarted, WaitingForOwner))
+    work = (ResolutionStarted, BuildStarted, PrefixStarted, CheckPlanned, WaitingForOwner)
+    return isinstance(event, work)
 
 
 class LiveDisplay:
@@ -119,6 +127,8 @@ class LiveDisplay:
         tally = self._tally
         rows: list[RenderableType] = []
         rows.extend(Text(waiting_text(wait), style="yellow") for wait in tally.waits(_MOST_TRANSFERS))
+        if tally.checked_bytes < tally.check_bytes:
+            rows.append(Text(f"Checking {_progress_text(tally.checked_bytes, tally.check_bytes)}"))
         if tally.resolving:
             rows.append(self._resolution_row())
         if tally.finished_files < tally.planned_files:

@@ -65,7 +65,8 @@ def test_synonyms_name_what_exists():
         assert word not in COMMANDS
         name, *options = ours.split()
         if name in COMMANDS:
-            assert set(options) <= set(command_parser(name).option_names())
+            if options:
+                command_parser(name).parse_args(options)
         else:
             assert ours == "--help"
 

@@ -5,23 +5,33 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from envforge.environment.activation import activated_environment
-from envforge.environment.collect import collect_generations
-from envforge.environment.generation import Generation
+from envforge.environment.collect import (
+    collect_generations,
+    retire_generation,
+    survey_project,
+    sweep_environments,
+)
+from envforge.environment.generation import Generation, note_generation
 from envforge.environment.switch import current_generation, rollback, switch
-from envforge.plan.link_plan import LinkMode
+from envforge.host.processes import read_traces
+from envforge.plan.link_plan import MARKER, LinkMode
 
+from support.ages import HOUR_S, let_pass, make_older
 from support.environments import Grounds
 
 
 def switched(grounds: Grounds, count: int) -> list[Generation]:
+    """Generations that were all made and used long ago."""
     made = [grounds.create(prompt=f"p{number}") for number in range(count)]
     for time_s, generation in enumerate(made):
         switch(grounds.venv, generation, now_s=time_s)
+    let_pass(grounds.tier)
     return made
 
 
@@ -39,12 +49,14 @@ def test_the_newest_stay(grounds: Grounds) -> None:
 def test_the_current_one_stays_however_old(grounds: Grounds) -> None:
     made = switched(grounds, 4)
     rollback(grounds.venv, 3)
+    let_pass(grounds.tier)
     assert collect_generations(grounds.environments, grounds.venv, keep=1) == [made[1].digest, made[2].digest]
     assert current_generation(grounds.venv) == made[0]
 
 
 def test_hard_linked_generations_go_too_and_the_store_stays(grounds: Grounds) -> None:
     grounds.create(LinkMode.HARDLINK)
+    let_pass(grounds.tier)
     assert len(collect_generations(grounds.environments, grounds.venv, keep=0)) == 1
     assert (
         grounds.tier / "trees" / grounds.forest.trees[0].id / "lib/alpha/__init__.py"
@@ -78,3 +90,60 @@ def test_what_a_process_uses_stays(grounds: Grounds, how: str) -> None:
 def test_nothing_to_collect(grounds: Grounds) -> None:
     switched(grounds, 1)
     assert collect_generations(grounds.environments, grounds.venv, keep=0) == []
+
+
+def test_what_was_just_found_stays(grounds: Grounds) -> None:
+    """A sync that has found a generation may be about to switch to it."""
+    made = switched(grounds, 3)
+    assert note_generation(made[0])
+    assert collect_generations(grounds.environments, grounds.venv, keep=1) == [made[1].digest]
+    let_pass(grounds.tier)
+    assert collect_generations(grounds.environments, grounds.venv, keep=1) == [made[0].digest]
+
+
+def test_one_that_is_current_again_is_not_retired(grounds: Grounds) -> None:
+    """The project has been switched to it since it was looked at."""
+    made = switched(grounds, 2)
+    switch(grounds.venv, made[0], now_s=9)
+    let_pass(grounds.tier)
+    assert not retire_generation(made[0].path, time.time(), grounds.venv)
+    assert current_generation(grounds.venv) == made[0]
+    assert retire_generation(made[1].path, time.time(), grounds.venv)
+    assert not made[1].path.exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="processes are found through /proc")
+@pytest.mark.parametrize("how", ["absolute", "relative"])
+def test_a_process_started_through_the_link_uses_what_the_link_leads_to(grounds: Grounds, how: str) -> None:
+    """Its Python looks for modules below ``.venv``, wherever that leads by now."""
+    old, current = switched(grounds, 2)
+    place = str(grounds.venv / "bin" / "python") if how == "absolute" else ".venv/bin/python"
+    environment = {name: value for name, value in os.environ.items() if name not in ("PWD", "VIRTUAL_ENV")}
+    process = subprocess.Popen(
+        [place, "-I", "-c", "print('up', flush=True); input()"],
+        env=environment,
+        cwd=grounds.project,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        found = {
+            each.digest: [user.pid for user in each.processes]
+            for each in survey_project(grounds.environments, list(read_traces()), time.time())
+        }
+        process.communicate(b"\n")
+    assert found == {old.digest: [], current.digest: [process.pid]}
+
+
+def test_what_a_killed_collection_left_goes(grounds: Grounds) -> None:
+    """It was killed after the generation had stopped to be complete."""
+    made = switched(grounds, 2)
+    (made[0].path / MARKER).rename(grounds.environments / ".tmp-host.1.2.abc")
+    now_s = time.time()
+    assert sweep_environments(grounds.environments, now_s) == 0, "it was withdrawn just now"
+    make_older(made[0].path, 2 * HOUR_S)
+    assert sweep_environments(grounds.environments, now_s) == 1
+    assert not made[0].path.exists()
+    assert current_generation(grounds.venv) == made[1]

@@ -6,13 +6,14 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from envforge.environment.activation import activated_environment
 from envforge.environment.activation_run import ScriptFailure, run_activation_scripts
-from envforge.environment.collect import collect_generations, prefixes_in_use
+from envforge.environment.collect import collect_generations, survey_generations
 from envforge.environment.conda_activation import read_activation
 from envforge.environment.generation import (
     Generation,
@@ -27,6 +28,7 @@ from envforge.environment.verify import verify_generation
 from envforge.events import Event, Warned
 from envforge.plan.link_plan import LinkMode
 
+from support.ages import let_pass
 from support.environments import Grounds
 from support.prefixes import PlantedPrefix
 
@@ -191,12 +193,17 @@ def test_rollback_passes_over_those_whose_prefix_is_gone(
     assert rollback(grounds.venv) == plain
 
 
-def test_prefixes_in_use_are_known_and_not_collected(
+def prefixes_in_use(tier: Path) -> set[str]:
+    return {found.prefix for found in survey_generations(tier, [], time.time()) if found.prefix}
+
+
+def test_prefixes_in_use_are_known_and_not_collected_with_generations(
     grounds: Grounds, based: Generation, prefix: PlantedPrefix
 ) -> None:
     assert prefixes_in_use(grounds.tier) == {str(prefix.path)}
     for time_s, generation in enumerate([based, grounds.create()]):
         switch(grounds.venv, generation, now_s=time_s)
+    let_pass(grounds.tier)
     assert collect_generations(grounds.environments, grounds.venv, keep=1) == [based.digest]
     assert prefixes_in_use(grounds.tier) == set()
     assert (prefix.path / "share/data/table.txt").exists()

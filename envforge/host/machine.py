@@ -57,7 +57,7 @@ class MachineReading:
         glibc: (major, minor), None for another C library.
         macos: ``14.5``.
         kernel: ``6.6.87.2-microsoft-standard-WSL2``.
-        cpu: start of ``/proc/cpuinfo``; the processor's name on other systems.
+        cpu: the first processor in ``/proc/cpuinfo``; its name on other systems.
         translated: a Mac with Apple's processor runs this for Intel's.
         nvidia_version: ``/proc/driver/nvidia/version``.
         nvidia_devices: names below ``/dev``, sorted.
@@ -109,7 +109,7 @@ def read_machine(platform: str, environ: Mapping[str, str], *, root: Path = Path
         glibc=glibc_version(),
         macos=_macos_version() if is_mac else "",
         kernel=_text(root / "proc/sys/kernel/osrelease").strip(),
-        cpu=mac_name or _text(root / "proc/cpuinfo"),
+        cpu=mac_name or _text(root / "proc/cpuinfo").partition("\n\n")[0],
         translated=translated,
         nvidia_version=_text(root / "proc/driver/nvidia/version"),
         nvidia_devices=tuple(sorted(_nvidia_devices(root / "dev"))),

@@ -22,10 +22,12 @@ COMMANDS = {
     "rollback": ("envforge.cli.commands.rollback", "go back to an earlier environment"),
     "verify": ("envforge.cli.commands.verify", "check that the environment is as it was made"),
     "cache": ("envforge.cli.commands.cache", "show, prune or verify what is kept for all projects"),
+    "doctor": ("envforge.cli.commands.doctor", "say what this machine has, and what is wrong with it"),
 }
 """Name → module, and what the command does in a line. In the order of the help."""
 
 SYNONYMS = {
+    "check": "doctor",
     "clean": "cache prune",
     "environments": "envs",
     "exec": "run",

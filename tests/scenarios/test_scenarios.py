@@ -13,7 +13,7 @@ from envforge.model.requirement import parse_requirement
 from envforge.model.target import Target, marker_holds
 from envforge.resolve.candidates import CandidateFinder
 from envforge.resolve.dependencies import DependencyReader
-from envforge.resolve.problem import Problem
+from envforge.resolve.problem import Origins, Problem
 from envforge.resolve.resolution import held_back_by_python, resolve_target
 from envforge.resolve.search import search
 from envforge.resolve.walk import walk
@@ -36,13 +36,22 @@ def _groups(scenario: dict[str, Any]) -> dict[str, list[Any]]:
     return {group: [parse_requirement(text) for text in texts] for group, texts in groups.items()}
 
 
+def _origins(scenario: dict[str, Any]) -> Origins:
+    """What of the requirements and sources is the target's variant's."""
+    own = scenario.get("variant", {})
+    requirements = frozenset(parse_requirement(text) for text in own.get("requires", []))
+    return Origins(_target(scenario).variant, requirements, own.get("sources", {}))
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
 def test_scenario(scenario: dict[str, Any]) -> None:
     source = Universe(scenario["packages"])
     target = _target(scenario)
     if "error" in scenario:
         with pytest.raises(EnvforgeError) as caught:
-            resolve_target(_groups(scenario), target, source, scenario.get("prefer", {}))
+            resolve_target(
+                _groups(scenario), target, source, scenario.get("prefer", {}), origins=_origins(scenario)
+            )
         error = caught.value
         told = "\n".join([error.message, *error.context, *error.hints])
         assert error.message == scenario["error"]["message"]

@@ -57,31 +57,43 @@ def find_places(
         project: the project's folder: its own file system may be the fastest.
 
     Raises:
-        HostError: a place cannot be made absolute, or there is no home folder.
+        HostError: a place cannot be made absolute, there is no home folder, or the file system of the tier
+            that is named is not mounted.
     """
     cache = find_cache_root(environ, cache_dir)
     site = environ.get("ENVFORGE_SITE_STORE", "")
-    named = tier or environ.get("ENVFORGE_TIER", "")
+    named = find_named_tier(environ, tier)
     places = Places(
         cache=cache,
-        tier=_absolute(named, "ENVFORGE_TIER") if named else cache / "tier",
+        tier=named or cache / "tier",
         archives=cache / "archives",
         site=_absolute(site, "ENVFORGE_SITE_STORE") if site else None,
     )
     is_cache_named = bool(cache_dir or environ.get("ENVFORGE_CACHE_DIR", ""))
-    if is_cache_named and not named:
-        return places
-    from envforge.host.storage_memory import find_remembered, on_one_file_system
+    if named is not None:
+        return _beside_named_tier(places, environ, project, is_cache_named=is_cache_named)
+    return places if is_cache_named else _chosen_places(places, environ, project)
 
-    chosen = None if is_cache_named else find_remembered(environ, cache, project)
-    if named:
-        archives = Path(chosen.archives_folder, "archives") if chosen else places.archives
-        goes_away = not on_one_file_system(archives, places.tier) and not _stays(places.tier, environ, cache)
-        return replace(places, archives=archives, keeps_archives=goes_away)
+
+def find_named_tier(environ: Mapping[str, str], tier: str = "") -> Path | None:
+    """The folder for store and environments that the user has named: ``tier``, or ``ENVFORGE_TIER``.
+
+    Raises:
+        HostError: it cannot be made absolute.
+    """
+    named = tier or environ.get("ENVFORGE_TIER", "")
+    return _absolute(named, "ENVFORGE_TIER") if named else None
+
+
+def _chosen_places(places: Places, environ: Mapping[str, str], project: Path | None) -> Places:
+    """What is remembered for this host; else its storage is measured, and the choice made."""
+    from envforge.host.storage_memory import find_remembered
+
+    chosen = find_remembered(environ, places.cache, project)
     if chosen is None:
         from envforge.host.tiers import chosen_tier, survey_storage
 
-        chosen = chosen_tier(survey_storage(environ, cache, project).choice)
+        chosen = chosen_tier(survey_storage(environ, places.cache, project).choice)
     if not chosen.folder:
         return places
     return replace(
@@ -90,6 +102,22 @@ def find_places(
         archives=Path(chosen.archives_folder, "archives"),
         keeps_archives=chosen.keeps_archives,
     )
+
+
+def _beside_named_tier(
+    places: Places, environ: Mapping[str, str], project: Path | None, *, is_cache_named: bool
+) -> Places:
+    """Archives go where they went before, or to the cache folder; they are kept if the tier goes away."""
+    from envforge.host.named_tier import check_mounted, stays
+    from envforge.host.storage_memory import find_remembered, on_one_file_system
+
+    check_mounted(places.tier, places.cache)
+    chosen = None if is_cache_named else find_remembered(environ, places.cache, project)
+    archives = Path(chosen.archives_folder, "archives") if chosen else places.archives
+    if on_one_file_system(archives, places.tier):
+        return replace(places, archives=archives)
+    keeps = not stays(places.tier, environ, places.cache)
+    return replace(places, archives=archives, keeps_archives=keeps)
 
 
 def find_cache_root(environ: Mapping[str, str], cache_dir: str = "") -> Path:
@@ -165,14 +193,6 @@ def _user_folder(environ: Mapping[str, str], variable: str, below_home: str, kin
             context=[str(error)],
             hints=[f"set HOME, or ENVFORGE_{kind.upper()}_DIR to an absolute path"],
         ) from None
-
-
-def _stays(tier: Path, environ: Mapping[str, str], cache: Path) -> bool:
-    """Whether what lies in a folder is kept: not in memory, a job's folder, or scratch that is purged."""
-    from envforge.host.storage import describe_named
-    from envforge.model.storage import Life
-
-    return describe_named(str(tier), environ, cache).life is Life.KEPT
 
 
 def _absolute(text: str, setting: str) -> Path:

@@ -111,20 +111,26 @@ class StorageMemory:
 
     def read(self) -> None:
         """Read the file again."""
-        empty: dict[str, Any] = {"format": _FORMAT, "boot": _boot(), "facts": {}, "choices": []}
+        empty: dict[str, Any] = {"format": _FORMAT, "boot": _boot(), "facts": {}, "choices": [], "named": {}}
         try:
             content = json.loads(self._file.read_bytes())
             usable = content["format"] == _FORMAT and isinstance(content["facts"], dict)
             choices = [_checked(choice) for choice in content["choices"]]
+            # This is true whatever was booted since.
+            named = dict(content["named"])
         except (OSError, ValueError, KeyError, TypeError):
-            usable, choices, content = False, [], {}
+            usable, choices, content, named = False, [], {}, {}
         if not usable:
             self._content = empty
         elif content.get("boot") != empty["boot"]:
             # Devices have other numbers now. What was chosen before is preferred, but looked at anew.
-            self._content = {**empty, "choices": [{**choice, "at": 0.0} for choice in choices]}
+            self._content = {
+                **empty,
+                "choices": [{**choice, "at": 0.0} for choice in choices],
+                "named": named,
+            }
         else:
-            self._content = {**empty, "facts": content["facts"], "choices": choices}
+            self._content = {**empty, "facts": content["facts"], "choices": choices, "named": named}
 
     # Choices
 
@@ -150,6 +156,17 @@ class StorageMemory:
             "device": _device(base),
         }
         self._content["choices"] = [new, *others[: _CHOICES_KEPT - 1]]
+
+    def mount_of_named(self, tier: str) -> str:
+        """Where the file system was mounted that a tier named by the user was on; "" if it is not known."""
+        point = self._content["named"].get(tier, "")
+        return point if isinstance(point, str) else ""
+
+    def remember_named(self, tier: str, point: str) -> None:
+        self._content["named"] = {
+            **{name: known for name, known in self._content["named"].items() if known and name != tier},
+            **({tier: point} if point else {}),
+        }
 
     # Measurements
 

@@ -23,9 +23,9 @@ from envforge.model.storage import Rates
 FOLDER_START = ".envforge-probe-"
 BUDGET_S = 0.11
 """For measuring. Removing what was made comes on top."""
-_SLOW_S = 0.005
-_SLOW_BUDGET = 0.8
-"""Part of the budget for a place that needs so long for an operation: there, removing takes as long again."""
+_SLOW_S = 0.003
+_SLOW_BUDGET_S = 0.17
+"""For both, on a place that needs so long for an operation: there, what is made costs as much to remove."""
 _SMALL = 48
 _SMALL_BYTES = 4096
 _LOOP_S = 0.008
@@ -51,6 +51,11 @@ class ProbeResult:
     hardlinks: bool | None = None
     duration_s: float = 0.0
 
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether there was no time for one operation of each kind."""
+        return self.rates.stat_s is None
+
 
 def probe_place(folder: str, *, budget_s: float = BUDGET_S) -> ProbeResult:
     """Measure the place in which a folder can be made.
@@ -64,10 +69,7 @@ def probe_place(folder: str, *, budget_s: float = BUDGET_S) -> ProbeResult:
     """
     start_s = perf_counter()
     os.mkdir(folder, 0o700)
-    operation_s = perf_counter() - start_s
-    if operation_s > _SLOW_S:
-        budget_s *= _SLOW_BUDGET
-    probe = _Probe(folder, start_s + budget_s, operation_s)
+    probe = _Probe(folder, start_s, perf_counter() - start_s, budget_s)
     try:
         result = probe.run()
     finally:
@@ -105,15 +107,32 @@ def _empty(folder: str, names: Sequence[str] | None) -> None:
 
 
 class _Probe:
-    """The steps of one probe and the time that is left for them."""
+    """The steps of one probe and the time that is left for them.
 
-    def __init__(self, folder: str, deadline_s: float, operation_s: float) -> None:
+    Args:
+        folder: made already.
+        start_s: when the probe began.
+        operation_s: how long making the folder took.
+        budget_s: for measuring.
+    """
+
+    def __init__(self, folder: str, start_s: float, operation_s: float, budget_s: float) -> None:
         self._folder = folder
-        self._deadline_s = deadline_s
         self._operation_s = operation_s
+        self._is_slow = operation_s > _SLOW_S
+        self._end_s = start_s + (min(_SLOW_BUDGET_S, budget_s * 2) if self._is_slow else budget_s)
         self.names: list[str] = []
 
+    @property
+    def _deadline_s(self) -> float:
+        """When to stop measuring: on a slow place, so that what was made can be removed by the end."""
+        removing_s = (len(self.names) + 1) * self._operation_s if self._is_slow else 0.0
+        return self._end_s - removing_s
+
     def run(self) -> ProbeResult:
+        if self._is_slow and not self._has_time(4 * self._operation_s):
+            # No time for one file, which costs at least as much as a folder.
+            return ProbeResult(rates=Rates(create_s=self._operation_s))
         small = os.urandom(_SMALL_BYTES)
         create_s = self._repeat("f", lambda path: _write_small(path, small), messages=2)
         first = f"{self._folder}/f0"
@@ -192,6 +211,12 @@ class _Probe:
         """Write files of growing size until the time is over, at least one if it has begun."""
         best: float | None = None
         size_bytes = _FIRST_BYTES
+        if self._is_slow:
+            # Some take a message for each 4 KiB: a small write tells whether there is time for more.
+            trial_bytes = 4 * _SMALL_BYTES
+            rate = self._write(f"{start}t", chunk, trial_bytes, flags)
+            if not self._has_time(size_bytes / rate):
+                return None
         for number in range(_WRITES):
             if perf_counter() >= until_s or not self._has_time(4 * self._operation_s):
                 break
@@ -235,6 +260,8 @@ class _Probe:
                 if perf_counter() > self._deadline_s:
                     break
             return count / max(perf_counter() - before_s, 1e-9)
+        except OSError:  # an O_DIRECT that opens a file and does not read it, as of some FUSE file systems
+            return None
         finally:
             os.close(descriptor)
 

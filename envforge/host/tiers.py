@@ -120,6 +120,8 @@ class _Crew:
         if result is None and wanted:
             self.measured.append(place.folder)
             found = measure(probe_folder)
+            if isinstance(found, ProbeResult) and found.is_cut_short and place.reach is not Reach.SHARED:
+                found = measure(probe_folder)  # the disk was busy with others' files for a moment
             if isinstance(found, str):
                 return with_result(place, found)
             self._memory.remember_fact("probe", mount, asdict(found))

@@ -77,7 +77,7 @@ class Rates:
     """What a probe measured. None: the place cannot do it, or there was no time to try.
 
     Args:
-        create_s: to make, write and close a file of 4 KiB.
+        create_s: to make, write and close a file of 4 KiB; on a very slow place, to make a folder.
         link_s, symlink_s, stat_s: of one call.
         read_s: to open, read and close a file of 4 KiB that was just written.
         write_bytes_per_s: through the page cache and down to the device (fdatasync).

@@ -242,12 +242,12 @@ def _why_unfit(place: StoragePlace, storage: HostStorage) -> str:
 
 
 def _refuse_without_symlinks(places: Sequence[StoragePlace], unfit: dict[str, str]) -> None:
-    """Where links are not to be had each environment is a copy: only if there is nothing else."""
+    """Environments are made of symlinks: a place without any is chosen only if there is nothing else."""
     fit = [place for place in places if not unfit[place.folder]]
     if any(place.symlinks for place in fit):
         for place in fit:
             if not place.symlinks:
-                unfit[place.folder] = f"{place.file_system} has no symlinks: each environment would be a copy"
+                unfit[place.folder] = f"{place.file_system} has no symlinks, of which environments are made"
 
 
 def _why_no_memory(storage: HostStorage) -> str:

@@ -8,7 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from envforge.errors import ManifestError
-from envforge.host.paths import Places, find_cache_root, find_places
+from envforge.host.named_tier import check_mounted
+from envforge.host.paths import Places, find_cache_root, find_named_tier, find_places
 from envforge.host.storage import describe_named
 from envforge.host.tiers import Survey, survey_storage
 from envforge.model.storage import StoragePlace
@@ -80,6 +81,9 @@ def survey_tiers(
         project = start
     cache = find_cache_root(environ)
     steered_by = _steered_by(environ, tier)
+    named = find_named_tier(environ, tier)
+    if refresh and named is not None:
+        check_mounted(named, cache, forget=True)
     survey = survey_storage(environ, cache, project, refresh=refresh, thorough=True, settle=not steered_by)
     places = find_places(environ, tier=tier, project=project)
     surveyed = [

@@ -114,6 +114,20 @@ def test_after_a_boot_it_is_only_a_preference(cache: Path, place: Path) -> None:
     assert memory.find_fact("probe", "8:1 ext4 /dev/sda1 /") is None
 
 
+def test_where_a_named_tier_was_is_true_after_a_boot_too(cache: Path, place: Path) -> None:
+    file = remember(cache, {}, place)
+    memory = StorageMemory(cache, NOW_S)
+    memory.remember_named("/mnt/fast/envforge", "/mnt/fast")
+    memory.remember_named("/mnt/slow/envforge", "/mnt/slow")
+    memory.save()
+    changed(file, "boot", value="another")
+    memory = StorageMemory(cache, NOW_S)
+    assert memory.mount_of_named("/mnt/fast/envforge") == "/mnt/fast"
+    memory.remember_named("/mnt/fast/envforge", "")
+    assert memory.mount_of_named("/mnt/fast/envforge") == ""
+    assert memory.mount_of_named("/mnt/slow/envforge") == "/mnt/slow"
+
+
 @pytest.mark.parametrize(
     "content",
     [

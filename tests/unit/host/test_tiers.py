@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from envforge.errors import HostError
 from envforge.host import storage, tiers
+from envforge.host.named_tier import check_mounted
 from envforge.host.paths import Places, find_places
 from envforge.host.storage_candidates import find_offers
 from envforge.host.tiers import Survey, survey_storage
@@ -216,6 +218,23 @@ def test_archives_beside_a_named_tier_go_where_they_went(
 ) -> None:
     before = find_places(environ)
     assert find_places(environ, tier=str(tmp_path / "x")).archives == before.archives
+
+
+def test_a_named_tier_whose_disk_is_not_mounted_today(environ: dict[str, str], tmp_path: Path) -> None:
+    """It would be made on the disk that holds the empty folder."""
+    cache = cache_of(environ)
+    with mounted("ext4", tmp_path / "disk", size_mb=50) as disk:
+        tier = disk / "envforge"
+        find_places(environ, tier=str(tier))
+        tier.mkdir()
+        find_places(environ, tier=str(tier))
+        find_places(environ, tier=str(tier))
+    with pytest.raises(HostError, match="nothing is mounted now") as caught:
+        find_places({**environ, "ENVFORGE_TIER": str(tier)})
+    assert str(disk) in caught.value.hints[0]
+    find_places(environ, tier=str(tmp_path / "other"))
+    check_mounted(tier, cache, forget=True)
+    assert find_places(environ, tier=str(tier)).tier == tier
 
 
 def test_a_home_that_cannot_be_written(environ: dict[str, str]) -> None:

@@ -17,8 +17,9 @@ from envforge.host import storage, tiers
 from envforge.host.named_tier import check_mounted
 from envforge.host.paths import Places, find_places
 from envforge.host.storage_candidates import find_offers
+from envforge.host.storage_probe import ProbeResult
 from envforge.host.tiers import Survey, survey_storage
-from envforge.model.storage import Origin
+from envforge.model.storage import Origin, Rates
 
 from support.file_systems import mounted
 
@@ -179,6 +180,8 @@ def test_a_tier_stays_when_another_place_would_be_chosen_today(
             ),
         )
 
+    same = ProbeResult(rates=Rates(create_s=2e-5, stat_s=2e-6), symlinks=True, hardlinks=True)
+    monkeypatch.setattr(tiers, "measure", lambda folder: same)
     with mounted("ext4", tmp_path / "roomy", size_mb=ROOM_MB) as home:
         environ["HOME"] = str(home)
         with monkeypatch.context() as patch:

@@ -94,6 +94,11 @@ def on_one_file_system(one: Path, other: Path) -> bool:
     return _device_above(str(one)) == _device_above(str(other))
 
 
+def mount_key(device: str, file_system: str, source: str, point: str) -> str:
+    """The name of a mount, for what is remembered of it. Not its number: an automounter gives new ones."""
+    return f"{device} {file_system} {source} {point}"
+
+
 class StorageMemory:
     """The file of this host.
 

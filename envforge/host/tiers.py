@@ -18,9 +18,9 @@ from typing import Any
 from envforge.host.own_folder import nearest_folder
 from envforge.host.quota import find_quota
 from envforge.host.storage import LEAST_BYTES, find_storage, measure, with_result
-from envforge.host.storage_memory import ChosenTier, StorageMemory, choice_key, fault_of_folders
+from envforge.host.storage_memory import ChosenTier, StorageMemory, choice_key, fault_of_folders, mount_key
 from envforge.host.storage_probe import FOLDER_START, ProbeResult
-from envforge.model.storage import HostStorage, Origin, Quota, Rates, Reach, StoragePlace
+from envforge.model.storage import HostStorage, Origin, Quota, Rates, Reach, StoragePlace, best_rates
 from envforge.plan.tier_choice import TierChoice, choose_tier
 
 _QUOTA_LIFETIME_S = 600.0
@@ -70,10 +70,10 @@ def survey_storage(
     probes = {place.folder: _probe_folder(place) for place in storage.places}
     with memory.claim(list(probes.values())) as is_first:
         crew = _Crew(memory, environ, refresh=refresh and is_first)
+        previous = "" if refresh and is_first else memory.previous_folder(key)
         wanted = {place.folder for place in storage.places if thorough or _may_win(place, storage)}
         places = [crew.look(place, probes[place.folder], place.folder in wanted) for place in storage.places]
-        previous = "" if refresh and is_first else memory.previous_folder(key)
-        storage = replace(storage, places=tuple(places))
+        storage = crew.confirm(replace(storage, places=tuple(places)), probes, previous)
         if settle:
             storage, choice = _choose(storage, previous)
         else:
@@ -114,7 +114,7 @@ class _Crew:
         """A place with its quota and, if that is wanted, its rates."""
         if place.fault or place.free_bytes < LEAST_BYTES:
             return place
-        mount = f"{place.device} {place.file_system} {place.source} {place.mount_point}"
+        mount = _mount_key(place)
         place = replace(place, quota=self._find_quota(place, mount))
         result = None if self._refresh else _as_result(self._memory.find_fact("probe", mount))
         if result is None and wanted:
@@ -127,6 +127,33 @@ class _Crew:
             self._memory.remember_fact("probe", mount, asdict(found))
             result = found
         return place if result is None else with_result(place, result)
+
+    def confirm(self, storage: HostStorage, probes: Mapping[str, str], previous: str) -> HostStorage:
+        """Measure once more, where what was just measured outweighs what kind of disk each is.
+
+        A disk that was busy for that tenth of a second must not decide where environments are for months.
+        """
+        by_kind = replace(storage, places=tuple(replace(place, rates=None) for place in storage.places))
+        one, other = (
+            choose_tier(storage, previous=previous).tier,
+            choose_tier(by_kind, previous=previous).tier,
+        )
+        if one is None or other is None or one.folder == other.folder:
+            return storage
+        doubtful = {one.folder, other.folder}.intersection(self.measured)
+        places = [
+            self._measure_again(place, probes[place.folder]) if place.folder in doubtful else place
+            for place in storage.places
+        ]
+        return replace(storage, places=tuple(places))
+
+    def _measure_again(self, place: StoragePlace, probe_folder: str) -> StoragePlace:
+        found = measure(probe_folder)
+        if isinstance(found, str) or place.rates is None:
+            return place
+        better = replace(found, rates=best_rates(place.rates, found.rates))
+        self._memory.remember_fact("probe", _mount_key(place), asdict(better))
+        return with_result(place, better)
 
     def _find_quota(self, place: StoragePlace, mount: str) -> Quota | None:
         if not self._refresh:
@@ -160,6 +187,10 @@ def _may_win(place: StoragePlace, storage: HostStorage) -> bool:
     if place.reach is not Reach.MEMORY:
         return True
     return not any(other.reach is Reach.LOCAL and not other.fault for other in storage.places)
+
+
+def _mount_key(place: StoragePlace) -> str:
+    return mount_key(place.device, place.file_system, place.source, place.mount_point)
 
 
 def _probe_folder(place: StoragePlace) -> str:

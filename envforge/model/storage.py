@@ -6,7 +6,7 @@ Sizes are bytes, times are seconds; None is "not known" or "no limit", as the fi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 
 
@@ -98,6 +98,16 @@ class Rates:
     def best_write_bytes_per_s(self) -> float | None:
         known = [rate for rate in (self.write_bytes_per_s, self.direct_bytes_per_s) if rate is not None]
         return max(known, default=None)
+
+
+def best_rates(one: Rates, other: Rates) -> Rates:
+    """The better of two measurements, number by number: what else was going on only makes them worse."""
+    best: dict[str, float | None] = {}
+    for field in fields(Rates):
+        known = [rate for rate in (getattr(one, field.name), getattr(other, field.name)) if rate is not None]
+        pick = max if field.name.endswith("_per_s") else min
+        best[field.name] = pick(known) if known else None
+    return Rates(**best)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -183,6 +183,7 @@ def missing_packages(assembly: Assembly) -> list[LockedPackage]:
 def _fetched(assembly: Assembly) -> list[Tree]:
     """Trees of all locked wheels."""
     from envforge.fetch.fetch import FetchRequest, fetch_trees
+    from envforge.host.tier_writing import find_write_strategy
 
     session = assembly.session
     urls = index_urls(assembly.project.manifest, session)
@@ -206,6 +207,7 @@ def _fetched(assembly: Assembly) -> list[Tree]:
         session.reporter,
         archives=session.places.archives,
         keep=session.places.keeps_archives,
+        strategy=find_write_strategy(session.places.tier, session.places.cache),
     )
     return [trees[request.sha256] for request in requests]
 

@@ -18,6 +18,7 @@ from envforge.host.named_tier import check_mounted
 from envforge.host.paths import Places, find_places
 from envforge.host.storage_candidates import find_offers
 from envforge.host.storage_probe import ProbeResult
+from envforge.host.tier_writing import find_write_strategy
 from envforge.host.tiers import Survey, survey_storage
 from envforge.model.storage import Origin, Rates
 
@@ -244,3 +245,42 @@ def test_a_home_that_cannot_be_written(environ: dict[str, str]) -> None:
     """The cache folder's error comes when something is written; looking must not fail."""
     environ["HOME"] = "/proc/of-nobody"
     assert find_places(environ).tier == Path("/proc/of-nobody/.cache/envforge/tier")
+
+
+def test_the_write_strategy_is_that_of_what_was_measured(
+    environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = cache_of(environ)
+    fast = ProbeResult(rates=Rates(stat_s=1e-6, write_bytes_per_s=3e8, direct_bytes_per_s=1e9))
+    monkeypatch.setattr(tiers, "measure", lambda folder: fast)
+    with mounted("ext4", tmp_path / "disk", size_mb=ROOM_MB) as disk:
+        assert find_write_strategy(disk / "not/there", cache).direct_from_bytes is None
+        environ["SCRATCH"] = str(disk)
+        survey(environ)
+        assert find_write_strategy(disk / "not/there", cache).direct_from_bytes == 8 << 20
+    [file] = (cache / "storage").iterdir()
+    file.write_text(file.read_text().replace("1000000000.0", '"fast"'))
+    assert find_write_strategy(disk, cache).direct_from_bytes is None
+
+
+def test_a_disk_that_was_busy_for_a_moment_is_asked_twice(
+    environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first probe of the home meets somebody's flush."""
+    good = ProbeResult(rates=Rates(create_s=2e-5, stat_s=2e-6, write_bytes_per_s=1e9, read_bytes_per_s=1e9))
+    busy = replace(good, rates=replace(good.rates, write_bytes_per_s=1e7))
+    answers = [busy, good, good, good]
+    monkeypatch.setattr(tiers, "measure", lambda folder: answers.pop(0))
+    with (
+        mounted("ext4", tmp_path / "home-disk", size_mb=ROOM_MB) as home,
+        mounted("ext4", tmp_path / "work-disk", size_mb=ROOM_MB) as work,
+    ):
+        environ.update(HOME=str(home), WORK=str(work))
+        chosen = survey(environ).choice.tier
+        assert chosen is not None
+        assert chosen.origin is Origin.CACHE
+        assert chosen.rates == good.rates
+        assert not answers
+        again = survey(environ).choice.tier
+        assert again is not None
+        assert (again.folder, again.rates) == (chosen.folder, chosen.rates)

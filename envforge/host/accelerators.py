@@ -1,8 +1,9 @@
 """What accelerators this host has: read, recognised, and remembered until it is booted again.
 
-Asking a driver takes from 30 ms to ten seconds, and naming the processor needs py-rattler; both answers are
-kept below the cache root, per host, boot, driver, and what the loader finds first. What did not work is asked
-again after ten minutes. The facts are made anew each time: variables that override them hold at once.
+Asking a driver takes from 30 ms to ten seconds, and naming the processor needs py-rattler. Both answers are
+kept below the cache root, per host, boot, driver, and what the loader finds first. A driver that hung is
+asked again after ten minutes, one without a GPU each time: the next job on a node may have one. Facts are
+made anew each time: variables that override them hold at once.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def _remembered(file: Path, key: list[Any], now_s: float, has_boot: bool) -> dic
         return None
     lifetime_s = _LIFETIME_S if has_boot else _LIFETIME_WITHOUT_BOOT_S
     if driver is not None and not _works(driver):
-        lifetime_s = _FAULT_LIFETIME_S
+        lifetime_s = _FAULT_LIFETIME_S if "fault" in driver else 0.0
     return {"driver": driver, "archspec": archspec} if 0 <= age_s < lifetime_s else None
 
 

@@ -115,6 +115,39 @@ def check_wheels(
     return sorted(problems, key=lambda problem: not problem.refuses)
 
 
+def check_use(
+    packages: Sequence[LockedPackage], files: Sequence[LockedFile], facts: HostFacts, variant: str
+) -> list[WheelProblem]:
+    """What works and is not what somebody may expect: gigabytes for no GPU, or a GPU that is left out.
+
+    Args:
+        packages: that are to be installed here.
+        files: the wheels of them.
+        facts: of the host.
+        variant: that was chosen for it, "" in a project without variants.
+    """
+    needs = cuda_needs(packages)
+    driver = facts.nvidia
+    if variant and not needs and driver is not None and driver.is_broken:
+        message = (
+            f"the NVIDIA driver of this host cannot be used: {driver.fault}; variant {variant} is for none"
+        )
+        return [WheelProblem(message=message, hint=driver.remedy, refuses=False)]
+    is_told = bool(variant) or "CONDA_OVERRIDE_CUDA" in facts.overridden
+    libraries = [file for file in files if file.filename.startswith("nvidia_")]
+    if not needs or driver is not None or is_told or not libraries:
+        return []
+    size_bytes = sum(file.size_bytes or 0 for file in libraries)
+    size = f" ({size_bytes / 1e9:.1f} GB)" if size_bytes >= 1e8 else ""
+    return [
+        WheelProblem(
+            message=f"{needs[0].packages[0]} brings libraries of CUDA{size}; this host has no NVIDIA driver",
+            hint="to have a build for the processor on such hosts: envforge add torch --torch auto",
+            refuses=False,
+        )
+    ]
+
+
 def wheels_error(problems: Sequence[WheelProblem], fitting: Sequence[str] = ()) -> HostError:
     """The error to raise.
 

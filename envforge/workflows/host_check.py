@@ -13,6 +13,7 @@ from envforge.model.lock import Lock, LockedTarget
 from envforge.plan.accelerator_check import (
     IGNORE_HINT,
     WheelProblem,
+    check_use,
     check_wheels,
     cuda_needs,
     wheels_error,
@@ -66,7 +67,11 @@ def check_host(assembly: Assembly, lock: Lock, *, ignore: bool) -> None:
 
 def _wheel_problems(assembly: Assembly, facts: HostFacts) -> list[WheelProblem]:
     files = [file for _, file in assembly.files if file.filename.endswith(".whl")]
-    return check_wheels(assembly.selection.packages, files, facts, read_accelerator_table())
+    packages = assembly.selection.packages
+    return [
+        *check_wheels(packages, files, facts, read_accelerator_table()),
+        *check_use(packages, files, facts, assembly.selection.variant.name),
+    ]
 
 
 def _errors(

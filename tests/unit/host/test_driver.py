@@ -138,8 +138,15 @@ def test_an_answer_is_remembered_until_something_changes(make_driver: MakeDriver
     assert times_asked(environ) == 4
 
 
-def test_a_fault_is_remembered_for_ten_minutes(make_driver: MakeDriver, tmp_path: Path) -> None:
-    environ = make_driver(init=18, cu_init=803)
+def test_a_driver_without_a_gpu_is_asked_each_time(make_driver: MakeDriver, tmp_path: Path) -> None:
+    environ = make_driver(gpus=0)  # a job that asked for none
+    assert detect(environ, tmp_path).cuda is None
+    assert detect({**environ, "FAKE_GPUS": "1"}, tmp_path).cuda == (12, 8)  # the next one has one
+    assert times_asked(environ) == 2
+
+
+def test_a_crash_is_remembered_for_ten_minutes(make_driver: MakeDriver, tmp_path: Path) -> None:
+    environ = make_driver(crash=1)
     assert detect(environ, tmp_path, 1000.0).cuda is None
     detect(environ, tmp_path, 1599.0)
     assert times_asked(environ) == 1

@@ -10,6 +10,7 @@ from envforge.model.accelerators import Gpu, HostFacts, NvidiaDriver
 from envforge.model.lock import LockedFile, LockedPackage
 from envforge.plan.accelerator_check import (
     WheelProblem,
+    check_use,
     check_wheels,
     cuda_needs,
     oldest_glibc,
@@ -102,6 +103,31 @@ def test_a_driver_that_does_not_work_is_told_and_refuses_nothing() -> None:
     assert not problem.refuses
     assert "its devices are not" in problem.message
     assert problem.hint == "start it otherwise"
+
+
+NVIDIA_WHEEL = LockedFile(
+    url="https://files.test/nvidia_cublas-13.4-py3-none-any.whl", sha256="0" * 64, size_bytes=600_000_000
+)
+
+
+def test_libraries_for_a_gpu_that_is_not_there_are_told_where_nobody_chose() -> None:
+    plain, chosen = HostFacts(platform="linux-64"), packages(*CU132)
+    (told,) = check_use(chosen, [NVIDIA_WHEEL], plain, "")
+    assert not told.refuses
+    assert "libraries of CUDA (0.6 GB)" in told.message
+    assert "--torch auto" in told.hint
+    assert check_use(chosen, [NVIDIA_WHEEL], plain, "cuda") == []
+    assert check_use(chosen, [NVIDIA_WHEEL], replace(plain, overridden=("CONDA_OVERRIDE_CUDA",)), "") == []
+    assert check_use(chosen, [NVIDIA_WHEEL], host((13, 0)), "") == []
+    assert check_use(packages("torch==2.14.1+cpu"), [], plain, "") == []
+
+
+def test_a_variant_that_was_chosen_because_the_driver_is_broken() -> None:
+    broken = HostFacts(platform="linux-64", nvidia=NvidiaDriver(fault="it hangs", is_broken=True))
+    (told,) = check_use(packages("torch==2.14.1+cpu"), [], broken, "cpu")
+    assert "it hangs; variant cpu" in told.message
+    absent = HostFacts(platform="linux-64", nvidia=NvidiaDriver(fault="no GPU in this job"))
+    assert check_use(packages("torch==2.14.1+cpu"), [], absent, "cpu") == []
 
 
 def test_a_gpu_too_old_for_the_build() -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from envforge.errors import HostError
 from envforge.model.accelerators import Gpu, HostFacts, NvidiaDriver, Version
 from envforge.model.lock import LockedFile, LockedPackage
+from envforge.model.requirement import normalize_name
 from envforge.plan.accelerator_table import AcceleratorTable, CompiledFor
 
 _RUNTIME = re.compile(r"cuda-toolkit|nvidia-cuda-runtime(?:-cu\d+)?")
@@ -24,6 +25,8 @@ _SUFFIX = re.compile(r"-(?:cu|cuda)(1\d)x?$")
 _MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)_")
 _LEGACY_MANYLINUX = {"manylinux1_": (2, 5), "manylinux2010_": (2, 12), "manylinux2014_": (2, 17)}
 _MACOS = re.compile(r"macosx_(\d+)_(\d+)_")
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+_PLUMBING = ("nvidia-", "cuda-")
 _TORCH = "torch"
 IGNORE_HINT = "or go on at your own risk: --ignore-host"
 _SHOWN = 3
@@ -57,24 +60,42 @@ class WheelProblem:
     refuses: bool = True
 
 
-def cuda_needs(packages: Iterable[LockedPackage]) -> list[CudaNeed]:
+def cuda_needs(packages: Sequence[LockedPackage]) -> list[CudaNeed]:
     """The CUDA of each major version that packages bring, newest first."""
-    found: dict[int, list[tuple[int, bool, LockedPackage]]] = {}
+    found: dict[int, list[tuple[int, LockedPackage]]] = {}
     for package in packages:
         cuda = _cuda_of(package)
         if cuda is not None:
-            plumbing = package.name.startswith(("nvidia-", "cuda-"))
-            found.setdefault(cuda[0], []).append((cuda[1], plumbing, package))
+            found.setdefault(cuda[0], []).append((cuda[1], package))
     return [
         CudaNeed(
-            cuda=(major, max(minor for minor, _, _ in entries)),
-            packages=tuple(
-                f"{package.name} {package.version}"
-                for _, _, package in sorted(entries, key=lambda entry: (entry[1], entry[2].name))
-            ),
+            cuda=(major, max(minor for minor, _ in entries)),
+            packages=tuple(_asking([package for _, package in entries], packages)),
         )
         for major, entries in sorted(found.items(), reverse=True)
     ]
+
+
+def _asking(bringing: Sequence[LockedPackage], packages: Iterable[LockedPackage]) -> list[str]:
+    """Who users know: those that were built for CUDA or require its libraries; else the libraries."""
+    libraries = {package.name for package in bringing if package.name.startswith(_PLUMBING)}
+    asking = {package.id: package for package in bringing if package.name not in libraries}
+    for package in packages:
+        if not package.name.startswith(_PLUMBING) and any(
+            _required_name(text) in libraries for text in package.requires
+        ):
+            asking[package.id] = package
+    shown = asking.values() or bringing
+    # torch before what is built for it
+    return [
+        f"{package.name} {package.version}"
+        for package in sorted(shown, key=lambda package: (package.name != _TORCH, package.name))
+    ]
+
+
+def _required_name(requirement: str) -> str:
+    found = _NAME.match(requirement)
+    return normalize_name(found[0]) if found else ""
 
 
 def torch_build(packages: Sequence[LockedPackage]) -> tuple[LockedPackage, str] | None:

@@ -23,7 +23,7 @@ from envforge.host.mounts import find_mount, mount_id, read_mounts
 from envforge.host.recognition import recognize
 from envforge.lock.parse import parse_lock
 from envforge.model.accelerators import HostFacts
-from envforge.model.lock import LockedFile, LockedPackage
+from envforge.model.lock import LockedPackage
 from envforge.model.storage import Reach
 from envforge.plan.accelerator_check import WheelProblem, check_wheels, cuda_needs
 from envforge.plan.diagnosis import EnvironmentFacts, Finding, Severity, diagnose
@@ -204,7 +204,7 @@ def _environment(root: Path, generation: Generation, environ: Mapping[str, str])
         platform=spec.interpreter.platform,
         packages=packages,
         conda={package.name: package.version for package in spec.prefix.packages} if spec.prefix else {},
-        cuda=tuple(cuda_needs(_as_locked(packages))),
+        cuda=tuple(cuda_needs(_installed_packages(root, generation))),
         by_hand=() if is_lost else installed_by_hand(generation),
         answer=answer,
         fault=fault,
@@ -220,33 +220,31 @@ def _network_place(path: Path) -> str:
     return mount.file_system
 
 
-def _as_locked(packages: Mapping[str, str]) -> list[LockedPackage]:
-    return [
-        LockedPackage(id=name, name=name, version=version, index="") for name, version in packages.items()
-    ]
-
-
 def _problems(
     state: ProjectState, root: Path, generation: Generation | None, facts: HostFacts
 ) -> list[WheelProblem]:
-    """What of the environment's wheels this host cannot use; of their tags what the lock has of them."""
+    """What of the environment's wheels this host cannot use."""
     if state.environment is None or generation is None or state.environment.is_lost:
         return []
-    packages = _as_locked(state.environment.packages)
-    files = _locked_files(root, generation)
+    packages = _installed_packages(root, generation)
+    files = [
+        file
+        for package in packages
+        for file in package.files
+        if generation.spec.target in file.targets and file.filename.endswith(".whl")
+    ]
     return check_wheels(packages, files, facts, read_accelerator_table())
 
 
-def _locked_files(root: Path, generation: Generation) -> list[LockedFile]:
+def _installed_packages(root: Path, generation: Generation) -> list[LockedPackage]:
+    """What is in an environment, with what the lock knows of it as long as it has the same versions."""
     try:
-        lock = parse_lock((root / LOCK_NAME).read_text(encoding="utf-8"))
+        locked = parse_lock((root / LOCK_NAME).read_text(encoding="utf-8")).packages.values()
+        known = {(package.name, package.version): package for package in locked}
     except (OSError, ValueError, EnvforgeError):
-        return []
-    installed = {(tree.name, tree.version) for tree in generation.spec.trees}
+        known = {}
     return [
-        file
-        for package in lock.packages.values()
-        if (package.name, package.version) in installed
-        for file in package.files
-        if generation.spec.target in file.targets and file.filename.endswith(".whl")
+        known.get((tree.name, tree.version))
+        or LockedPackage(id=tree.name, name=tree.name, version=tree.version, index="")
+        for tree in generation.spec.trees
     ]

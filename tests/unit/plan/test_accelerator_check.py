@@ -60,6 +60,13 @@ def test_what_brings_cuda() -> None:
     assert cuda_needs(packages("torch==2.14.1+cpu", "torch-cu==1.0", "nvidia-ml-py==13.580")) == []
 
 
+def test_who_asks_for_cuda_is_named_not_its_libraries() -> None:
+    torch, *libraries = packages(*CU132)
+    asking = replace(torch, requires=("cuda-toolkit[cudart]==13.2.2; platform_system == 'Linux'", "sympy"))
+    assert cuda_needs([asking, *libraries])[0].packages == ("torch 2.14.1",)
+    assert cuda_needs([torch, *libraries])[0].packages[0] == "cuda-toolkit 13.2.2"
+
+
 def test_two_majors_are_two_needs() -> None:
     assert [need.cuda for need in cuda_needs(packages(*CU132, *CU126[1:]))] == [(13, 2), (12, 6)]
 

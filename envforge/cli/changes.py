@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from envforge.cli.formats import count, format_duration
+from envforge.cli.formats import count, format_duration, format_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -93,6 +93,12 @@ def say_sync(output: Output, report: SyncReport, duration_s: float) -> None:
     duration = "" if report.dry_run else f" in {format_duration(duration_s)}"
     output.say(f"{verb} {output.paint(count(report.package_count, 'package'), 'bold')}{duration}{details}")
     say_changes(output, report.changes)
+    for place in report.room if report.fetched_count else ():
+        need = f"{format_size(place.need.likely_bytes)} in {count(place.need.likely_files, 'file')}"
+        files = f", {count(place.room.free_files, 'file')}" if place.room.free_files is not None else ""
+        output.say(
+            f"Needs about {need} in {place.folders[0]} (free: {format_size(place.room.free_bytes)}{files})"
+        )
 
 
 def sync_document(report: SyncReport) -> dict[str, object]:
@@ -110,6 +116,16 @@ def sync_document(report: SyncReport) -> dict[str, object]:
         "variant": report.variant.name or None,
         "variant_reason": report.variant.reason or None,
         "repaired": report.repaired,
+        "room": [
+            {
+                "folders": list(place.folders),
+                "needed_bytes": place.need.likely_bytes,
+                "needed_files": place.need.likely_files,
+                "free_bytes": place.room.free_bytes,
+                "free_files": place.room.free_files,
+            }
+            for place in report.room
+        ],
     }
 
 

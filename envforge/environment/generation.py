@@ -148,14 +148,13 @@ def is_whole(generation: Generation) -> bool:
 
     ``.gitignore`` is one that nobody reads: a purge by age takes it among the first.
     """
-    return all((generation.path / name).exists() for name in ("pyvenv.cfg", ".gitignore")) and (
-        generation.python.exists()
-    )
+    looked_at = (generation.path / "pyvenv.cfg", generation.path / ".gitignore", generation.python)
+    return all(os.access(place, os.F_OK) for place in looked_at)
 
 
 def is_generation(path: Path) -> bool:
     """Whether some envforge made this folder."""
-    return (path / MARKER).exists()
+    return os.access(path / MARKER, os.F_OK)  # Path.exists raises where a mount is gone
 
 
 def aside_name() -> str:

@@ -192,7 +192,7 @@ def check_replaceable(venv: Path) -> None:
     text = _text(venv)
     if text:
         target = venv.parent / text
-        if host_link_owner(text) is not None or _is_ours(target) or not target.exists():
+        if host_link_owner(text) is not None or _is_ours(target) or not os.access(target, os.F_OK):
             return
         what, context = "a link to another place", f"it points to {target}"
     elif not venv.exists() or (venv.is_dir() and not any(venv.iterdir())):

@@ -17,6 +17,8 @@ _OTHERS = (
     "choose a place of your own (--tier DIR, ENVFORGE_CACHE_DIR) and read what is in this store with "
     "ENVFORGE_SITE_STORE; or share one with a group, in a new folder with chgrp GROUP and chmod g+rwxs"
 )
+_ELSEWHERE = "choose another place with --tier DIR"
+_GONE = "mount it again, or choose another place with --tier DIR"
 _OPEN_FILES = "raise the limit on open files (ulimit -n) or lower the number of parallel downloads"
 
 _CAUSES = {
@@ -28,6 +30,12 @@ _CAUSES = {
     errno.EMFILE: ("too many open files in this process", _OPEN_FILES),
     errno.ENFILE: ("too many open files on this machine", _OPEN_FILES),
     errno.ENAMETOOLONG: ("the path is too long", "choose a place with a shorter path with --tier DIR"),
+    errno.ENOENT: ("no folder can be made there", _ELSEWHERE),
+    errno.ENOTDIR: ("what is above it is no folder", _ELSEWHERE),
+    errno.ESTALE: ("its server has removed it, or was started anew", _GONE),
+    errno.ENOTCONN: ("the file system is not connected any more", _GONE),
+    errno.EHOSTDOWN: ("the server of the file system is down", _GONE),
+    errno.ETIMEDOUT: ("the server of the file system does not answer", _GONE),
     errno.EIO: ("the device reports an input/output error", "check the disk, then run the command again"),
 }
 

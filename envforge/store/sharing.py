@@ -31,15 +31,20 @@ def make_folders(folder: Path) -> None:
         OSError: it cannot be made, or something else stands there.
     """
     try:
-        os.mkdir(folder)
-    except FileExistsError:
-        if not os.path.isdir(folder):
-            raise
+        _make_folder(folder)
     except FileNotFoundError:
         if folder == folder.parent:
             raise
         make_folders(folder.parent)
-        make_folders(folder)
+        _make_folder(folder)  # where nothing can be made at all, as in /proc, this fails in the same way
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        os.mkdir(folder)
+    except FileExistsError:
+        if not os.path.isdir(folder):
+            raise
     else:
         if is_shared(folder.parent):
             share(folder)

@@ -20,6 +20,8 @@ from envforge.model.conda import CondaRecord
 from envforge.model.lock import Lock
 from envforge.model.requirement import normalize_name
 from envforge.plan.link_plan import LinkMode
+from envforge.plan.room import PlaceNeed
+from envforge.store.store import tree_id
 from envforge.workflows.assembly import (
     Assembly,
     assemble,
@@ -30,6 +32,7 @@ from envforge.workflows.assembly import (
     wheel_ids,
 )
 from envforge.workflows.lock import current_lock, up_to_date_lock
+from envforge.workflows.preflight import check_room, find_needs
 from envforge.workflows.project import FormerLock, Project, read_former_lock, read_project, write_text
 from envforge.workflows.purged import any_witness, look_for_remains, take_out
 from envforge.workflows.session import Session
@@ -99,6 +102,7 @@ class SyncReport:
         dry_run: nothing was done.
         variant: the one that this host gets, and why.
         repaired: parts of the environment were gone, and were (would be) put back.
+        room: in a dry run, what it would need on each file system, and what there is.
     """
 
     venv: Path
@@ -112,6 +116,7 @@ class SyncReport:
     dry_run: bool = False
     variant: ChosenVariant = NO_CHOICE
     repaired: bool = False
+    room: tuple[PlaceNeed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +166,8 @@ def plan_sync(session: Session, options: SyncOptions = SyncOptions()) -> SyncRep
         _check_host(assembly, lock, options)
     remains = look_for_remains(generation, wheel_ids(assembly), assembly.store)
     whole = generation is not None and not (remains.purged or remains.is_damaged)
+    missing, records = missing_packages(assembly), missing_records(assembly)
+    purged = [package for package, file in assembly.files if tree_id(file.sha256) in remains.purged]
     current = recorded_generation(project.venv)
     return SyncReport(
         venv=project.venv,
@@ -168,12 +175,13 @@ def plan_sync(session: Session, options: SyncOptions = SyncOptions()) -> SyncRep
         python=assembly.selection.python_version,
         package_count=len(assembly.selection.packages) + len(assembly.selection.records),
         changes=_changes(current, assembly),
-        fetched_count=len(missing_packages(assembly)) + len(missing_records(assembly)) + len(remains.purged),
+        fetched_count=len(missing) + len(records) + len(purged),
         locked=lock is not former.lock,
         changed=not whole or current is None or generation is None or current.path != generation.path,
         dry_run=True,
         variant=assembly.selection.variant,
         repaired=generation is not None and not whole,
+        room=() if whole else find_needs(assembly, [*missing, *purged], records),
     )
 
 
@@ -199,11 +207,14 @@ def prepare_sync(
     remains = look_for_remains(found, wheel_ids(assembly), assembly.store)
     take_out(remains, found, assembly.store, session)
     missing = missing_packages(assembly)
-    missing_count = len(missing) + len(missing_records(assembly))
+    records = missing_records(assembly)
     if found is None:
         _check_host(assembly, lock, options)
     # A generation whose trees were purged has links that lead nowhere: fetching them again mends it.
     usable = found is not None and not (missing or remains.purged or remains.is_damaged)
+    if not usable:
+        assembly.store.prepare()  # what cannot be written to at all has no room either
+        check_room(find_needs(assembly, missing, records), session)
     generation = found if found is not None and usable else assemble(assembly)
     current = recorded_generation(project.venv)
     report = SyncReport(
@@ -212,7 +223,7 @@ def prepare_sync(
         python=assembly.selection.python_version,
         package_count=len(assembly.selection.packages) + len(assembly.selection.records),
         changes=_changes(current, assembly),
-        fetched_count=missing_count,
+        fetched_count=len(missing) + len(records),
         locked=locked,
         changed=current is None or current.path != generation.path,
         variant=assembly.selection.variant,

@@ -97,6 +97,7 @@ def test_a_sync_as_json():
         "variant": None,
         "variant_reason": None,
         "repaired": False,
+        "room": [],
     }
 
 

@@ -152,6 +152,9 @@ def remove_generation(place: Path) -> None:
     A link that points to it dangles until a generation of the same spec is made, or ``.venv`` switched.
     """
     discard(place, place.with_name(aside_name()))
+    for stamp in place.parent.glob(f"{place.name}.stamp*"):  # envforge.workflows.stamp
+        with suppress(OSError):
+            stamp.unlink()
 
 
 def sweep_environments(environments_dir: Path, now_s: float) -> int:

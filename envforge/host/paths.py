@@ -86,7 +86,12 @@ def find_named_tier(environ: Mapping[str, str], tier: str = "") -> Path | None:
 
 
 def _chosen_places(places: Places, environ: Mapping[str, str], project: Path | None) -> Places:
-    """What is remembered for this host; else its storage is measured, and the choice made."""
+    """What is remembered for this host; else its storage is measured, and the choice made.
+
+    Not on Windows, where a user's own folder is on the one disk there is.
+    """
+    if sys.platform == "win32":
+        return places
     from envforge.host.storage_memory import find_remembered
 
     chosen = find_remembered(environ, places.cache, project)

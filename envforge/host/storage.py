@@ -7,6 +7,7 @@ file system whose server is gone stops whoever touches it.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -64,7 +65,7 @@ def describe(offer: Offer, mounts: Sequence[Mount], environ: Mapping[str, str]) 
     try:
         folder, fault = (offer.base, "") if offer.own else own_folder(offer.base, environ)
         base = nearest_folder(folder)
-        statistics = os.statvfs(base)
+        total_bytes, free_bytes, free_inodes = _find_room(base)
     except OSError as error:
         return replace(place, fault=error.strerror or str(error))
     real = os.path.realpath(base)
@@ -73,9 +74,9 @@ def describe(offer: Offer, mounts: Sequence[Mount], environ: Mapping[str, str]) 
         place,
         folder=folder,
         base=base,
-        total_bytes=statistics.f_blocks * statistics.f_frsize,
-        free_bytes=statistics.f_bavail * statistics.f_frsize,
-        free_inodes=statistics.f_favail if statistics.f_files else None,
+        total_bytes=total_bytes,
+        free_bytes=free_bytes,
+        free_inodes=free_inodes,
         fault=fault or ("" if os.access(base, os.W_OK | os.X_OK) else f"no permission to write to {base}"),
     )
     return _with_mount(place, mount) if mount is not None else place
@@ -126,6 +127,18 @@ def with_result(place: StoragePlace, result: ProbeResult | str) -> StoragePlace:
         symlinks=place.symlinks if result.symlinks is None else result.symlinks,
         hardlinks=place.hardlinks if result.hardlinks is None else result.hardlinks,
     )
+
+
+def _find_room(folder: str) -> tuple[int, int, int | None]:
+    """Bytes in all and free, and free inodes, as an ordinary user gets them."""
+    if sys.platform == "win32":
+        import shutil
+
+        usage = shutil.disk_usage(folder)
+        return usage.total, usage.free, None
+    room = os.statvfs(folder)
+    free_inodes = room.f_favail if room.f_files else None
+    return room.f_blocks * room.f_frsize, room.f_bavail * room.f_frsize, free_inodes
 
 
 def _with_mount(place: StoragePlace, mount: Mount) -> StoragePlace:

@@ -105,6 +105,8 @@ def _disk_offers(mounts: Sequence[Mount]) -> Iterator[Offer]:
 def _project_offers(project: Path) -> Iterator[Offer]:
     """The highest folder above the project, on its own file system, that is ours or for everybody."""
     highest = None
+    if sys.platform == "win32":
+        return
     try:
         device = project.stat().st_dev
         for folder in project.parents[:-1]:

@@ -34,6 +34,7 @@ _FIRST_BYTES = 256 * 1024
 _LARGE_BYTES = 32 * 1024 * 1024
 _CHUNK_BYTES = 1024 * 1024
 _WRITES = 4
+_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 _REFUSALS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EMLINK)
 
 
@@ -96,7 +97,7 @@ def sweep_probe(folder: str, names: Sequence[str] | None = None) -> None:
 
 def _empty(folder: str, names: Sequence[str] | None) -> None:
     """Remove the files of a folder that is opened once, so that nobody can lay another in its place."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | _CLOEXEC)
     try:
         if os.fstat(descriptor).st_uid != os.geteuid():
             return
@@ -248,7 +249,7 @@ class _Probe:
         """Bytes a second, with what it takes until they are on the device."""
         self.names.append(name)
         descriptor = os.open(
-            f"{self._folder}/{name}", os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | flags, 0o600
+            f"{self._folder}/{name}", os.O_RDWR | os.O_CREAT | os.O_TRUNC | _CLOEXEC | flags, 0o600
         )
         try:
             before_s = perf_counter()
@@ -284,14 +285,14 @@ class _Probe:
 
 def _open_to_read(path: str) -> int:
     """Past the page cache where that is to be had: what was just written would come from memory."""
-    flags = os.O_RDONLY | os.O_CLOEXEC
+    flags = os.O_RDONLY | _CLOEXEC
     with suppress(OSError, AttributeError):
         return os.open(path, flags | os.O_DIRECT)
     return os.open(path, flags)
 
 
 def _write_small(path: str, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _CLOEXEC, 0o600)
     try:
         os.write(descriptor, content)
     finally:
@@ -299,7 +300,7 @@ def _write_small(path: str, content: bytes) -> None:
 
 
 def _read_small(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | _CLOEXEC)
     try:
         os.read(descriptor, _SMALL_BYTES)
     finally:

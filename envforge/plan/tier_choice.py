@@ -290,7 +290,8 @@ def _can_keep_archives(place: StoragePlace) -> bool:
 
 
 def _is_local_disk(place: StoragePlace) -> bool:
-    return place.reach is Reach.LOCAL and place.device_kind is not DeviceKind.NETWORK
+    """Also one whose blocks are far away (Ceph RBD): its names are known here, and cost no message."""
+    return place.reach is Reach.LOCAL
 
 
 def _is_fleeting(place: StoragePlace) -> bool:

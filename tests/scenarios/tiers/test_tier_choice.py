@@ -61,7 +61,7 @@ def _place(row: dict[str, Any]) -> StoragePlace:
         offered_by=row.get("offered_by", row["folder"]),
         file_system=row.get("file_system", "ext4"),
         device_kind=device,
-        reach=_REACH.get(device, Reach.LOCAL),
+        reach=Reach(row["reach"]) if "reach" in row else _REACH.get(device, Reach.LOCAL),
         life=Life(row.get("life", "kept")),
         free_bytes=int(row["free_gb"] * 1e9),
         free_inodes=row.get("free_inodes"),

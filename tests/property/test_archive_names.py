@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from envforge.errors import ArchiveError
 from envforge.fetch.archive_names import find_clash, name_problem
+from envforge.fetch.sources import MemorySource
 from envforge.fetch.unpack import unpack_wheel
 from envforge.store.sealing import remove_sealed
 
@@ -56,12 +57,10 @@ def test_nothing_escapes(chosen: list[str]) -> None:
         outer = Path(name)
         staged = outer / "deep" / "er" / "staged"
         staged.mkdir(parents=True)
-        archive = outer / "archive"
-        archive.write_bytes(content)
         before = snapshot(outer)
         try:
             _, files = unpack_wheel(
-                archive,
+                MemorySource(content),
                 staged,
                 filename="demo.whl",
                 archive_sha256=sha256(content).hexdigest(),

@@ -16,6 +16,8 @@ class Behaviour:
     Args:
         body: the file.
         ranges: whether Range is honoured.
+        looks: whether a Range with an end is honoured, as for a look at a part of the file.
+        look_body: the file as such a look shows it, where that is another one.
         cut_after: for each request in turn, after how many bytes the connection ends (None: not).
         statuses: for each request in turn, an error to answer with instead (0: none).
         headers: beside the usual ones.
@@ -28,6 +30,8 @@ class Behaviour:
 
     body: bytes = b""
     ranges: bool = True
+    looks: bool = True
+    look_body: bytes | None = None
     cut_after: list[int | None] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
@@ -105,7 +109,22 @@ class ArchiveServer:
             return
         self._send(handler, behaviour, asked)
 
+    def _send_look(self, handler: BaseHTTPRequestHandler, behaviour: Behaviour, asked: str) -> None:
+        body = behaviour.body if behaviour.look_body is None else behaviour.look_body
+        start, end = (int(text) for text in asked.removeprefix("bytes=").split("-"))
+        part = body[start : end + 1]
+        handler.send_response(206)
+        handler.send_header("Content-Range", f"bytes {start}-{start + len(part) - 1}/{len(body)}")
+        handler.send_header("Content-Length", str(len(part)))
+        handler.end_headers()
+        handler.wfile.write(part)
+
     def _send(self, handler: BaseHTTPRequestHandler, behaviour: Behaviour, asked: str) -> None:
+        if asked and not asked.endswith("-"):
+            if behaviour.looks and behaviour.ranges:
+                self._send_look(handler, behaviour, asked)
+                return
+            asked = ""
         cut = behaviour.cut_after.pop(0) if behaviour.cut_after else None
         body, start = behaviour.body, 0
         fits = not behaviour.etag or handler.headers.get("If-Range", behaviour.etag) == behaviour.etag

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from envforge.fetch.sources import FileSource
+from envforge.fetch.sources import FileSource, MemorySource, Source, StreamSource
 from envforge.fetch.unpack import unpack_wheel
 from envforge.fetch.zip_archive import ZipArchive
 from envforge.model.tree import Tree
 from envforge.store.sealing import remove_sealed
 from envforge.store.store import StoredFile
+
+from support.streams import arriving
 
 FILENAME = "demo-1.0-py3-none-any.whl"
 Unpack = Callable[..., tuple[Tree, list[StoredFile]]]
@@ -33,14 +35,12 @@ def staged(tmp_path: Path) -> Path:
     return place
 
 
-@pytest.fixture
-def unpack(tmp_path: Path, staged: Path) -> Unpack:
-    """Unpack the bytes of a wheel; it must be demo 1.0 unless told otherwise."""
+@pytest.fixture(params=["from a file", "from memory", "as it arrives"])
+def unpack(request: pytest.FixtureRequest, tmp_path: Path, staged: Path) -> Unpack:
+    """Unpack the bytes of a wheel, from wherever they come; it must be demo 1.0 unless told otherwise."""
 
     def run(content: bytes, name: str = "demo", version: str = "1.0") -> tuple[Tree, list[StoredFile]]:
-        archive = tmp_path / "archive.whl"
-        archive.write_bytes(content)
-        with FileSource(archive) as source:
+        with source_of(content, request.param, tmp_path / "archive.whl") as source:
             return unpack_wheel(
                 source,
                 staged,
@@ -53,14 +53,29 @@ def unpack(tmp_path: Path, staged: Path) -> Unpack:
     return run
 
 
-@pytest.fixture
-def opened(tmp_path: Path) -> Iterator[Callable[[bytes], ZipArchive]]:
-    """Open the bytes of a zip archive."""
+@pytest.fixture(params=["from a file", "as it arrives"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[bytes], ZipArchive]]:
+    """Open the bytes of a zip archive; its entries are read in their order."""
     with ExitStack() as stack:
 
         def run(content: bytes) -> ZipArchive:
-            place = tmp_path / "archive.zip"
-            place.write_bytes(content)
-            return ZipArchive(stack.enter_context(FileSource(place)), "archive.zip")
+            source = stack.enter_context(source_of(content, request.param, tmp_path / "archive.zip"))
+            archive = ZipArchive(source, "archive.zip")
+            if isinstance(source, StreamSource):
+                source.flow()
+            return archive
 
         yield run
+
+
+@contextmanager
+def source_of(content: bytes, kind: str, place: Path) -> Iterator[Source]:
+    """The same bytes as a file, in memory, or in pieces that end anywhere."""
+    if kind == "from a file":
+        place.write_bytes(content)
+        with FileSource(place) as source:
+            yield source
+    elif kind == "from memory":
+        yield MemorySource(content)
+    else:
+        yield arriving(content, max(1, len(content) // 29))

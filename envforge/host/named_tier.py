@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from envforge.errors import HostError
@@ -38,7 +39,10 @@ def check_mounted(tier: Path, cache: Path, *, forget: bool = False) -> None:
                 f"if it is to be here from now on: envforge tiers --refresh --tier {tier}",
             ],
         )
-    mount = find_mount(str(tier.resolve()), mounts, mount_id(str(tier))) if tier.is_dir() else None
+    mount = None
+    with suppress(OSError):  # its server is gone: whoever writes there is going to say so
+        if tier.is_dir():
+            mount = find_mount(str(tier.resolve()), mounts, mount_id(str(tier)))
     if mount is not None and mount.point not in ("/", before):
         memory.remember_named(str(tier), mount.point)
         memory.save()

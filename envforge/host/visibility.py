@@ -71,6 +71,6 @@ def _in_container() -> bool:
 
 def _mount_of(folder: str, mounts: Sequence[Mount]) -> Mount | None:
     place = Path(folder).resolve()
-    while not place.exists() and place != place.parent:
+    while not os.access(place, os.F_OK) and place != place.parent:
         place = place.parent
     return find_mount(str(place), mounts, mount_id(str(place)))

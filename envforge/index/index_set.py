@@ -28,6 +28,7 @@ from envforge.metadata.versions import version_of
 from envforge.model.release import SDIST_SUFFIXES, CoreMetadata, IndexFile, ProjectPage, best_wheel
 from envforge.model.requirement import Requirement, normalize_name
 from envforge.model.resolution import TargetResolution
+from envforge.model.rules import NO_RULES, Rules
 from envforge.model.tags import wheel_ranks
 from envforge.model.target import Target, python_admitted
 from envforge.net.auth import expand_url, redact
@@ -170,7 +171,11 @@ class IndexSet:
             yield
 
     def prefetch(
-        self, requirements: Iterable[Requirement], targets: Sequence[Target], preferred: Mapping[str, str]
+        self,
+        requirements: Iterable[Requirement],
+        targets: Sequence[Target],
+        preferred: Mapping[str, str],
+        rules: Rules = NO_RULES,
     ) -> None:
         """Fetch in parallel what a resolution will probably ask for; returns when all of it is there.
 
@@ -180,11 +185,12 @@ class IndexSet:
             requirements: where the resolution begins.
             targets: what will be resolved for, in this order.
             preferred: name → version that is probably kept.
+            rules: what the project says over the heads of packages.
         """
         from envforge.index.prefetch import crawl
 
         self._targets = targets
-        crawl(self, requirements, targets, preferred, self._settings.connections)
+        crawl(self, requirements, targets, preferred, self._settings.connections, rules)
 
     def with_hashes(self, resolutions: Sequence[TargetResolution]) -> list[TargetResolution]:
         """The resolutions with a SHA-256 for every file: where the index has none, the file is fetched.

@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from envforge.errors import EnvforgeError
 from envforge.model.release import CoreMetadata, IndexFile, PackageSource
 from envforge.model.requirement import Requirement
+from envforge.model.rules import NO_RULES, Rules
 from envforge.model.target import Target, marker_holds
 from envforge.resolve.candidates import Candidate, CandidateFinder
 
@@ -25,6 +26,7 @@ def crawl(
     targets: Sequence[Target],
     preferred: Mapping[str, str],
     connections: int,
+    rules: Rules = NO_RULES,
 ) -> None:
     """Ask ``source`` for all pages and metadata that a resolution will probably need.
 
@@ -34,11 +36,12 @@ def crawl(
         targets: what will be resolved for.
         preferred: name → version that is probably chosen.
         connections: most questions at one time.
+        rules: what the project says over the heads of packages.
     """
     crew = _Crew(connections)
     try:
-        crawler = _Crawler(source, targets, preferred, crew)
-        for requirement in requirements:
+        crawler = _Crawler(source, targets, preferred, crew, rules)
+        for requirement in rules.overridden(requirements):
             crawler.follow(requirement, ())
         crew.drain()
     finally:
@@ -94,12 +97,18 @@ class _Crawler:
     """What was asked of every project so far, and what is on its way."""
 
     def __init__(
-        self, source: PackageSource, targets: Sequence[Target], preferred: Mapping[str, str], crew: _Crew
+        self,
+        source: PackageSource,
+        targets: Sequence[Target],
+        preferred: Mapping[str, str],
+        crew: _Crew,
+        rules: Rules,
     ) -> None:
+        self._rules = rules
         self._source = source
         self._crew = crew
         self._targets = targets
-        self._finders = {target: CandidateFinder(source, target, preferred) for target in targets}
+        self._finders = {target: CandidateFinder(source, target, preferred, rules) for target in targets}
         self._seen: set[tuple[Requirement, tuple[str, ...]]] = set()
         self._asked: dict[str, list[tuple[Requirement, Target]]] = defaultdict(list)
         self._pages: set[str] = set()
@@ -133,7 +142,7 @@ class _Crawler:
 
     def _choose(self, name: str, target: Target) -> None:
         """Fetch the metadata of the version that everything asked so far leads to."""
-        asked = [requirement for requirement, _ in self._asked[name]]
+        asked = list(self._rules.constrained((each for each, _ in self._asked[name]), target))
         extras = frozenset(extra for requirement in asked for extra in requirement.extras)
         specifiers = list(dict.fromkeys(item.specifier for item in asked if item.specifier))
         try:
@@ -147,11 +156,14 @@ class _Crawler:
         if file is None:
             return
         self._expanded.add(key)
-        self._crew.submit(lambda: self._source.metadata(file), lambda: self._expand(candidate, file))
+        self._crew.submit(lambda: self._metadata(candidate, file), lambda: self._expand(candidate, file))
+
+    def _metadata(self, candidate: Candidate, file: IndexFile) -> CoreMetadata:
+        return self._rules.metadata(self._source, candidate.name, candidate.version, file)
 
     def _expand(self, candidate: Candidate, file: IndexFile) -> None:
         try:
-            metadata: CoreMetadata = self._source.metadata(file)
+            metadata = self._metadata(candidate, file)
         except EnvforgeError:
             return
         extras = tuple(sorted(candidate.extras))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from envforge.errors import NetworkError, UnknownPackageError
+from envforge.model.rules import NO_RULES, Rules
 
 if TYPE_CHECKING:
     from envforge.index.index_set import IndexSet
@@ -54,9 +55,13 @@ class SourceView:
         return self._indexes.metadata(file)
 
     def prefetch(
-        self, requirements: Iterable[Requirement], targets: Sequence[Target], preferred: Mapping[str, str]
+        self,
+        requirements: Iterable[Requirement],
+        targets: Sequence[Target],
+        preferred: Mapping[str, str],
+        rules: Rules = NO_RULES,
     ) -> None:
         """Fetch what a resolution for some of the targets will probably ask for."""
         from envforge.index.prefetch import crawl
 
-        crawl(self, requirements, targets, preferred, self._indexes.connections)
+        crawl(self, requirements, targets, preferred, self._indexes.connections, rules)

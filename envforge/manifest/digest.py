@@ -62,6 +62,10 @@ def _variant_inputs(settings: Settings, own_name: str) -> dict[str, Any]:
     inputs: dict[str, Any] = {}
     if settings.exclude_newer_package:
         inputs["exclude-newer-package"] = dict(settings.exclude_newer_package)
+    if settings.rules is not None:
+        from envforge.manifest.rules import rules_inputs
+
+        inputs |= rules_inputs(settings.rules)
     if settings.variants:
         inputs["variants"] = [
             {

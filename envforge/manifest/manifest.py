@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from envforge.errors import EnvforgeError
 from envforge.manifest.faults import Fault, manifest_error, suggestion
@@ -20,6 +20,9 @@ from envforge.model.lock import PROJECT_GROUP
 from envforge.model.requirement import Requirement, check_specifier, normalize_name, parse_requirement
 from envforge.model.target import DEFAULT_PLATFORMS, SystemAssumptions, Target, python_admitted
 from envforge.model.variant import ALWAYS, Condition
+
+if TYPE_CHECKING:
+    from envforge.manifest.rules import DeclaredRules
 
 DEFAULT_INDEX_NAME = "pypi"
 DEFAULT_INDEX_URL = "https://pypi.org/simple"
@@ -181,6 +184,7 @@ class Settings:
         link_scripts: names of conda packages whose link scripts may run.
         variants: the first whose condition holds on a host is what it gets; empty for a project without.
         accelerator_mirror: base URL of torch's indexes for ``add --torch``, "" for PyTorch's own.
+        rules: what it says over the heads of packages, None for nothing.
     """
 
     platforms: tuple[str, ...] = DEFAULT_PLATFORMS
@@ -198,6 +202,7 @@ class Settings:
     link_scripts: tuple[str, ...] = ()
     variants: tuple[Variant, ...] = ()
     accelerator_mirror: str = ""
+    rules: DeclaredRules | None = None
 
     @property
     def uses_conda(self) -> bool:
@@ -337,11 +342,7 @@ class _RequirementReader:
         try:
             return parse_requirement(entry.text)
         except EnvforgeError as error:
-            # packaging's first line is what was expected, the others the text and the caret
-            expected, *caret = error.context or ("",)
-            detail = (*caret, expected) if caret else (expected,)
-            right = "write e.g. torch>=2.4 or torch[extra]>=2.4,<3; python_version < '3.13'"
-            self.faults[entry.where] = Fault(entry.where, error.message, right, detail)
+            self.faults[entry.where] = declared_fault(entry, error)
             return None
 
     def _refuse_extra(self, entry: Declared, extra: str) -> None:
@@ -355,6 +356,15 @@ class _RequirementReader:
             f"the project {self.manifest.name!r} requires itself",
             "rename the project (project.name) if the package of that name on the index is meant",
         )
+
+
+def declared_fault(entry: Declared, error: EnvforgeError) -> Fault:
+    """The fault of a text that is no requirement."""
+    # packaging's first line is what was expected, the others the text and the caret
+    expected, *caret = error.context or ("",)
+    detail = (*caret, expected) if caret else (expected,)
+    right = "write e.g. torch>=2.4 or torch[extra]>=2.4,<3; python_version < '3.13'"
+    return Fault(entry.where, error.message, right, detail)
 
 
 def _both(marker: str, other: str) -> str:

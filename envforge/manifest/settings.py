@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from envforge.manifest.dotted import child, item
 from envforge.manifest.faults import suggestion
@@ -22,17 +22,25 @@ from envforge.manifest.sources import read_sources
 from envforge.model.requirement import is_valid_name, normalize_name
 from envforge.model.target import DEFAULT_PLATFORMS, PLATFORMS, SystemAssumptions
 
+if TYPE_CHECKING:
+    from envforge.manifest.rules import DeclaredRules
+
 _WHERE = "tool.envforge"
 _KEYS = (
     "accelerator-mirror",
     "channels",
     "conda-dependencies",
     "conda-pypi-map",
+    "constraints",
     "default-groups",
     "exclude-newer",
     "exclude-newer-package",
     "index",
     "link-scripts",
+    "metadata",
+    "no-binary",
+    "only-binary",
+    "overrides",
     "platforms",
     "python",
     "sources",
@@ -42,7 +50,8 @@ _KEYS = (
 )
 _LIMIT_KEYS = frozenset(["exclude-newer", "exclude-newer-package"])
 _CONDA_KEYS = frozenset(["channels", "conda-dependencies", "conda-pypi-map", "link-scripts"])
-_NOT_YET = frozenset(["constraints", "overrides", "workspace"])
+_RULE_KEYS = frozenset(["constraints", "overrides", "metadata", "only-binary", "no-binary"])
+_NOT_YET = frozenset(["workspace"])
 _ELSEWHERE = {
     "dependencies": "PyPI requirements stand in project.dependencies",
     "optional-dependencies": "extras stand in [project.optional-dependencies]",
@@ -93,6 +102,7 @@ def read_settings(
             reader, table, platforms, names, conda.get("conda_dependencies", ()), required
         ),
         accelerator_mirror=_read_mirror(reader, table),
+        rules=_read_rules(reader, table),
         **_read_limits(reader, table),
         **conda,
     )
@@ -118,6 +128,15 @@ def _read_limits(reader: Reader, table: Table) -> dict[str, Any]:
         "exclude_newer": read_exclude_newer(reader, table, _WHERE),
         "exclude_newer_package": read_exclude_newer_package(reader, table, _WHERE),
     }
+
+
+def _read_rules(reader: Reader, table: Table) -> DeclaredRules | None:
+    """What is said over the heads of packages; a manifest that says nothing pays nothing for it."""
+    if table.keys().isdisjoint(_RULE_KEYS):
+        return None
+    from envforge.manifest.rules import read_rules
+
+    return read_rules(reader, table, _WHERE)
 
 
 def _read_variants(

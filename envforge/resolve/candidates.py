@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from envforge.model.release import IndexFile, PackageSource, ProjectPage, best_wheel, wheel_tags
 from envforge.model.requirement import Requirement, parse_specifier, specifier_admits
+from envforge.model.rules import NO_RULES, Rules
 from envforge.model.tags import wheel_ranks
 from envforge.model.target import Target, python_admitted
 
@@ -44,6 +45,8 @@ class Unfit(StrEnum):
 
     PYTHON = "needs another Python"
     WHEEL = "has no wheel for the platform"
+    ONLY_SDIST = "has only an sdist for the platform, which only-binary forbids to build"
+    NO_SDIST = "has no sdist, and no-binary forbids its wheels"
     YANKED = "was yanked"
 
 
@@ -54,11 +57,17 @@ class CandidateFinder:
         source: where facts come from.
         target: what is resolved for.
         preferred: name → version to try first.
+        rules: of the project: which kinds of files a package may have.
     """
 
     def __init__(
-        self, source: PackageSource, target: Target, preferred: Mapping[str, str] | None = None
+        self,
+        source: PackageSource,
+        target: Target,
+        preferred: Mapping[str, str] | None = None,
+        rules: Rules = NO_RULES,
     ) -> None:
+        self.rules = rules
         self.source = source
         self.target = target
         self.preferred = preferred or {}
@@ -88,7 +97,9 @@ class CandidateFinder:
             if version in offered:
                 continue
             offered.add(version)
-            publishes_wheels = publishes_wheels or any(file.is_wheel for file in page.files(version))
+            publishes_wheels = publishes_wheels or (
+                not self.rules.wants_sdist(name) and any(file.is_wheel for file in page.files(version))
+            )
             file = self._find_usable(page, version, specifiers)
             if isinstance(file, Unfit):
                 continue
@@ -160,7 +171,12 @@ class CandidateFinder:
     def _find_usable(self, page: ProjectPage, version: str, specifiers: Collection[str]) -> IndexFile | Unfit:
         key = (page.name, version)
         if key not in self._usable:
-            self._usable[key] = _choose_file(page.files(version), self.target)
+            files = page.files(version)
+            wheel, sdist = self.rules.wants_wheel(page.name), self.rules.wants_sdist(page.name)
+            kept = [file for file in files if not file.is_wheel] if sdist else files
+            self._usable[key] = _choose_file(kept, self.target, may_build=not wheel)
+            if sdist and not kept:
+                self._usable[key] = Unfit.NO_SDIST
         usable = self._usable[key]
         if isinstance(usable, IndexFile) and usable.yanked is not None:
             is_named = any(specifier in (f"=={version}", f"==={version}") for specifier in specifiers)
@@ -180,7 +196,7 @@ def _alike(preferred: str, page: ProjectPage) -> Iterator[str]:
     yield from (each for each in page.versions if each != preferred and each.partition("+")[0] == public)
 
 
-def _choose_file(files: Sequence[IndexFile], target: Target) -> IndexFile | Unfit:
+def _choose_file(files: Sequence[IndexFile], target: Target, *, may_build: bool) -> IndexFile | Unfit:
     """The file of a release that a target takes, or why it takes none."""
     refused = {
         needed for needed in {file.requires_python for file in files} if not python_admitted(needed, target)
@@ -195,6 +211,8 @@ def _choose_file(files: Sequence[IndexFile], target: Target) -> IndexFile | Unfi
     sdists = [file for file in present if not file.is_wheel]
     if not sdists:
         return Unfit.WHEEL
+    if not may_build:
+        return Unfit.ONLY_SDIST
     # .tar.gz is what PEP 625 asks for; the name decides between equals so that locks are the same.
     return min(sdists, key=lambda file: (not file.filename.endswith(".tar.gz"), file.filename))
 

@@ -42,12 +42,14 @@ class CondaPart:
         specs: match specs of the user that are for the target, sorted.
         constraints: match specs that hold for what is installed, and do not ask for it.
         preferred: records of the lock.
+        demands: what the project says of PyPI projects wherever they come from; asks for none of them.
     """
 
     source: CondaSource
     specs: tuple[str, ...]
     constraints: tuple[str, ...] = ()
     preferred: tuple[CondaRecord, ...] = ()
+    demands: Demands = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,7 @@ class CondaLayer:
         # Without it a solver may choose the free-threaded Python, for which few wheels are made.
         abi = target.python_minor.replace(".", "")
         self._python_constraints = (f"python_abi * *_cp{abi}",) if "." in target.python else ()
+        self._ruled = self._constraints(part.demands)
         self._solved: list[tuple[CondaSpace, CondaSolution]] = []
         self._answers: dict[CondaSpace, CondaSolution | None] = {}
 
@@ -223,9 +226,18 @@ class CondaLayer:
         except CondaUnsolvableError as error:
             raise CondaUnsolvableError(
                 f"the conda dependencies cannot be met together on {self.target.label}",
-                context=[f"asked for: {', '.join(self.part.specs) or 'Python'}", *error.context],
+                context=[
+                    f"asked for: {', '.join(self.part.specs) or 'Python'}",
+                    *self._told_rules(),
+                    *error.context,
+                ],
                 hints=error.hints,
             ) from None
+
+    def _told_rules(self) -> Iterator[str]:
+        for name, specifiers in self.part.demands.items():
+            for specifier in sorted(specifiers):
+                yield f"the manifest admits only {name}{specifier} (tool.envforge.constraints, overrides)"
 
     def best_in(self, space: CondaSpace) -> CondaSolution | None:
         """The best solution of a part of all solutions, None where it is empty."""
@@ -354,7 +366,7 @@ class CondaLayer:
             platform=self.target.platform,
             specs=tuple(sorted({*self.part.specs, self.python_spec, *space.specs, *demanded})),
             constraints=tuple(
-                sorted({*self.part.constraints, *self._python_constraints, *space.constraints})
+                sorted({*self.part.constraints, *self._python_constraints, *self._ruled, *space.constraints})
             ),
             virtual_packages=(*self._virtual_packages, *virtual),
             preferred=self.part.preferred,

@@ -8,6 +8,7 @@ from contextlib import suppress
 from envforge.errors import BuildError, MetadataError, UnknownPackageError
 from envforge.model.release import CoreMetadata, IndexFile, PackageSource
 from envforge.model.requirement import Requirement
+from envforge.model.rules import NO_RULES, Rules
 from envforge.model.target import Target, holding_requirements, marker_holds, python_admitted
 from envforge.resolve.candidates import Candidate
 
@@ -17,11 +18,18 @@ class UnusableCandidateError(Exception):
 
 
 class DependencyReader:
-    """Reads, and remembers, what candidates of one target need."""
+    """Reads, and remembers, what candidates of one target need.
 
-    def __init__(self, source: PackageSource, target: Target) -> None:
+    Args:
+        source: of metadata.
+        target: what is resolved for.
+        rules: of the project, over the heads of packages.
+    """
+
+    def __init__(self, source: PackageSource, target: Target, rules: Rules = NO_RULES) -> None:
         self.source = source
         self.target = target
+        self.rules = rules
         self._known: dict[Candidate, tuple[Requirement, ...]] = {}
         self._requires_pythons: set[str] = set()
         self._unbuildable: dict[str, tuple[str, str]] = {}
@@ -33,7 +41,7 @@ class DependencyReader:
             UnusableCandidateError: metadata is broken, does not admit the Python, or points to a URL.
         """
         if candidate not in self._known:
-            self._known[candidate] = tuple(self._read(candidate))
+            self._known[candidate] = tuple(self.rules.constrained(self._read(candidate), self.target))
         return self._known[candidate]
 
     def requires_pythons(self) -> set[str]:
@@ -79,18 +87,19 @@ class DependencyReader:
             page = self.source.page(name)
             if version in page.versions:
                 files = sorted(page.files(version), key=lambda file: not file.is_wheel)
-                return self.source.metadata(files[0]) if files else None
+                return self.rules.metadata(self.source, name, version, files[0]) if files else None
         return None
 
     def _read_metadata(self, candidate: Candidate, file: IndexFile) -> CoreMetadata:
         """Where one release of a project does not build, older ones are not tried: each takes minutes."""
         failed_version, reason = self._unbuildable.get(candidate.name, ("", ""))
-        if failed_version and not file.is_wheel:
+        is_supplied = self.rules.supplied_for(candidate.name, candidate.version) is not None
+        if failed_version and not file.is_wheel and not is_supplied:
             if candidate.version != failed_version:
                 reason = f"not tried, because {failed_version} does not build"
             raise UnusableCandidateError(reason)
         try:
-            return self.source.metadata(file)
+            return self.rules.metadata(self.source, candidate.name, candidate.version, file)
         except MetadataError as error:
             raise UnusableCandidateError(error.message) from error
         except BuildError as error:

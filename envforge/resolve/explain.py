@@ -18,7 +18,7 @@ from envforge.model.requirement import Requirement, specifier_admits
 from envforge.resolve.candidates import Candidate, CandidateFinder
 from envforge.resolve.dependencies import DependencyReader, UnusableCandidateError, is_unknown
 from envforge.resolve.explain_conda import CondaClash, find_conda_clash
-from envforge.resolve.problem import NoSolutionError, Origins, Problem
+from envforge.resolve.problem import NoSolutionError, Problem
 from envforge.resolve.unfit import no_release_fits, unknown_project, why_nothing_fits
 
 _MAX_ITEMS_TO_MINIMIZE = 60
@@ -68,10 +68,11 @@ def explain_failure(failure: NoSolutionError, problem: Problem) -> EnvforgeError
 
 
 def _of_variant(error: EnvforgeError, root: Requirement, problem: Problem) -> EnvforgeError:
-    """The error about one of the user's requirements, which the variant asks for."""
-    if root not in problem.origins.requirements:
+    """The error about one of the user's requirements, which the variant asks for, or a rule has changed."""
+    place = problem.rules.place_of(root)
+    if root not in problem.origins.requirements and not place:
         return error
-    fact = f"{problem.origins.who_asks(root)} requires it"
+    fact = f"{root} stands in tool.envforge.{place}" if place else f"{problem.who_asks(root)} requires it"
     return error.with_context([fact, *error.context])
 
 
@@ -119,11 +120,22 @@ def _chains(causes: Iterable[tuple[Requirement, Candidate | None]], problem: Pro
     """For each demand in the last conflict, the shortest way from a root to it."""
     seen: set[tuple[str, ...]] = set()
     for requirement, parent in causes:
-        who = problem.origins.who_asks(requirement)
-        chain = [*(_way_to(parent, problem) if parent else [who]), str(requirement)]
+        chain = [*_way_to_demand(requirement, parent, problem), _told(requirement, problem)]
         if tuple(chain) not in seen:
             seen.add(tuple(chain))
             yield chain
+
+
+def _way_to_demand(requirement: Requirement, parent: Candidate | None, problem: Problem) -> list[str]:
+    """From whom a demand is. A constraint is the user's, whoever needs the package."""
+    if parent is None or problem.rules.place_of(requirement) == "constraints":
+        return [problem.who_asks(requirement)]
+    return _way_to(parent, problem)
+
+
+def _told(requirement: Requirement, problem: Problem) -> str:
+    is_override = problem.rules.place_of(requirement) == "overrides"
+    return f"{requirement} (tool.envforge.overrides)" if is_override else str(requirement)
 
 
 def _way_to(goal: Candidate, problem: Problem) -> list[str]:
@@ -152,7 +164,7 @@ def _way_to(goal: Candidate, problem: Problem) -> list[str]:
         way.append(came_from[name])
         name = came_from[name].split()[0]
     root = next((root for root in problem.roots if root.name == name), None)
-    return [problem.origins.who_asks(root) if root else "your project", *reversed(way)]
+    return [problem.who_asks(root) if root else "your project", *reversed(way)]
 
 
 def _safe_dependencies(candidate: Candidate, reader: DependencyReader) -> Iterable[Requirement]:
@@ -180,8 +192,8 @@ def _tried_fixes(
 
 
 def _clash_error(clash: Clash, failure: NoSolutionError, problem: Problem) -> ResolutionError:
-    finder, origins = problem.finder, problem.origins
-    names = [_name_of_root(root, origins) for root in clash.roots]
+    finder = problem.finder
+    names = [_name_of_root(root, problem) for root in clash.roots]
     context = [_sentence(chain) for chain in clash.chains]
     context += [
         f"{name} {version} cannot be used: {reason}"
@@ -218,8 +230,10 @@ def _clash_error(clash: Clash, failure: NoSolutionError, problem: Problem) -> Re
     )
 
 
-def _name_of_root(root: Requirement, origins: Origins) -> str:
-    text = str(replace(root, marker=""))
+def _name_of_root(root: Requirement, problem: Problem) -> str:
+    text, origins = str(replace(root, marker="")), problem.origins
+    if place := problem.rules.place_of(root):
+        return f"{text} ({place})"
     return f"{text} (variant {origins.variant})" if root in origins.requirements else text
 
 
@@ -231,6 +245,8 @@ def _is_built(name: str, version: str, finder: CandidateFinder) -> bool:
 
 def _sentence(chain: Sequence[str]) -> str:
     """``your project needs a>=1`` or ``your project → a 1.0 → b 2.0 needs c<3``."""
+    if chain[0].startswith("tool."):
+        return f"{chain[0]} admits only {chain[-1]}"
     return f"{' → '.join(chain[:-1])} needs {chain[-1]}"
 
 

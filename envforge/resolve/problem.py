@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from envforge.errors import UnknownPackageError
 from envforge.model.requirement import Requirement
+from envforge.model.rules import Rules
 from envforge.model.target import Target
 from envforge.resolve.candidates import CandidateFinder
 from envforge.resolve.dependencies import DependencyReader
@@ -86,6 +87,17 @@ class Problem:
     @property
     def target(self) -> Target:
         return self.finder.target
+
+    @property
+    def rules(self) -> Rules:
+        """What the project says over the heads of packages."""
+        return self.reader.rules
+
+    def who_asks(self, requirement: Requirement) -> str:
+        """Whose wish a root is: ``your project``, ``variant cuda``, ``tool.envforge.constraints``."""
+        if self.rules.place_of(requirement) == "constraints":
+            return "tool.envforge.constraints"
+        return self.origins.who_asks(requirement)
 
     def with_roots(self, roots: Sequence[Requirement]) -> Problem:
         """The same question of other requirements."""

@@ -11,6 +11,7 @@ from envforge.errors import ResolutionError
 from envforge.model.release import IndexFile, PackageSource
 from envforge.model.requirement import Requirement, parse_version
 from envforge.model.resolution import Pin, TargetResolution
+from envforge.model.rules import NO_RULES, Rules
 from envforge.model.target import Target, marker_holds, python_admitted
 from envforge.resolve.candidates import Candidate, CandidateFinder
 from envforge.resolve.dependencies import DependencyReader
@@ -28,6 +29,7 @@ def resolve_target(
     preferred: Mapping[str, str],
     conda: CondaPart | None = None,
     origins: Origins = NO_ORIGINS,
+    rules: Rules = NO_RULES,
 ) -> TargetResolution:
     """Versions for everything that any group needs on a target, all groups agreeing.
 
@@ -39,6 +41,7 @@ def resolve_target(
         preferred: name → version to keep where it can be kept.
         conda: what is wanted from conda, None for nothing.
         origins: what of it is a variant's, to be named where there is no resolution.
+        rules: what the project says over the heads of packages.
 
     Raises:
         ResolutionError: no set of versions meets all; the message is the explanation.
@@ -46,12 +49,14 @@ def resolve_target(
         UnknownPackageError: a requirement of the user names a project that no index has.
         NetworkError: a fact that is needed cannot be had.
     """
+    if rules.overrides:
+        groups = {group: tuple(rules.overridden(wanted)) for group, wanted in groups.items()}
     failures: list[tuple[NoSolutionError, Problem]] = []
     for layer in [None] if conda is None else _conda_layers(conda, target):
         exact = layer.target if layer else target
         if any(_fails_alike(problem, exact) for _, problem in failures):
             continue
-        problem = _problem(groups, exact, source, preferred, layer, origins)
+        problem = _problem(groups, exact, source, preferred, layer, origins, rules)
         try:
             answer = problem.solve()
         except NoSolutionError as failure:
@@ -99,25 +104,29 @@ def _problem(
     preferred: Mapping[str, str],
     layer: CondaLayer | None,
     origins: Origins,
+    rules: Rules,
 ) -> Problem:
     # Sorted: the order in which a manifest names things must not decide between equal answers.
     roots = sorted(
         {
             requirement
             for requirements in groups.values()
-            for requirement in requirements
-            if marker_holds(requirement.marker, target)
+            for requirement in rules.constrained(_holding(requirements, target), target)
         },
         key=str,
     )
     _refuse_direct_references(roots)
     return Problem(
         roots=tuple(roots),
-        finder=CandidateFinder(source, target, preferred),
-        reader=DependencyReader(source, target),
+        finder=CandidateFinder(source, target, preferred, rules),
+        reader=DependencyReader(source, target, rules),
         layer=layer,
         origins=origins,
     )
+
+
+def _holding(requirements: Sequence[Requirement], target: Target) -> Iterator[Requirement]:
+    return (requirement for requirement in requirements if marker_holds(requirement.marker, target))
 
 
 def _resolution(
@@ -126,7 +135,7 @@ def _resolution(
     return TargetResolution(
         target=problem.target,
         pins={
-            name: _pin(candidate, candidate.file, problem.finder.source)
+            name: _pin(candidate, candidate.file, problem)
             for name, candidate in sorted(answer.pins.items())
             if candidate.file is not None
         },
@@ -138,9 +147,11 @@ def _resolution(
     )
 
 
-def held_back_by_python(resolution: TargetResolution, source: PackageSource) -> list[str]:
+def held_back_by_python(
+    resolution: TargetResolution, source: PackageSource, rules: Rules = NO_RULES
+) -> list[str]:
     """Names of pins whose newer releases serve the platform, but only other Pythons; sorted."""
-    finder = CandidateFinder(source, resolution.target)
+    finder = CandidateFinder(source, resolution.target, rules=rules)
     return [
         name
         for name, pin in resolution.pins.items()
@@ -148,13 +159,13 @@ def held_back_by_python(resolution: TargetResolution, source: PackageSource) -> 
     ]
 
 
-def _pin(candidate: Candidate, file: IndexFile, source: PackageSource) -> Pin:
+def _pin(candidate: Candidate, file: IndexFile, problem: Problem) -> Pin:
     return Pin(
         name=candidate.name,
         version=candidate.version,
         extras=candidate.extras,
         file=file,
-        metadata=source.metadata(file),
+        metadata=problem.rules.metadata(problem.finder.source, candidate.name, candidate.version, file),
     )
 
 
@@ -163,7 +174,7 @@ def _reach(
 ) -> frozenset[str]:
     """Names of all packages from PyPI that one group needs: its own extras only, not those of others."""
     extras: dict[str, frozenset[str]] = {}
-    queue = deque(item for item in requirements if marker_holds(item.marker, reader.target))
+    queue = deque(_holding(requirements, reader.target))
     while queue:
         requirement = queue.popleft()
         known = extras.get(requirement.name)

@@ -63,6 +63,8 @@ def _unfit_facts(name: str, unfit: Sequence[tuple[str, Unfit]], finder: Candidat
         elif reason is Unfit.YANKED:
             why = next((file.yanked for file in files if file.yanked), "")
             facts.append(f"{name} {version} was yanked{': ' + why if why else ''}")
+        elif reason in (Unfit.ONLY_SDIST, Unfit.NO_SDIST):
+            facts.append(f"{name} {version} {reason}")
         else:
             tags = sorted({"-".join(file.filename[:-4].split("-")[-3:]) for file in files if file.is_wheel})
             shown = ", ".join(tags[:4]) + (f" and {len(tags) - 4} more" if len(tags) > 4 else "")
@@ -78,8 +80,15 @@ def _unfit_hints(name: str, unfit: Sequence[tuple[str, Unfit]], finder: Candidat
     hints = []
     if Unfit.YANKED in reasons:
         hints.append(f"to use a yanked release all the same, name it exactly: {name}=={unfit[0][0]}")
+    if Unfit.ONLY_SDIST in reasons:
+        hints.append(f"to build it, take {name} out of tool.envforge.only-binary, or name it in no-binary")
+    if Unfit.NO_SDIST in reasons:
+        hints.append(
+            f"to take its wheel, take {name} out of tool.envforge.no-binary, or name it in only-binary"
+        )
     if Unfit.PYTHON in reasons or any(
-        reason is Unfit.WHEEL and finder.has_platform_wheel(finder.source.page(name).files(version))
+        reason in (Unfit.WHEEL, Unfit.ONLY_SDIST)
+        and finder.has_platform_wheel(finder.source.page(name).files(version))
         for version, reason in unfit
     ):
         hints.append(f"choose another Python: tool.envforge.python (now {target.python})")

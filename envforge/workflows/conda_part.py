@@ -12,6 +12,7 @@ from envforge.errors import CondaUnsolvableError, EnvforgeError, ImpossibleOnCon
 from envforge.events import Reporter, Warned
 from envforge.lock.folders import with_folders_placed
 from envforge.manifest.manifest import CondaDependency, Manifest
+from envforge.manifest.rules import manifest_rules
 from envforge.manifest.targets import manifest_targets
 from envforge.model.conda import CondaRecord
 from envforge.model.requirement import Requirement, parse_specifier
@@ -82,6 +83,7 @@ class CondaWishes:
         self.folders = folders
         self._left_out: set[tuple[str, str]] = set()
         self._targets = manifest_targets(manifest.settings, "3")
+        self._rules = manifest_rules(manifest)
 
     def part_of(self, target: Target) -> CondaPart | None:
         """What a target asks of conda, None for nothing."""
@@ -93,6 +95,7 @@ class CondaWishes:
             specs=tuple(sorted(dependency.match_spec for dependency in wanted)),
             constraints=self._python_constraints(target.platform),
             preferred=self._locked_records(target),
+            demands=self._rules.demands(target),
         )
 
     def ask_ahead(self, targets: Sequence[Target]) -> None:

@@ -21,6 +21,7 @@ from envforge.workflows.upgrades import Upgrades
 if TYPE_CHECKING:
     from envforge.manifest.manifest import Manifest
     from envforge.model.conda import CondaRecord
+    from envforge.model.requirement import Requirement
 
 _MOST_FAULTS = 10
 
@@ -95,11 +96,9 @@ def check_lock(session: Session) -> LockReport:
 
 def _faults_of_merge(project: Project, lock: Lock) -> list[str]:
     """What does not go together in a lock that fits the manifest."""
-    from envforge.manifest.manifest import requirements_by_variant
-
     if not lock_is_current(lock, project.inputs):
         return []
-    faults = unmet_requirements(lock, requirements_by_variant(project.manifest))
+    faults = unmet_requirements(lock, _wanted_groups(project.manifest))
     if lock.conda_packages:
         from envforge.lock.conda_check import unmet_specs
 
@@ -146,13 +145,11 @@ def current_lock(project: Project, former: FormerLock) -> Lock:
         what = f"{project.lock_path.name} has git conflict markers" if former.text else "there is no lock"
         raise LockError(what, context=[str(project.lock_path)], hints=["run: envforge lock"])
     if not lock_is_current(former.lock, project.inputs):
-        from envforge.manifest.manifest import requirements_by_variant
-
         reasons = reasons_to_lock(
             former.lock,
             project.inputs,
             targets=[target.id for target in manifest_targets(project.manifest.settings, "3")],
-            groups=requirements_by_variant(project.manifest),
+            groups=_wanted_groups(project.manifest),
             conda=_conda_specs(project.manifest),
         )
         raise LockError(
@@ -161,6 +158,18 @@ def current_lock(project: Project, former: FormerLock) -> Lock:
             hints=["run: envforge lock"],
         )
     return former.lock
+
+
+def _wanted_groups(manifest: Manifest) -> dict[str, dict[str, tuple[Requirement, ...]]]:
+    """Variant → group → its requirements, as the manifest's overrides leave them."""
+    from envforge.manifest.manifest import requirements_by_variant
+    from envforge.manifest.rules import manifest_rules
+
+    rules = manifest_rules(manifest)
+    return {
+        variant: {group: tuple(rules.overridden(wanted)) for group, wanted in groups.items()}
+        for variant, groups in requirements_by_variant(manifest).items()
+    }
 
 
 def _conda_specs(manifest: Manifest) -> dict[str, list[str]]:

@@ -18,10 +18,12 @@ from envforge.events import ResolutionFinished, ResolutionStarted, Warned
 from envforge.lock.build import build_lock
 from envforge.lock.folders import with_folders_named
 from envforge.manifest.manifest import Manifest, requirements_by_group, requirements_by_variant
+from envforge.manifest.rules import manifest_rules
 from envforge.manifest.targets import manifest_targets
 from envforge.model.lock import Lock, LockedIndex
 from envforge.model.requirement import Requirement, normalize_name, parse_specifier
 from envforge.model.resolution import TargetResolution
+from envforge.model.rules import Rules
 from envforge.model.target import Target
 from envforge.net.client import NetworkNeededError
 from envforge.resolve.problem import NO_ORIGINS, Origins
@@ -53,6 +55,7 @@ class _Problem:
     views: Mapping[str, IndexSet | SourceView]
     conda: CondaWishes | None
     session: Session
+    rules: Rules
 
 
 def resolve_lock(project: Project, former: FormerLock, upgrades: Upgrades, session: Session) -> Lock:
@@ -82,6 +85,7 @@ def resolve_lock(project: Project, former: FormerLock, upgrades: Upgrades, sessi
             views=sources_by_variant(manifest, source),
             conda=conda,
             session=session,
+            rules=manifest_rules(manifest),
         )
         try:
             resolutions = source.with_hashes(_resolve_for_best_python(problem))
@@ -129,7 +133,9 @@ def _resolve_for_best_python(problem: _Problem) -> list[TargetResolution]:
                 failure = error
             continue
         first = resolutions[0]
-        if len(choices) == 1 or not held_back_by_python(first, problem.views[first.target.variant]):
+        if len(choices) == 1 or not held_back_by_python(
+            first, problem.views[first.target.variant], problem.rules
+        ):
             return resolutions
         second_best = second_best or resolutions
     if second_best is not None:
@@ -188,7 +194,7 @@ def _resolve_for_python(python: str, problem: _Problem) -> list[TargetResolution
             requirements = [requirement for group in groups.values() for requirement in group]
             concerned = [target for target in targets if target.variant == variant]
             preferred = _locked_versions(problem, concerned[0])
-            problem.views[variant].prefetch(requirements, concerned, preferred)
+            problem.views[variant].prefetch(requirements, concerned, preferred, problem.rules)
         return _resolve_targets(targets, problem)
 
 
@@ -242,13 +248,14 @@ def _resolve_target(
     groups, source = problem.groups[target.variant], problem.views[target.variant]
     origins = _origins(target, problem)
     if conda is None:
-        return resolve_target(groups, target, source, preferred, origins=origins)
+        return resolve_target(groups, target, source, preferred, origins=origins, rules=problem.rules)
     aligned = conda.aligned_part(target, earlier)
     if aligned is not None:
         with suppress(ResolutionError):
-            return resolve_target(groups, target, source, preferred, aligned, origins)
+            return resolve_target(groups, target, source, preferred, aligned, origins, problem.rules)
     try:
-        return resolve_target(groups, target, source, preferred, conda.part_of(target), origins)
+        part = conda.part_of(target)
+        return resolve_target(groups, target, source, preferred, part, origins, problem.rules)
     except CondaUnsolvableError:
         if not conda.leave_out_absent(target):
             conda.best_python(target)  # fails for good, where no Python helps

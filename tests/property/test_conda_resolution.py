@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envforge.errors import ResolutionError
-from envforge.model.requirement import parse_requirement, specifier_admits
+from envforge.model.requirement import Requirement, parse_requirement, specifier_admits
 from envforge.model.resolution import TargetResolution
+from envforge.model.rules import Rules
 from envforge.model.target import Target
 from envforge.resolve.conda import CondaPart
 from envforge.resolve.resolution import resolve_target
@@ -145,6 +146,73 @@ def _check(
     assert _is_solution(chosen, pins, channel)
 
 
+rule_texts = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(SPECIFIERS).filter(bool), max_size=2)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    universes,
+    channels,
+    st.lists(pypi_texts, min_size=1, max_size=3),
+    st.lists(conda_texts, min_size=1, max_size=2),
+    rule_texts,
+    rule_texts,
+)
+def test_constraints_and_overrides_hold_in_both_worlds(
+    universe: dict[str, Any],
+    channel: dict[str, Any],
+    roots: list[str],
+    specs: list[str],
+    constraints: dict[str, str],
+    overrides: dict[str, str],
+) -> None:
+    """The oracle has them written into the universe: releases that they forbid are not there."""
+    rules = Rules(
+        constraints={name: (Requirement(name, specifier=text),) for name, text in constraints.items()},
+        overrides={name: (Requirement(name, specifier=text),) for name, text in overrides.items()},
+    )
+
+    def is_allowed(name: str, version: str) -> bool:
+        return all(specifier_admits(rule.get(name, ""), version) for rule in (constraints, overrides))
+
+    def kept(releases: dict[str, Any], name: str) -> dict[str, Any]:
+        return {version: release for version, release in releases.items() if is_allowed(name, version)}
+
+    def replaced(text: str) -> str:
+        name = parse_requirement(text).name
+        return name if name in overrides else text
+
+    ruled = {
+        name: {
+            version: {**release, "requires": [replaced(text) for text in release["requires"]]}
+            for version, release in kept(releases, name).items()
+        }
+        for name, releases in universe.items()
+    }
+    ruled_channel = {name: kept(versions, name) for name, versions in channel.items()}
+    ruled_roots = [replaced(text) for text in roots]
+    groups = {"project": [parse_requirement(text) for text in roots]}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        conda_universe(Path(folder), _table(channel), pythons=PYTHONS) as source,
+    ):
+        part = CondaPart(source=source, specs=tuple(sorted(specs)), demands=rules.demands(TARGET))
+        try:
+            resolution = resolve_target(groups, TARGET, Universe(universe), {}, part, rules=rules)
+        except ResolutionError as error:
+            assert not _solvable(ruled, ruled_channel, ruled_roots, specs)
+            assert error.context or error.hints
+            return
+    _check(resolution, ruled, ruled_channel, ruled_roots, specs)
+
+
+def _table(channel: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: {version: {**record, "python": name in NAMES} for version, record in versions.items()}
+        for name, versions in channel.items()
+    }
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     universes,
@@ -155,14 +223,10 @@ def _check(
 def test_finds_an_answer_exactly_where_there_is_one(
     universe: dict[str, Any], channel: dict[str, Any], roots: list[str], specs: list[str]
 ) -> None:
-    table = {
-        name: {version: {**record, "python": name in NAMES} for version, record in versions.items()}
-        for name, versions in channel.items()
-    }
     groups = {"project": [parse_requirement(text) for text in roots]}
     with (
         tempfile.TemporaryDirectory() as folder,
-        conda_universe(Path(folder), table, pythons=PYTHONS) as source,
+        conda_universe(Path(folder), _table(channel), pythons=PYTHONS) as source,
     ):
         part = CondaPart(source=source, specs=tuple(sorted(specs)))
         try:

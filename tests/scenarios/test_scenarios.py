@@ -10,6 +10,7 @@ import pytest
 
 from envforge.errors import EnvforgeError, UnknownPackageError
 from envforge.model.requirement import parse_requirement
+from envforge.model.rules import Rules, SuppliedMetadata
 from envforge.model.target import Target, marker_holds
 from envforge.resolve.candidates import CandidateFinder
 from envforge.resolve.dependencies import DependencyReader
@@ -43,6 +44,25 @@ def _origins(scenario: dict[str, Any]) -> Origins:
     return Origins(_target(scenario).variant, requirements, own.get("sources", {}))
 
 
+def _rules(scenario: dict[str, Any]) -> Rules:
+    own = scenario.get("rules", {})
+
+    def by_name(texts: list[str]) -> dict[str, Any]:
+        parsed = [parse_requirement(text) for text in texts]
+        return {each.name: tuple(other for other in parsed if other.name == each.name) for each in parsed}
+
+    return Rules(
+        constraints=by_name(own.get("constraints", [])),
+        overrides=by_name(own.get("overrides", [])),
+        supplied={
+            name: (SuppliedMetadata(requires=tuple(parse_requirement(text) for text in texts)),)
+            for name, texts in own.get("metadata", {}).items()
+        },
+        only_binary=frozenset(own.get("only-binary", [])),
+        no_binary=frozenset(own.get("no-binary", [])),
+    )
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
 def test_scenario(scenario: dict[str, Any]) -> None:
     source = Universe(scenario["packages"])
@@ -50,7 +70,12 @@ def test_scenario(scenario: dict[str, Any]) -> None:
     if "error" in scenario:
         with pytest.raises(EnvforgeError) as caught:
             resolve_target(
-                _groups(scenario), target, source, scenario.get("prefer", {}), origins=_origins(scenario)
+                _groups(scenario),
+                target,
+                source,
+                scenario.get("prefer", {}),
+                origins=_origins(scenario),
+                rules=_rules(scenario),
             )
         error = caught.value
         told = "\n".join([error.message, *error.context, *error.hints])
@@ -60,7 +85,9 @@ def test_scenario(scenario: dict[str, Any]) -> None:
         for text in scenario["error"].get("absent", []):
             assert text not in told
         return
-    resolution = resolve_target(_groups(scenario), target, source, scenario.get("prefer", {}))
+    resolution = resolve_target(
+        _groups(scenario), target, source, scenario.get("prefer", {}), rules=_rules(scenario)
+    )
     assert {name: pin.version for name, pin in resolution.pins.items()} == scenario["expected"]
     for name, filename in scenario.get("expected-files", {}).items():
         assert resolution.pins[name].file.filename == filename
@@ -73,17 +100,20 @@ def test_scenario(scenario: dict[str, Any]) -> None:
 def test_search_and_walk_agree_where_both_find_an_answer(scenario: dict[str, Any]) -> None:
     """The walk is only a shortcut: what it gives must satisfy what the search would check."""
     source, target = Universe(scenario["packages"]), _target(scenario)
-    roots = [r for group in _groups(scenario).values() for r in group if marker_holds(r.marker, target)]
+    rules = _rules(scenario)
+    wanted = rules.overridden(r for group in _groups(scenario).values() for r in group)
+    roots = list(rules.constrained((r for r in wanted if marker_holds(r.marker, target)), target))
     preferred = scenario.get("prefer", {})
     problem = Problem(
         roots=tuple(roots),
-        finder=CandidateFinder(source, target, preferred),
-        reader=DependencyReader(source, target),
+        finder=CandidateFinder(source, target, preferred, rules),
+        reader=DependencyReader(source, target, rules),
     )
     found = search(problem)
     assert {name: candidate.version for name, candidate in found.pins.items()} == scenario["expected"]
     try:
-        walked = walk(roots, CandidateFinder(source, target, preferred), DependencyReader(source, target))
+        finder = CandidateFinder(source, target, preferred, rules)
+        walked = walk(roots, finder, DependencyReader(source, target, rules))
     except UnknownPackageError:
         return
     if walked is not None:

@@ -19,6 +19,7 @@ from envforge.fetch.sources import FileSource
 from envforge.store.failures import store_failures
 from envforge.store.guard import Guard, sweep_guards
 from envforge.store.store import Store
+from envforge.store.uses import note_use
 
 _SUFFIX = ".whl"
 _PART_S = 30 * 24 * 3600
@@ -48,8 +49,9 @@ def archive_path(archives: Path, tree_id: str) -> Path:
 
 
 def is_kept(archives: Path, tree_id: str) -> bool:
-    """Whether the archive of a tree is kept, and this user may read it."""
-    return os.access(archive_path(archives, tree_id), os.R_OK)
+    """Whether the archive of a tree is kept, and this user may read it. The use is noted: it stays."""
+    place = archive_path(archives, tree_id)
+    return os.access(place, os.R_OK) and note_use(str(place))
 
 
 def part_path(archives: Path, tree_id: str) -> Path:

@@ -26,7 +26,7 @@ def sweep_store(store: Store) -> int:
     """Remove what can be removed now; returns how much that was."""
     removed = 0
     for place in _list(store.tmp):
-        removed += _is_abandoned(place) and _remove(place)
+        removed += is_abandoned(place) and _remove(place)
     for place in (*_list(store.trees), *_list(store.bundles)):
         if place.suffix == REMOVED:
             removed += _remove(place)
@@ -55,7 +55,7 @@ def _sweep_unfinished(store: Store, place: Path) -> bool:
     return False
 
 
-def _is_abandoned(place: Path) -> bool:
+def is_abandoned(place: Path) -> bool:
     """Whether the process that made something in ``tmp`` is gone."""
     owner = parse_owner(".".join(place.name.split(".")[:3]))
     dead = is_dead(owner) if owner is not None else None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envforge.environment.collect import Occupancy, survey_generations
-from envforge.fetch.archive_life import KeptArchive, list_archives
+from envforge.fetch.archives import KeptArchive, kept_archives
 from envforge.host.processes import read_traces
 from envforge.link.conda_collect import CachedPackage, StoredPrefix, list_packages, list_prefixes
 from envforge.net.cache_life import CachedFile, list_entries
@@ -161,7 +161,7 @@ def read_contents(session: Session) -> CacheContents:
         bundles=tuple(list_bundles(store)),
         builds=tuple(list_builds(store)),
         prefixes=tuple(list_prefixes(prefixes_folder(places.tier))),
-        archives=tuple(list_archives(places.archives)),
+        archives=tuple(kept_archives(places.archives)),
         packages=tuple(list_packages(packages_folder)),
         entries=tuple(list_entries(places.cache)),
         named=frozenset().union(*(trace.digests for trace in traces)),

@@ -19,6 +19,7 @@ from envforge.environment.collect import retire_generation, sweep_environments
 from envforge.environment.tenants import tenant_folders
 from envforge.errors import StoreError
 from envforge.fetch.archive_life import drop_archive, sweep_withdrawn
+from envforge.fetch.archives import sweep_archives
 from envforge.link.conda_collect import drop_package, drop_prefix, sweep_prefixes
 from envforge.link.conda_packages import sweep_packages
 from envforge.net.cache_life import remove_entry
@@ -122,6 +123,7 @@ def sweep(session: Session) -> int:
     steps: list[Callable[[], int]] = [
         store.sweep,
         lambda: sweep_prefixes(prefixes_folder(places.tier)),
+        lambda: sweep_archives(places.archives, store),
         lambda: sweep_withdrawn(places.archives),
         lambda: _sweep_entries(session, now_s),
         *(partial(_sweep_environments, folder, now_s) for folder in folders if folder.is_dir()),

@@ -15,8 +15,7 @@ from pathlib import Path
 from envforge.environment.collect import Occupancy, survey_generations
 from envforge.errors import EnvforgeError, StoreError
 from envforge.events import CheckPlanned, CheckProgressed, Reporter
-from envforge.fetch.archive_life import list_archives
-from envforge.fetch.archives import archive_guard, archive_path
+from envforge.fetch.archives import archive_guard, archive_path, kept_archives
 from envforge.fetch.fetch import FetchRequest, fetch_trees
 from envforge.model.tree import Tree
 from envforge.store.bundle import ensure_bundle
@@ -84,7 +83,7 @@ def verify_cache(session: Session, *, repair: bool = False) -> CacheVerifyReport
     store = Store(session.places.tier)
     trees = [stored.tree for stored in list_trees(store)]
     bundles = list(list_bundles(store))
-    archives = list(list_archives(session.places.archives))
+    archives = kept_archives(session.places.archives)
     size_bytes = sum(tree.size_bytes for tree in trees) + sum(item.size_bytes for item in archives)
     session.reporter.report(CheckPlanned(size_bytes=size_bytes))
     bad_trees = _check_trees(trees, store, session.reporter)

@@ -385,3 +385,45 @@ def test_what_cannot_be_mended_is_said_with_what_will(project: Project, index: S
     project.done("sync")
     assert project.done("cache", "verify").code == 0
     assert project.installed() == {"core": "1.2.0"}
+
+
+INTERRUPTED = """
+import subprocess, sys, time
+from pathlib import Path
+import envforge.workflows.assembly as assembly
+from support.ages import let_pass
+make = assembly.create_generation
+times = []
+def later(*arguments):
+    "Another process prunes between what a sync has found and what it makes of it."
+    if not times:
+        times.append(0)
+        if sys.argv.pop(1) == "long":
+            let_pass(arguments[2])
+        subprocess.run([sys.executable, "-m", "envforge", "cache", "prune", "--all", "-q"], check=True)
+    return make(*arguments)
+assembly.create_generation = later
+from envforge.cli import main
+raise SystemExit(main([*sys.argv[2:]]))
+"""
+
+
+@pytest.mark.parametrize("way", ["short", "long"])
+@pytest.mark.parametrize("mode", ["shared", "hardlink"])
+def test_a_prune_between_finding_and_linking(
+    project: Project, index: SimpleIndex, way: str, mode: str
+) -> None:
+    """What a sync has found stays; where it took hours to go on, it sees what is gone and fetches again."""
+    project.write("core", "lint")
+    project.done("sync")
+    shutil.rmtree(next(project.tier.glob("envs/*")))
+    let_pass(project.tier, DAY_S)
+    index.forget()
+    environ = {**project.environ(), "PYTHONPATH": f"{CHECKOUT}{os.pathsep}{CHECKOUT / 'tests'}"}
+    command = [sys.executable, "-c", INTERRUPTED, way, "--", "sync", "--link-mode", mode, "-q"]
+    finished = subprocess.run(command, cwd=project.root, env=environ, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    assert sum(index.downloads.values()) == (0 if way == "short" else 2)
+    assert project.installed() == {"core": "1.2.0", "lint": "1.0"}
+    assert project.python("import core, lint; print(core.version)") == "1.2.0"
+    assert project.done("cache", "verify").code == 0

@@ -146,9 +146,9 @@ def _note_lost(environments: Path, lost: bool, now_s: float) -> float | None:
             place.unlink(missing_ok=True)
         return None
     with suppress(OSError):
+        if not place.exists():
+            place.touch()
         return place.stat().st_mtime
-    with suppress(OSError):
-        place.touch()
     return now_s
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -84,15 +85,28 @@ def collect_generations(environments_dir: Path, venv: Path, *, keep: int = KEEP)
         age = _ages(environments_dir)
         if len(age) <= keep:
             return []
-        now_s = file_system_time_s(environments_dir)
+        now_s = _clock_s(environments_dir)
         sweep_leases(environments_dir, now_s)
         tenant = Tenant(environments_dir, str(venv.parent), ProjectState.HERE)
         found = list(_occupancies(tenant, age, list(read_traces()), now_s, keep=keep))
         return [
             each.digest
             for each in reversed(found)
-            if each.stay is None and retire_generation(each.path, now_s, venv)
+            if each.stay is None and _retire_own(each.path, now_s, venv)
         ]
+
+
+def _retire_own(place: Path, now_s: float, venv: Path) -> bool:
+    """Retire a generation; one that another user has made stays until that one syncs."""
+    with suppress(PermissionError):
+        return retire_generation(place, now_s, venv)
+    return False
+
+
+def _clock_s(environments_dir: Path) -> float:
+    with suppress(OSError):
+        return file_system_time_s(environments_dir / aside_name())
+    return time.time()
 
 
 def survey_generations(

@@ -13,8 +13,8 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from envforge.store.owner import Owner, is_dead, parse_owner, this_process
 from envforge.store.sharing import make_folders
@@ -28,9 +28,8 @@ _SWEPT = 50
 _LONGEST_COMMAND = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """A process that uses a generation.
+class Lease(NamedTuple):
+    """A process that uses a generation. A tuple: a dataclass would take half a millisecond of every run.
 
     Args:
         place: its file.

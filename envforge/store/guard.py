@@ -29,6 +29,7 @@ from envforge.events import Reporter, SilentReporter, WaitingFinished, WaitingFo
 from envforge.store.failures import store_failures
 from envforge.store.owner import Owner, is_dead, parse_owner, this_process
 from envforge.store.sharing import make_folders, share_handle
+from envforge.store.uses import file_system_time_s
 
 HEARTBEAT_S = 10.0
 STALE_S = 60.0
@@ -173,12 +174,7 @@ class Guard:
     def _clock(self) -> float:
         """The file system's own time: the clocks of two nodes may be minutes apart."""
         probe = self.path.with_name(f"{this_process()}.{threading.get_ident()}.clock")
-        try:
-            with open(probe, "wb") as file:
-                os.utime(probe)
-                return os.fstat(file.fileno()).st_mtime
-        finally:
-            probe.unlink(missing_ok=True)
+        return file_system_time_s(probe)
 
     def _is_dead(self, held: _Held) -> bool:
         dead = is_dead(held.owner) if held.owner else None

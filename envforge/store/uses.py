@@ -102,13 +102,15 @@ def aside_path(folder: Path) -> Path:
     return folder / f"{this_process()}.{os.urandom(6).hex()}.withdrawn"
 
 
-def file_system_time_s(folder: Path) -> float:
+def file_system_time_s(probe: Path) -> float:
     """What time a file system has, which the clocks of two nodes need not agree with.
 
+    Args:
+        probe: a new file in it, there for a moment; named so that a sweep finds it.
+
     Raises:
-        OSError: the folder cannot be written.
+        OSError: it cannot be made.
     """
-    probe = folder / f"{this_process()}.{os.urandom(6).hex()}.clock"
     try:
         with open(probe, "wb") as file:
             os.utime(probe)

@@ -23,7 +23,7 @@ from envforge.store.collect import (
     list_trees,
 )
 from envforge.store.store import Store, tree_id
-from envforge.store.uses import file_system_time_s
+from envforge.store.uses import aside_path, file_system_time_s
 from envforge.workflows.prefixes import conda_packages_folder, prefixes_folder
 
 if TYPE_CHECKING:
@@ -182,9 +182,8 @@ def held_now(session: Session, now_s: float) -> set[Key]:
 
 def clock_of(tier: Path, otherwise_s: float) -> float:
     """The time by the clock of a tier's file system; this host's where it cannot be written."""
-    folder = tier / "tmp"
     with suppress(OSError):
-        return file_system_time_s(folder if folder.is_dir() else tier)
+        return file_system_time_s(aside_path(tier / "tmp"))
     return otherwise_s
 
 

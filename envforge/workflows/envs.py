@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +14,12 @@ from envforge.environment.leases import Lease
 from envforge.environment.tenants import ProjectState
 from envforge.host.paths import project_environments_folder
 from envforge.host.processes import Process, read_traces
+from envforge.link.conda_collect import list_packages
 from envforge.plan.link_plan import LinkMode
 from envforge.plan.prune import Stay
 from envforge.store.store import Store
 from envforge.workflows.cache_contents import clock_of
+from envforge.workflows.prefixes import conda_packages_folder
 from envforge.workflows.session import Session
 
 
@@ -36,7 +38,7 @@ class EnvironmentRow:
         python: version.
         package_count: of PyPI and of conda.
         own_bytes: of files that are only its own.
-        shared_bytes: of files that it has from the store.
+        shared_bytes: of files that it has from the store, and of its conda packages.
         processes: of this host, that run in it.
         leases: of other hosts and users.
     """
@@ -77,6 +79,7 @@ def list_environments(session: Session, *, everywhere: bool = False) -> Environm
     """
     tier = session.places.tier
     store = Store(tier)
+    packages = {package.stem: package.size_bytes for package in list_packages(conda_packages_folder(session))}
     now_s = clock_of(tier, session.now_s)
     traces = list(read_traces())
     found: Iterable[Occupancy]
@@ -84,10 +87,10 @@ def list_environments(session: Session, *, everywhere: bool = False) -> Environm
         found = survey_generations(tier, traces, now_s)
     else:
         found = survey_project(project_environments_folder(tier, session.root), traces, now_s)
-    return EnvironmentsReport(tier=tier, now_s=now_s, rows=tuple(_rows(found, store)))
+    return EnvironmentsReport(tier=tier, now_s=now_s, rows=tuple(_rows(found, store, packages)))
 
 
-def _rows(found: Iterable[Occupancy], store: Store) -> Iterator[EnvironmentRow]:
+def _rows(found: Iterable[Occupancy], store: Store, packages: Mapping[str, int]) -> Iterator[EnvironmentRow]:
     sizes: dict[str, int] = {}
     for occupancy in found:
         generation = read_recorded_generation(occupancy.path)
@@ -95,6 +98,7 @@ def _rows(found: Iterable[Occupancy], store: Store) -> Iterator[EnvironmentRow]:
             continue
         own_bytes, linked_bytes = _walked_bytes(str(occupancy.path))
         spec = generation.spec
+        conda = spec.prefix.packages if spec.prefix else ()
         yield EnvironmentRow(
             path=occupancy.path,
             project=occupancy.tenant.root,
@@ -104,9 +108,10 @@ def _rows(found: Iterable[Occupancy], store: Store) -> Iterator[EnvironmentRow]:
             used_s=occupancy.used_s,
             target=spec.target,
             python=spec.interpreter.version,
-            package_count=len(spec.trees) + (len(spec.prefix.packages) if spec.prefix else 0),
+            package_count=len(spec.trees) + len(conda),
             own_bytes=own_bytes,
-            shared_bytes=_shared_bytes(generation, linked_bytes, store, sizes),
+            shared_bytes=_shared_bytes(generation, linked_bytes, store, sizes)
+            + sum(packages.get(package.stem, 0) for package in conda),
             processes=occupancy.processes,
             leases=occupancy.leases,
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _LEAVING_S = 2.0
 """How long a failed or interrupted fetch waits for its threads; they are daemons and may be left."""
+_LOOK_S = 0.2
 _SHOWN = 5
 
 
@@ -80,6 +81,7 @@ def fetch_trees(
     archives: Path,
     keep: bool = False,
     strategy: WriteStrategy = BUFFERED,
+    check: Callable[[], None] = lambda: None,
 ) -> dict[str, Tree]:
     """Make sure that the store has these wheels.
 
@@ -91,6 +93,7 @@ def fetch_trees(
         archives: folder for archives; what is kept there is taken from there, verified while it is unpacked.
         keep: what is downloaded stays there (:func:`kept_archives`).
         strategy: how to write to the store.
+        check: called several times a second; raises to end it.
 
     Returns:
         sha256 → tree, for every request.
@@ -111,7 +114,7 @@ def fetch_trees(
     if missing:
         _check_requests(list(missing.values()), settings, archives)
         crew = _Crew(list(missing.values()), store, settings, reporter, archives, keep, strategy)
-        trees.update({tree.sha256: tree for tree in crew.run()})
+        trees.update({tree.sha256: tree for tree in crew.run(check)})
     return trees
 
 
@@ -178,8 +181,8 @@ class _Crew:
             check=self._check,
         )
 
-    def run(self) -> list[Tree]:
-        """Fetch everything; the first failure ends it."""
+    def run(self, check: Callable[[], None]) -> list[Tree]:
+        """Fetch everything; the first failure ends it, and so does ``check``."""
         from envforge.net.pools import ConnectionPools
 
         with store_failures(self._archives, "make the folder for archives"):
@@ -193,7 +196,7 @@ class _Crew:
                     thread = threading.Thread(target=self._work, args=(pools,), daemon=True)
                     threads.append(thread)
                     thread.start()
-                trees = [self._next_result() for _ in self._requests]
+                trees = [self._next_result(check) for _ in self._requests]
             except BaseException as error:
                 self._stop.set()
                 self._leave(threads, error)
@@ -216,13 +219,14 @@ class _Crew:
         found = ((request.sha256, sizes.get(tree_id(request.sha256))) for request in self._requests)
         return {digest: size for digest, size in found if size is not None}
 
-    def _next_result(self) -> Tree:
+    def _next_result(self, check: Callable[[], None]) -> Tree:
         """Wait for the next tree; raises what its thread raised."""
         while True:
             try:
                 # with a time limit, because on Windows Ctrl-C does not end a wait without
-                result = self._results.get(timeout=1.0)
+                result = self._results.get(timeout=_LOOK_S)
             except Empty:
+                check()
                 continue
             if isinstance(result, BaseException):
                 raise result

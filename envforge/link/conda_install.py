@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from envforge.errors import EnvforgeError, StoreError
 from envforge.events import DownloadFinished, DownloadProgressed, DownloadStarted, Event, Reporter
+from envforge.link.cancellation import Cancellation
 from envforge.link.conda_failures import install_error
 from envforge.link.conda_worker import InstallJob, refusing_channels
 from envforge.model.conda import CondaRecord
@@ -35,6 +36,7 @@ def install_records(
     network: NetworkSettings,
     environ: Mapping[str, str],
     reporter: Reporter,
+    cancellation: Cancellation,
 ) -> None:
     """Fetch, verify, unpack and link records. No script of a package is run.
 
@@ -49,8 +51,10 @@ def install_records(
         network: offline, retries, limit of silence.
         environ: of the process; for credentials, proxies and certificates.
         reporter: hears of the downloads.
+        cancellation: ends it.
 
     Raises:
+        CancelledError: it was ended.
         HashError, ArchiveError, NetworkError, OfflineError, StoreError: what is in the prefix is of no use.
     """
     job = InstallJob(
@@ -60,8 +64,9 @@ def install_records(
         channels=tuple(_all_channels(records, channels, environ)),
         network=network,
     )
-    with _worker(job, environ) as process:
+    with _worker(job, environ) as process, cancellation.waking(process.kill):
         said = _listen(process, {record.name: record for record in records}, reporter)
+    cancellation.check()
     report, noise = said
     if report is None and not any("panicked at" in line for line in noise):
         raise _crash(process.returncode, noise, prefix)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from envforge.errors import StoreError
 from envforge.events import FetchPlanned, PrefixFinished, PrefixStarted, Reporter
+from envforge.link.cancellation import Cancellation
 from envforge.link.conda_packages import (
     check_local_archives,
     is_local,
@@ -140,6 +141,7 @@ def ensure_prefix(
     network: NetworkSettings,
     environ: Mapping[str, str],
     reporter: Reporter,
+    cancellation: Cancellation | None = None,
 ) -> Prefix:
     """Make a prefix, or find it made. One process makes it, others wait.
 
@@ -151,8 +153,10 @@ def ensure_prefix(
         network: offline, retries.
         environ: of the process, for credentials, proxies and certificates.
         reporter: hears of downloads, scripts and clobbers.
+        cancellation: ends it; no prefix is left then either.
 
     Raises:
+        CancelledError: it was ended.
         OfflineError: offline, and an archive is not in the cache; nothing was begun.
         HashError, ArchiveError, NetworkError, StoreError, BuildError: no prefix is left.
     """
@@ -160,6 +164,7 @@ def ensure_prefix(
     from envforge.link.conda_install import install_records
     from envforge.link.link_scripts import run_link_scripts
 
+    cancellation = cancellation or Cancellation()
     found = find_prefix(spec, folder)
     if found is not None:
         return found
@@ -168,7 +173,7 @@ def ensure_prefix(
         make_folders(folder)
         make_folders(packages_cache)
     guard = Guard(folder.parent / "guards" / f"prefix-{spec.digest}")
-    with guard.hold(reporter, "a conda prefix") as hold:
+    with guard.hold(reporter, "a conda prefix", cancellation.check) as hold:
         reporter = ProgressTeller(reporter, hold)
         found = find_prefix(spec, folder)
         if found is not None:
@@ -181,7 +186,9 @@ def ensure_prefix(
         _report_start(spec, missing, reporter)
         start_s = perf_counter()
         with _under_construction(folder / spec.digest) as path:
-            install_records(spec.records, path, packages_cache, channels, network, environ, reporter)
+            install_records(
+                spec.records, path, packages_cache, channels, network, environ, reporter, cancellation
+            )
             with store_failures(path, "make a conda prefix"):
                 for warning in clobber_warnings(find_clobbers(path)):
                     reporter.report(warning)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -146,14 +146,17 @@ def assemble(assembly: Assembly) -> Generation:
 
 
 def _with_prefix(assembly: Assembly) -> Assembly:
-    """The same with the conda prefix that it stands on."""
+    """The same with the conda prefix that it stands on; the wheels are fetched while it is made."""
     selection = assembly.selection
     conda = selection.conda
     if conda is None or (conda.prefix is not None and is_prefix_there(str(conda.prefix.path))):
         return assembly
+    from envforge.workflows.beside import Beside
     from envforge.workflows.prefixes import make_stock
 
-    made = make_stock(conda, assembly.session)
+    with Beside(lambda cancellation: make_stock(conda, assembly.session, cancellation)) as prefix:
+        _fetched(assembly, prefix.check)
+        made = prefix.result()
     return replace(assembly, selection=replace(selection, conda=made))
 
 
@@ -180,8 +183,8 @@ def missing_packages(assembly: Assembly) -> list[LockedPackage]:
     ]
 
 
-def _fetched(assembly: Assembly) -> list[Tree]:
-    """Trees of all locked wheels."""
+def _fetched(assembly: Assembly, check: Callable[[], None] = lambda: None) -> list[Tree]:
+    """Trees of all locked wheels; ``check`` is called meanwhile and raises to end it."""
     from envforge.fetch.fetch import FetchRequest, fetch_trees
     from envforge.host.tier_writing import find_write_strategy
 
@@ -208,6 +211,7 @@ def _fetched(assembly: Assembly) -> list[Tree]:
         archives=session.places.archives,
         keep=session.places.keeps_archives,
         strategy=find_write_strategy(session.places.tier, session.places.cache),
+        check=check,
     )
     return [trees[request.sha256] for request in requests]
 

@@ -16,6 +16,7 @@ from envforge.model.host import Interpreter
 from envforge.workflows.channels import channel_locations
 
 if TYPE_CHECKING:
+    from envforge.link.cancellation import Cancellation
     from envforge.manifest.manifest import Manifest
     from envforge.net.conda_client import ChannelLocation
     from envforge.workflows.session import Session
@@ -97,10 +98,16 @@ def find_stock(
     )
 
 
-def make_stock(stock: CondaStock, session: Session) -> CondaStock:
+def make_stock(stock: CondaStock, session: Session, cancellation: Cancellation | None = None) -> CondaStock:
     """The same with its prefix made, or found.
 
+    Args:
+        stock: of an environment.
+        session: the surroundings.
+        cancellation: ends it.
+
     Raises:
+        CancelledError: it was ended.
         EnvforgeError: the prefix is complete or absent.
     """
     prefix = ensure_prefix(
@@ -111,6 +118,7 @@ def make_stock(stock: CondaStock, session: Session) -> CondaStock:
         network=session.network,
         environ=session.environ,
         reporter=session.reporter,
+        cancellation=cancellation,
     )
     return replace(stock, prefix=prefix)
 

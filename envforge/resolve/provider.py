@@ -9,7 +9,7 @@ with what was learned.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -78,6 +78,7 @@ class Provider(AbstractProvider[Demand, Choice, str]):
         solution: the only conda part to consider, None for any.
         conda_has_anything: every project that conda may bring is there in whatever version is asked for,
             and needs nothing. What fails even so fails whatever conda does.
+        may_be_pinned: whether a candidate of PyPI can be part of an answer at all.
     """
 
     def __init__(
@@ -88,11 +89,13 @@ class Provider(AbstractProvider[Demand, Choice, str]):
         *,
         solution: CondaSolution | None = None,
         conda_has_anything: bool = False,
+        may_be_pinned: Callable[[Candidate], bool] = lambda _: True,
     ) -> None:
         self._finder = finder
         self._layer = layer
         self._solution = solution
         self._conda_has_anything = conda_has_anything
+        self._may_be_pinned = may_be_pinned
         self.reader = reader
         self.unusable: dict[tuple[str, str], str] = {}
         self.consulted: dict[str, set[str]] = {}
@@ -212,7 +215,8 @@ class Provider(AbstractProvider[Demand, Choice, str]):
             # A candidate that needs a project that does not exist is no candidate; whether the
             # user named it is asked when the failure is explained.
             with suppress(UnknownPackageError):
-                yield from self._finder.matches(name, specifiers, extras, refused_versions)
+                found = self._finder.matches(name, specifiers, extras, refused_versions)
+                yield from filter(self._may_be_pinned, found)
         wish = Candidate(name, _WISH, extras, None)
         if may_bring and wish not in refused:
             yield wish

@@ -16,9 +16,11 @@ from envforge.resolve.conda import CondaLayer, CondaSolution, CondaSpace
 from envforge.resolve.dependencies import DependencyReader
 from envforge.resolve.problem import NoSolutionError, Problem
 from envforge.resolve.provider import CONDA, Choice, Demand, Provider
+from envforge.resolve.viability import Viability
 from envforge.resolve.walk import Answer
 
 _MAX_ROUNDS = 200_000
+_MAX_EXPLAINING_ROUNDS = 2_000
 _MAX_CONDA_SOLUTIONS = 500
 
 
@@ -30,14 +32,27 @@ def search(problem: Problem) -> Answer:
         ResolutionError: gave up after very many rounds.
     """
     finder, reader, layer = problem.finder, problem.reader, problem.layer
+    may_bring = layer.may_bring if layer is not None else lambda _: False
+    viability = Viability(problem.roots, finder, reader, may_bring)
     try:
-        return _search_once(problem.roots, Provider(finder, reader, layer))
+        return _search_once(problem.roots, Provider(finder, reader, layer, may_be_pinned=viability.admits))
     except NoSolutionError as failure:
         if layer is None:
-            raise
+            raise _told_by_all(problem, failure) from None
         # Where it fails although conda has whatever is asked for, conda has no part in the conflict.
         _search_once(problem.roots, Provider(finder, reader, layer, conda_has_anything=True))
         return _search_every_solution(problem, layer, failure)
+
+
+def _told_by_all(problem: Problem, failure: NoSolutionError) -> NoSolutionError:
+    """The failure of a search that leaves nothing out: it tells who met, if it ends in time."""
+    try:
+        _search_once(problem.roots, Provider(problem.finder, problem.reader), _MAX_EXPLAINING_ROUNDS)
+    except NoSolutionError as told:
+        return told
+    except ResolutionError:
+        return failure
+    raise AssertionError("a release that is part of an answer was left out")
 
 
 def _search_every_solution(problem: Problem, layer: CondaLayer, failure: NoSolutionError) -> Answer:
@@ -75,18 +90,19 @@ def _search_every_solution(problem: Problem, layer: CondaLayer, failure: NoSolut
     raise failure
 
 
-def _search_once(roots: Sequence[Requirement], provider: Provider) -> Answer:
+def _search_once(roots: Sequence[Requirement], provider: Provider, max_rounds: int = 0) -> Answer:
     # Not Resolver: it follows parents to the roots without looking for cycles, and never ends where
     # two packages that need each other are pinned and no longer needed by anybody else.
     resolution: Resolution[Demand, Choice, str] = Resolution(provider, BaseReporter())
+    max_rounds = max_rounds or _MAX_ROUNDS
     try:
-        state = resolution.resolve(provider.demands_of(roots), max_rounds=_MAX_ROUNDS)
+        state = resolution.resolve(provider.demands_of(roots), max_rounds=max_rounds)
     except ResolutionImpossible as impossible:
         causes = [(cause.requirement, cause.parent) for cause in impossible.causes]
         raise NoSolutionError(causes, provider.unusable) from None
     except ResolutionTooDeep:
         raise ResolutionError(
-            f"no solution found in {_MAX_ROUNDS:,} steps for {provider.label}",
+            f"no solution found in {max_rounds:,} steps for {provider.label}",
             hints=["give lower bounds to the packages whose old versions are being tried"],
         ) from None
     pins = {name: choice for name, choice in state.mapping.items() if isinstance(choice, Candidate)}

@@ -19,7 +19,7 @@ from envforge.host.machine import MachineReading
 from envforge.host.recognition import gfx_name, parse_version, recognize
 from envforge.model.accelerators import HostFacts, NvidiaDriver
 
-RECORDED = sorted(Path(__file__).with_name("recorded").glob("*.json"))
+HOSTS = sorted(Path(__file__).with_name("hosts").glob("*.json"))
 
 
 def frozen(value: Any) -> Any:
@@ -28,16 +28,16 @@ def frozen(value: Any) -> Any:
 
 
 def reading(name: str) -> MachineReading:
-    content = json.loads((Path(__file__).with_name("recorded") / f"{name}.json").read_text())
+    content = json.loads((Path(__file__).with_name("hosts") / f"{name}.json").read_text())
     return MachineReading(**{key: frozen(value) for key, value in content["reading"].items()})
 
 
-def test_there_are_recordings() -> None:
-    assert len(RECORDED) > 20
+def test_there_are_hosts() -> None:
+    assert len(HOSTS) > 20
 
 
-@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
-def test_recorded_host(path: Path) -> None:
+@pytest.mark.parametrize("path", HOSTS, ids=lambda path: path.stem)
+def test_a_host_is_recognized(path: Path) -> None:
     content = json.loads(path.read_text())
     expected = asdict(HostFacts(platform="linux-64", glibc=(2, 35)))
     for name, value in content["facts"].items():
@@ -48,7 +48,7 @@ def test_recorded_host(path: Path) -> None:
     assert json.loads(json.dumps(found)) == json.loads(json.dumps(expected))
 
 
-@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", HOSTS, ids=lambda path: path.stem)
 def test_a_driver_runs_cuda_or_says_why_not_and_what_to_do(path: Path) -> None:
     driver = recognize(reading(path.stem), {}).nvidia
     if driver is not None:

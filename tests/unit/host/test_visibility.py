@@ -21,7 +21,7 @@ LAPTOP = """\
 CLUSTER = """\
 21 1 259:2 / / rw - xfs /dev/sda1 rw
 40 21 0:30 / /home rw - nfs4 server:/home rw
-41 21 0:31 / /work rw - lustre 10.0.0.1@o2ib:/work rw
+41 21 0:31 / /lustre rw - lustre 10.0.0.1@o2ib:/lustre rw
 42 21 259:4 / /local rw - xfs /dev/nvme0n1 rw
 43 21 0:33 / /dev/shm rw - tmpfs tmpfs rw
 44 21 0:34 / /gpfs rw - gpfs gpfs0 rw
@@ -42,8 +42,8 @@ CONTAINER = """\
         (LAPTOP, "/home/me/project", "/tmp/tier", False),
         (LAPTOP, "/home/me/remote/project", "/home/me/.cache/envforge/tier", True),
         (CLUSTER, "/home/me/project", "/home/me/.cache/envforge/tier", False),
-        (CLUSTER, "/home/me/project", "/work/me/tier", False),
-        (CLUSTER, "/work/me/project", "/local/job.1/tier", True),
+        (CLUSTER, "/home/me/project", "/lustre/me/tier", False),
+        (CLUSTER, "/lustre/me/project", "/local/job.1/tier", True),
         (CLUSTER, "/gpfs/me/project", "/dev/shm/tier", True),
         (CLUSTER, "/local/project", "/home/me/tier", False),
         (CLUSTER, "/local/project", "/dev/shm/tier", False),

@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from envforge.store.sharing import make_folders
+
 if TYPE_CHECKING:
     import subprocess
 
@@ -90,7 +92,7 @@ class HookRunner:
 
     def _open_log(self) -> BinaryIO:
         try:
-            self._log_path.parent.mkdir(parents=True, exist_ok=True)
+            make_folders(self._log_path.parent)
             return self._log_path.open("ab")
         except OSError as error:
             raise HookProcessError(f"its log cannot be written: {error}") from None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from envforge.environment.generation import aside_name
+from envforge.store.sharing import share_handle
 
 FILE = "history.json"
 KEPT = 50
@@ -42,7 +44,9 @@ def record_switch(environments_dir: Path, previous: str, digest: str, now_s: flo
     past.pop(digest, None)
     past[digest] = Past(digest, now_s)
     rows = [{"generation": entry.digest, "time_s": entry.time_s} for entry in past.values()]
-    aside = environments_dir / f".{FILE}.{os.getpid()}"
+    aside = environments_dir / aside_name()
     with suppress(OSError):
-        aside.write_text(json.dumps(rows[-KEPT:], indent=1) + "\n", encoding="utf-8")
+        with open(aside, "w", encoding="utf-8") as file:
+            file.write(json.dumps(rows[-KEPT:], indent=1) + "\n")
+            share_handle(file.fileno(), environments_dir)
         aside.replace(environments_dir / FILE)

@@ -19,6 +19,7 @@ from envforge.environment.venv_link import find_host_target, host_link_owner, re
 from envforge.host.file_systems import kind_of
 from envforge.host.mounts import find_mount, mount_id, read_mounts
 from envforge.model.storage import Reach
+from envforge.store.sharing import make_folders, share_handle
 
 FILE = "project.json"
 _LOST = "lost"
@@ -67,8 +68,10 @@ def record_tenant(environments: Path, root: Path) -> None:
             return
     aside = environments / f".{FILE}.{os.getpid()}"
     with suppress(OSError, UnicodeError):
-        environments.mkdir(parents=True, exist_ok=True)
-        aside.write_text(text, encoding="utf-8")
+        make_folders(environments)
+        with open(aside, "w", encoding="utf-8") as file:
+            file.write(text)
+            share_handle(file.fileno(), environments)
         aside.replace(place)
 
 

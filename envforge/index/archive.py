@@ -12,6 +12,7 @@ from envforge.index.locations import IndexLocation
 from envforge.model.release import IndexFile
 from envforge.net.client import HttpClient
 from envforge.net.local_files import file_url_path
+from envforge.store.sharing import make_folders
 
 
 @contextmanager
@@ -46,7 +47,7 @@ def fetched_archive(
     location = locations.get(file.index)
     try:
         folder = cache / "downloads"
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folders(folder)
         temporary = TemporaryDirectory(dir=folder, ignore_cleanup_errors=True)
     except OSError as error:
         raise _unwritable(cache, error) from None

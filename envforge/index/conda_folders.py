@@ -11,6 +11,7 @@ from urllib.request import url2pathname
 
 from envforge.errors import PackageIndexError
 from envforge.net.conda_client import ChannelLocation
+from envforge.store.sharing import own_folder
 
 CACHE_NAME = "conda-folders-v1"
 
@@ -33,7 +34,7 @@ def readable_folder_url(channel: ChannelLocation, subdirs: Sequence[str], cache:
         )
     if not any(_is_packed(folder / subdir) for subdir in subdirs):
         return channel.clean_url
-    copy = cache / CACHE_NAME / sha256(os.fsencode(folder)).hexdigest()[:16]
+    copy = own_folder(cache / CACHE_NAME) / sha256(os.fsencode(folder)).hexdigest()[:16]
     for subdir in subdirs:
         _unpack(folder / subdir, copy / subdir, channel)
     return copy.as_uri()

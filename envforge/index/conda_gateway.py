@@ -21,6 +21,7 @@ from envforge.errors import EnvforgeError, NetworkError
 from envforge.index.conda_failures import Fault, FaultKind, channel_error, unreachable_error
 from envforge.index.conda_folders import readable_folder_url
 from envforge.net.conda_client import ChannelCredentials, ChannelLocation, rattler_client
+from envforge.store.sharing import own_folder
 
 if TYPE_CHECKING:
     from asyncio import Runner
@@ -259,7 +260,7 @@ class ChannelGateway:
 
     def _cache_folder(self) -> Path:
         """Where rattler keeps what it fetched; of this run only, where the cache cannot be written."""
-        folder = self._cache / CACHE_NAME
+        folder = own_folder(self._cache / CACHE_NAME)
         if self._network.offline or _is_writable(folder):
             return folder
         from tempfile import TemporaryDirectory

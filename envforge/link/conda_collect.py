@@ -19,6 +19,7 @@ from envforge.link.conda_prefix import MARKER
 from envforge.store.failures import store_failures
 from envforge.store.guard import Guard
 from envforge.store.sealing import remove_sealed
+from envforge.store.sharing import make_folders
 from envforge.store.uses import aside_path, is_fresh, withdraw
 
 _SIZE = re.compile(rb'"size_in_bytes"\s*:\s*(\d+)')
@@ -75,7 +76,7 @@ def drop_prefix(path: Path, now_s: float) -> bool:
     guard = Guard(tier / "guards" / f"prefix-{path.name}")
     with store_failures(path, "remove a conda prefix"), guard.try_hold() as mine:
         aside = aside_path(tier / "tmp")
-        aside.parent.mkdir(exist_ok=True)
+        make_folders(aside.parent)
         if not mine or not withdraw(path / MARKER, aside, now_s):
             return False
         _remove(path)

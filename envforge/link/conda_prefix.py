@@ -35,7 +35,7 @@ from envforge.store.failures import store_failures
 from envforge.store.guard import Guard
 from envforge.store.progress import ProgressTeller
 from envforge.store.sealing import discard, remove_sealed
-from envforge.store.sharing import is_shared, make_folders, share_all
+from envforge.store.sharing import is_shared, make_folders, share_all, share_handle
 from envforge.store.uses import note_use
 
 if TYPE_CHECKING:
@@ -279,5 +279,7 @@ def _write_marker(spec: PrefixSpec, path: Path) -> None:
         "link_scripts": sorted(spec.link_scripts),
     }
     aside = path / f".{MARKER}.new"
-    aside.write_text(json.dumps(fields, indent=1) + "\n", encoding="utf-8")
+    with open(aside, "w", encoding="utf-8") as file:
+        file.write(json.dumps(fields, indent=1) + "\n")
+        share_handle(file.fileno(), path.parent)
     aside.replace(path / MARKER)

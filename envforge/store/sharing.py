@@ -50,6 +50,17 @@ def _make_folder(folder: Path) -> None:
             share(folder)
 
 
+def own_folder(folder: Path) -> Path:
+    """Where this user's files of a program go that knows nothing of groups.
+
+    That is a folder of each user's own in one that a group shares, else the folder itself; nothing is made.
+    """
+    nearest = folder
+    while not os.path.isdir(nearest) and nearest != nearest.parent:
+        nearest = nearest.parent
+    return folder / f"user-{os.getuid()}" if hasattr(os, "getuid") and is_shared(nearest) else folder
+
+
 def share(place: Path | str) -> None:
     """Give the group of a file or folder what its owner has."""
     mode = os.stat(place).st_mode

@@ -196,7 +196,7 @@ def _job(kind: Kind, source: Path, workshop: Workshop, *, name: str) -> BuildJob
     """A source and an environment that has what its backend requires, the dynamic part included."""
     requires = read_build_system(source).requires
     log_path = workshop.session.places.cache / "build-logs" / f"{name}-{int(workshop.session.now_s)}.log"
-    log_path.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(log_path.parent)
     job = BuildJob(source=source, environment=build_environment(requires, workshop), log_path=log_path)
     more = get_requires(kind, job)
     if more:

@@ -13,6 +13,7 @@ from envforge.host.facts import glibc_version
 from envforge.link.conda_prefix import Prefix, PrefixSpec, ensure_prefix, find_prefix, uncached_records
 from envforge.model.conda import CondaRecord
 from envforge.model.host import Interpreter
+from envforge.store.sharing import own_folder
 from envforge.workflows.channels import channel_locations
 
 if TYPE_CHECKING:
@@ -153,5 +154,5 @@ def prefixes_folder(tier: Path) -> Path:
 
 
 def conda_packages_folder(session: Session) -> Path:
-    """Where conda's archives are kept, beside those of PyPI."""
-    return session.places.archives / "conda"
+    """Where conda's archives are kept, beside those of PyPI; py-rattler looks after them."""
+    return own_folder(session.places.archives / "conda")

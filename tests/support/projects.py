@@ -61,6 +61,7 @@ class Project:
         self.cache = cache or root / "cache"
         self.home = root / "home"
         self.variables: dict[str, str] = {}
+        self.interpreter = sys.executable
         for folder in (self.root, self.home):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -173,7 +174,7 @@ class Project:
     ) -> subprocess.Popen[str]:
         """Start ``envforge WORDS`` in a process group of its own."""
         return subprocess.Popen(
-            [*prefix, sys.executable, "-m", "envforge", *words],
+            [*prefix, self.interpreter, "-m", "envforge", *words],
             cwd=cwd or self.root,
             env=self.environ(),
             stdin=subprocess.DEVNULL,

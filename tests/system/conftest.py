@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from envforge.store.sealing import remove_sealed
+
 from support.distributions import make_sdist, make_wheel
 from support.projects import Project
 from support.simple_index import SimpleIndex
+from support.users import GROUP, MakeProject, UsersProject
 
 if os.name == "posix":
     # What runs in the background of a shell ignores Ctrl-C, and so would all processes that tests start.
@@ -51,3 +56,35 @@ def index() -> Iterator[SimpleIndex]:
 @pytest.fixture
 def project(tmp_path: Path, index: SimpleIndex) -> Project:
     return Project(tmp_path, index.url)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A temporary folder that other users can reach (pytest's own are closed to them)."""
+    if os.name == "nt" or os.getuid() != 0 or not shutil.which("setpriv"):
+        pytest.skip("needs root and setpriv to become other users")
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+        for place in Path(name).iterdir():
+            remove_sealed(place)
+
+
+@pytest.fixture
+def of_user(open_folder: Path, index: SimpleIndex) -> MakeProject:
+    """Makes a user's project; its umask is 077 unless another is asked for."""
+
+    def make(user: int, cache: Path | None = None, umask: str = "077") -> Project:
+        return UsersProject(open_folder / f"user{user}", index.url, cache=cache, user=user, umask=umask)
+
+    return make
+
+
+@pytest.fixture
+def shared_cache(open_folder: Path) -> Path:
+    """A folder as a cluster makes it for a project: ``drwxrws---``."""
+    cache = open_folder / "shared"
+    cache.mkdir()
+    os.chown(cache, 0, GROUP)
+    cache.chmod(0o2770)
+    return cache

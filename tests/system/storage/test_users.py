@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from envforge.store.sealing import remove_sealed
-
 from support.distributions import make_wheel
-from support.environments import base_interpreter
 from support.file_systems import mounted, remount
-from support.projects import CHECKOUT, MINOR, Project
+from support.projects import Project
 from support.simple_index import SimpleIndex
+from support.users import ANNE, BEN, MakeProject
 
-GROUP, ANNE, BEN = 64000, 64001, 64002
 PARTS = [f"part-{number}" for number in range(6)]
-MakeProject = Callable[..., Project]
 
 
 @pytest.fixture
@@ -30,69 +22,8 @@ def index(index: SimpleIndex) -> SimpleIndex:
     return index
 
 
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A temporary folder that other users can reach (pytest's own are closed to them)."""
-    if os.name == "nt" or os.getuid() != 0 or not shutil.which("setpriv"):
-        pytest.skip("needs root and setpriv to become other users")
-    with tempfile.TemporaryDirectory() as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
-        for place in Path(name).iterdir():
-            remove_sealed(place)
-
-
-class UsersProject(Project):
-    """The project of a user, whose commands run as that user."""
-
-    user = 0
-
-    def start(self, *words: str, **options: object) -> subprocess.Popen[str]:
-        become = ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", f"--groups={GROUP}"]
-        return super().start(*words, prefix=become, **options)
-
-
-@pytest.fixture
-def of_user(open_folder: Path, index: SimpleIndex) -> MakeProject:
-    """Makes a user's project; its umask is 077 unless another is asked for."""
-    become = ["setpriv", "--reuid=64001", "--regid=64001", "--clear-groups"]
-    pythons = (base_interpreter().executable, f"/usr/bin/python{MINOR}", f"/usr/local/bin/python{MINOR}")
-    python = next((python for python in pythons if os.path.exists(python) and not _is_closed(python)), "")
-    tried = [*become, python, "-c", "import json"]
-    if not python or subprocess.run(tried, cwd="/", capture_output=True).returncode:
-        pytest.skip(f"there is no Python {MINOR} that other users can run")
-
-    def make(user: int, cache: Path | None = None, umask: str = "077") -> Project:
-        root = open_folder / f"user{user}"
-        root.mkdir()
-        project = UsersProject(root, index.url, cache=cache)
-        project.user = user
-        (root / "sitecustomize.py").write_text(f"import os\nos.umask(0o{umask})\n")
-        project.variables["PYTHONPATH"] = f"{root}:{CHECKOUT}"
-        project.variables["ENVFORGE_PYTHON"] = python
-        for place in (root, project.root, project.home):
-            os.chown(place, user, user)
-        return project
-
-    return make
-
-
-def _is_closed(program: str) -> bool:
-    """Whether others cannot come to a file by its real path."""
-    return any(not folder.stat().st_mode & 0o001 for folder in Path(program).resolve().parents)
-
-
-@pytest.fixture
-def shared(open_folder: Path) -> Path:
-    cache = open_folder / "shared"
-    cache.mkdir()
-    os.chown(cache, 0, GROUP)
-    cache.chmod(0o2770)
-    return cache
-
-
-def test_a_group_shares_its_cache(shared: Path, of_user: MakeProject, index: SimpleIndex) -> None:
-    anne, ben = of_user(ANNE, shared), of_user(BEN, shared)
+def test_a_group_shares_its_cache(shared_cache: Path, of_user: MakeProject, index: SimpleIndex) -> None:
+    anne, ben = of_user(ANNE, shared_cache), of_user(BEN, shared_cache)
     anne.write(*PARTS[:5])
     anne.done("sync")
     index.forget()
@@ -110,9 +41,9 @@ def test_a_group_shares_its_cache(shared: Path, of_user: MakeProject, index: Sim
     assert anne.leftovers() == []
 
 
-def test_a_group_at_once(shared: Path, of_user: MakeProject, index: SimpleIndex) -> None:
+def test_a_group_at_once(shared_cache: Path, of_user: MakeProject, index: SimpleIndex) -> None:
     index.block_delay_s = 0.01
-    projects = [of_user(ANNE, shared), of_user(BEN, shared, umask="022")]
+    projects = [of_user(ANNE, shared_cache), of_user(BEN, shared_cache, umask="022")]
     for project in projects:
         project.write(*PARTS)
     processes = [project.start("sync") for project in projects for _ in range(2)]

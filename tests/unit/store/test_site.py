@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -205,6 +207,42 @@ def test_a_bundle_of_trees_that_cannot_be_linked(own: Store, as_nobody: AsNobody
         f"{protected} b'library'",
         "True",
     ]
+
+
+def test_libraries_find_each_other_through_symlinks(as_nobody: AsNobody, open_folder: Path) -> None:
+    """A bundle of symlinks to the site's files: ``$ORIGIN/../..`` leads to the neighbour all the same."""
+    if os.getuid() != 0 or not shutil.which("gcc"):
+        pytest.skip("needs root, to be another user than the site's, and gcc")
+    work = open_folder / "work"
+    work.mkdir()
+    (work / "b.c").write_text("int answer(void) { return 42; }")
+    (work / "a.c").write_text("int answer(void); int ask(void) { return answer(); }")
+    link = ["-L.", "-l:libb.so", "-Wl,-rpath,$ORIGIN/../../other/lib"]
+    for command in (["b.c", "-o", "libb.so"], ["a.c", "-o", "liba.so", *link]):
+        subprocess.run(["gcc", "-shared", "-fPIC", *command], cwd=work, check=True)
+    site = Store(open_folder / "site")
+    demo = publish(site, "demo", {"lib/demo/lib/liba.so": (work / "liba.so").read_bytes()})
+    other = publish(site, "other", {"lib/other/lib/libb.so": (work / "libb.so").read_bytes()})
+    (open_folder / "home").mkdir()
+    os.chown(open_folder / "home", 65534, 65534)
+    code = f"""if 1:
+        import ctypes, sys
+        from pathlib import Path
+        from envforge.events import SilentReporter
+        from envforge.store.store import Store
+        root = Path(sys.argv[1])
+        store = Store(root / "own", Path({str(site.root)!r}))
+        store.use_site_trees({[demo.id, other.id]!r})
+        trees = [store.find_tree_by_id(identity) for identity in {[demo.id, other.id]!r}]
+        bundle = store.bundles / store.ensure_bundle(trees, SilentReporter())
+        (root / "site-packages").mkdir()
+        (root / "site-packages/demo").symlink_to(bundle / "lib/demo")
+        place = root / "site-packages/demo/lib/liba.so"
+        print(place.is_symlink(), ctypes.CDLL(str(place)).ask())
+    """
+    done = as_nobody(code, open_folder / "home")
+    protected = Path("/proc/sys/fs/protected_hardlinks").read_text().strip() == "1"
+    assert (done.stdout, done.stderr) == (f"{protected} 42\n", "")
 
 
 def test_an_own_store_that_cannot_be_written(own: Store, demo: Tree) -> None:

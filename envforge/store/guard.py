@@ -28,7 +28,7 @@ from envforge.errors import StoreError
 from envforge.events import Reporter, SilentReporter, WaitingFinished, WaitingForOwner
 from envforge.store.failures import store_failures
 from envforge.store.owner import Owner, is_dead, parse_owner, this_process
-from envforge.store.sharing import make_folders, share_handle
+from envforge.store.sharing import is_shared, make_folders, share_handle
 from envforge.store.uses import file_system_time_s
 
 HEARTBEAT_S = 10.0
@@ -167,9 +167,20 @@ class Guard:
                 touched = os.fstat(file.fileno()).st_mtime
         except FileNotFoundError:
             return None
+        except PermissionError:
+            if not is_shared(self.path.parent):
+                raise
+            # another member of the group is about to write it and to let us read it
+            return self._unwritten()
         first, _, progress = text.partition("\n")
         token, _, owner = first.partition(" ")
         return _Held(token, parse_owner(owner), progress.strip(), touched)
+
+    def _unwritten(self) -> _Held | None:
+        try:
+            return _Held("", None, "", os.stat(self.path).st_mtime)
+        except FileNotFoundError:
+            return None
 
     def _clock(self) -> float:
         """The file system's own time: the clocks of two nodes may be minutes apart."""

@@ -8,6 +8,7 @@ so that nothing that an ACL allows is taken away.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -40,14 +41,30 @@ def make_folders(folder: Path) -> None:
 
 
 def _make_folder(folder: Path) -> None:
+    if os.path.isdir(folder):
+        return
     try:
-        os.mkdir(folder)
+        if is_shared(folder.parent):
+            _make_shared(folder)
+        else:
+            os.mkdir(folder)
     except FileExistsError:
         if not os.path.isdir(folder):
             raise
-    else:
-        if is_shared(folder.parent):
-            share(folder)
+
+
+def _make_shared(folder: Path) -> None:
+    """Make a folder that the group can use from its first moment on, also if we are killed here."""
+    aside = folder.with_name(f".{folder.name}.{os.urandom(6).hex()}")
+    os.mkdir(aside)
+    try:
+        share(aside)
+        os.rename(aside, folder)
+    except OSError as error:
+        os.rmdir(aside)
+        # somebody was faster, and has made something in it
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
 
 
 def own_folder(folder: Path) -> Path:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -27,6 +28,8 @@ from envforge.events import (
 from envforge.store.guard import Guard, Hold, sweep_guards
 from envforge.store.owner import Owner, is_dead, parse_owner, this_process
 from envforge.store.progress import ProgressTeller
+
+from .conftest import AsNobody
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(envforge.__file__).parents[1])}
 ME = this_process()
@@ -259,6 +262,34 @@ def test_a_stopped_owner_on_this_host_is_not_dead(tmp_path: Path) -> None:
 def test_who_counts_as_dead(tmp_path: Path, owner: object, age_s: float, free: bool) -> None:
     write_guard(tmp_path / "a", owner, age_s=age_s)
     assert taken(Guard(tmp_path / "a")) is free
+
+
+def test_a_guard_that_a_member_of_the_group_is_about_to_open(tmp_path: Path, as_nobody: AsNobody) -> None:
+    """Between making it and letting the group read it; or killed there."""
+    if os.getuid() != 0:
+        pytest.skip("needs root, whom others cannot read")
+    code = """if 1:
+        import sys
+        from pathlib import Path
+        from envforge.errors import StoreError
+        from envforge.store.guard import Guard
+        try:
+            with Guard(Path(sys.argv[1]) / "a").try_hold() as mine:
+                print(mine is not None)
+        except StoreError as error:
+            print(error.message)
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for bits, age_s, said in (
+            (0o2777, 0, "False"),
+            (0o2777, 10, "True"),
+            (0o777, 10, "cannot take a guard: permission denied"),
+        ):
+            folder.chmod(bits)
+            write_guard(folder / "a", ME, age_s=age_s)
+            (folder / "a").chmod(0o600)
+            assert as_nobody(code, folder).stdout.strip() == said
 
 
 def test_the_clock_of_the_file_system_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -276,7 +276,7 @@ class _Crew:
         if tree is not None:
             return tree
         if request.is_local:
-            return self._delivery.from_file(request, _find_local(request))
+            return self._delivery.from_file(request, checked_file(request.url, request.sha256))
         damaged = False
         while True:
             try:
@@ -325,7 +325,7 @@ class _Crew:
             raise _StoppedError
 
 
-def _find_local(request: FetchRequest) -> Path:
+def checked_file(url: str, sha256: str) -> Path:
     """The file of a ``file:`` URL, when it is the locked one.
 
     Raises:
@@ -333,19 +333,19 @@ def _find_local(request: FetchRequest) -> Path:
     """
     from urllib.request import url2pathname
 
-    place = Path(url2pathname(urlsplit(request.url).path))
+    path = Path(url2pathname(urlsplit(url).path))
     try:
-        found = file_digest(place)
+        found = file_digest(path)
     except OSError as error:
         raise ArchiveError(
-            f"{request.filename} cannot be read: {error.strerror}",
-            context=[f"path: {place}"],
+            f"{path.name} cannot be read: {error.strerror}",
+            context=[f"path: {path}"],
             hints=["put the file back, or lock again with `envforge lock`"],
         ) from error
-    if found != request.sha256:
+    if found != sha256:
         raise HashError(
-            f"{request.filename} is not the file that was locked",
-            context=[f"expected: sha256 {request.sha256}", f"got: sha256 {found}", f"path: {place}"],
+            f"{path.name} is not the file that was locked",
+            context=[f"expected: sha256 {sha256}", f"got: sha256 {found}", f"path: {path}"],
             hints=["put the file back, or lock again with `envforge lock`"],
         )
-    return place
+    return path

@@ -231,7 +231,10 @@ class IndexSet:
         for location in asked:
             page = self._store.find(name, location)
             if page is not None:
-                found = self._dated(page, location, limit) if limit else page
+                # neither a flat page nor a folder tells when its files came
+                found: ProjectPage = page
+                if limit and isinstance(page, Page) and not location.is_flat:
+                    found = self._dated(page, location, limit)
                 return self._found.setdefault((name, location.name), found)
         raise self._unknown(name, asked)
 

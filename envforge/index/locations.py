@@ -16,12 +16,14 @@ class IndexLocation:
         url: of its simple API; may hold credentials and, as the manifest writes it, ``${VARIABLES}``.
         explicit: asked only for projects that ``sources`` sends there.
         default: asked after the others.
+        is_flat: ``url`` is that of one page with links to files of any project, or of a folder of files.
     """
 
     name: str
     url: str = field(repr=False)
     explicit: bool = False
     default: bool = False
+    is_flat: bool = False
 
     @property
     def clean_url(self) -> str:
@@ -30,4 +32,6 @@ class IndexLocation:
 
     def project_url(self, project: str) -> str:
         """The page of a project, without credentials."""
+        if self.is_flat:
+            return self.clean_url
         return f"{self.clean_url.rstrip('/')}/{project}/"

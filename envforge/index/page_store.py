@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from envforge.errors import NetworkError, OfflineError
+from envforge.errors import NetworkError, OfflineError, PackageIndexError
+from envforge.index.flat import Folder, FolderPage, is_folder
 from envforge.index.locations import IndexLocation
+from envforge.index.memo import Memo
 from envforge.index.page import HEAD_BYTES, Page, PageHeader, decode_header, encode_page, header_bytes
 from envforge.metadata.simple import ACCEPT, split_page
 from envforge.net.cache import UNTOLD_FRESH_S, EntryFolder, Validity, may_be_stored, validity_of
@@ -43,8 +45,10 @@ class PageStore:
         self._client = client
         self._now_s = now_s
         self._identities: dict[str, str] = {}
+        self._folders: Memo[str, Folder] = Memo()
+        self._flat_pages: Memo[str, Response] = Memo()
 
-    def find(self, project: str, location: IndexLocation) -> Page | None:
+    def find(self, project: str, location: IndexLocation) -> Page | FolderPage | None:
         """The page of a project, None if the index does not have the project.
 
         Args:
@@ -57,9 +61,11 @@ class PageStore:
             PackageIndexError: its answer is no page.
         """
         url = location.project_url(project)
+        if location.is_flat and is_folder(location):
+            return self._folder(location).find(project)
         if url.startswith("file:"):
             return self._fetch(project, location, "", None)
-        key = self._key(url, location)
+        key = self._key(f"{url}#{project}" if location.is_flat else url, location)
         opened = self._open(key)
         settings = self._client.settings
         if opened is not None:
@@ -73,6 +79,9 @@ class PageStore:
                 hints=["run without --offline once"],
             )
         return self._fetch(project, location, key, opened)
+
+    def _folder(self, location: IndexLocation) -> Folder:
+        return self._folders.get(location.name, lambda: Folder(location))
 
     def _key(self, url: str, location: IndexLocation) -> str:
         identity = self._identities.get(location.name)
@@ -97,6 +106,8 @@ class PageStore:
         return _Opened(header, part.content[begin:], begin, part.stamp_s)
 
     def _fetch(self, project: str, location: IndexLocation, key: str, opened: _Opened | None) -> Page | None:
+        if location.is_flat:
+            return self._keep(project, location, key, self._flat_page(location))
         url = location.project_url(project)
         conditions = opened.header.validity.conditions() if opened else {}
         response = self._client.get(
@@ -117,6 +128,27 @@ class PageStore:
             )
         return self._keep(project, location, key, response)
 
+    def _flat_page(self, location: IndexLocation) -> Response:
+        """The one page of a flat index, asked for once in a run: it is the same for every project."""
+
+        def fetch() -> Response:
+            response = self._client.get(
+                location.clean_url,
+                headers={"Accept": "text/html", **(_REFRESH if self._client.settings.refresh else {})},
+                expected=NOT_FOUND,
+                index_name=location.name,
+                index_url=location.url,
+            )
+            if response.status != 200:
+                raise PackageIndexError(
+                    f"flat index {location.name!r} has no page: the answer is {response.status}",
+                    context=[f"url: {location.clean_url}"],
+                    hints=["check its URL in tool.envforge.index"],
+                )
+            return response
+
+        return self._flat_pages.get(location.name, fetch)
+
     def _keep(self, project: str, location: IndexLocation, key: str, response: Response) -> Page | None:
         """Cut an answer by version, put it into the cache, and make a page of it."""
         if response.status in NOT_FOUND:
@@ -125,7 +157,8 @@ class PageStore:
             validity = Validity(lifetime_s=lifetime_s)
         else:
             content_type = response.headers.get("Content-Type", "")
-            split = split_page(response.body, content_type, response.url, project)
+            found = split_page(response.body, content_type, response.url, project)
+            split = found if found.chunks or not location.is_flat else None
             validity = validity_of(response.headers)
         encoded = encode_page(split, validity)
         if key and may_be_stored(response.headers):
@@ -158,6 +191,6 @@ class PageStore:
         """The page anew, after the cached one turned out to be damaged or was replaced meanwhile."""
         self._entries.remove(key)
         page = self.find(project, location)
-        if page is None:
+        if not isinstance(page, Page):
             raise NetworkError(f"{project} has disappeared from index {location.name!r} during this run")
         return page

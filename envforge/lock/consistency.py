@@ -20,7 +20,8 @@ _VERSION = re.compile(
     re.ASCII,
 )
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://")
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://|(?:\.{0,2}|~)/")
+"""Also a path, from the project's folder: ``./wheels/x-1.0-py3-none-any.whl``."""
 
 
 def find_faults(lock: Lock, *, whole: bool = True) -> list[str]:
@@ -95,7 +96,7 @@ def _file_faults(where: str, file: LockedFile, target_ids: Container[str]) -> It
     if not _SHA256.fullmatch(file.sha256):
         yield f"{where}.sha256: has to be 64 lower-case hexadecimal digits"
     if not _URL.match(file.url):
-        yield f"{where}.url: {file.url!r} is no absolute URL"
+        yield f"{where}.url: {file.url!r} is neither an absolute URL nor a path"
     # The name becomes that of a file on disk, and "..%2F" in a URL would lead out of its folder.
     elif (name := file.filename) in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name:
         yield f"{where}.url: {file.url!r} does not end with a file name"

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from envforge.manifest.manifest import CondaDependency, Declared, Manifest, Settings
+from envforge.manifest.manifest import CondaDependency, Declared, Index, Manifest, Settings
 from envforge.model.requirement import normalize_name
 
 _LEADING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -45,8 +45,8 @@ def resolution_inputs(manifest: Manifest) -> dict[str, Any]:
         "platforms": list(settings.platforms),
         "python": settings.python,
         "exclude-newer": settings.exclude_newer,
-        "indexes": [[index.name, index.public_url] for index in asked],
-        "explicit-indexes": sorted([index.name, index.public_url] for index in explicit),
+        "indexes": [_index_texts(index) for index in asked],
+        "explicit-indexes": sorted(_index_texts(index) for index in explicit),
         "sources": {name: source.index for name, source in settings.sources.items()},
         "system": {"glibc": list(settings.system.glibc), "macos": list(settings.system.macos)},
         "project": _texts(manifest.dependencies, own_name),
@@ -55,6 +55,10 @@ def resolution_inputs(manifest: Manifest) -> dict[str, Any]:
         **_conda_inputs(settings),
         **_variant_inputs(settings, own_name),
     }
+
+
+def _index_texts(index: Index) -> list[str]:
+    return [index.name, index.public_url, *(["flat"] if index.is_flat else [])]
 
 
 def _variant_inputs(settings: Settings, own_name: str) -> dict[str, Any]:

@@ -59,12 +59,15 @@ class Index:
             shown; ``public_url`` may be.
         explicit: used only for the projects that ``sources`` sends there.
         default: asked after all others; PyPI unless the manifest says otherwise.
+        is_flat: one page of links to files of any project, or a folder of files, instead of a simple API.
+            A folder's URL may be a path, which is from the project's folder: ``./wheels``, ``../wheels``.
     """
 
     name: str
     url: str = field(repr=False)
     explicit: bool = False
     default: bool = False
+    is_flat: bool = False
 
     @property
     def public_url(self) -> str:

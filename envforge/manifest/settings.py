@@ -17,6 +17,7 @@ from envforge.manifest.manifest import (
     Settings,
     Variant,
 )
+from envforge.manifest.paths import folder_path, is_folder_path
 from envforge.manifest.reading import Reader, Table, kind
 from envforge.manifest.sources import read_sources
 from envforge.model.requirement import is_valid_name, normalize_name
@@ -60,7 +61,8 @@ _ELSEWHERE = {
     "requires-python": "it stands in [project]",
 }
 _SYSTEM_KEYS = ("archspec", "cuda", "glibc", "linux", "macos")
-_INDEX_KEYS = ("name", "url", "explicit", "default")
+_INDEX_KEYS = ("name", "url", "explicit", "default", "format")
+_INDEX_FORMATS = ("simple", "flat")
 # texts, not compiled: most manifests use few of these, and each costs up to 2 ms at start-up
 _PYTHON = r"3\.\d{1,3}(\.\d{1,3})?"
 _SYSTEM_VERSION = r"(\d{1,3})\.(\d{1,3})"
@@ -241,19 +243,30 @@ def _read_index(reader: Reader, table: Table, where: str) -> Index:
         right = "use letters, digits, '-', '_' and '.', with a letter or digit first and last"
         reader.refuse(child(where, "name"), f"{name!r} is no name for an index", right)
     url = reader.text(table, "url", where, "https://example.org/simple")
-    if url and not re.fullmatch(_INDEX_URL, url):
+    is_flat = _read_format(reader, table, where) == "flat"
+    if is_flat and is_folder_path(url):
+        url = folder_path(url)
+    elif url and not re.fullmatch(_INDEX_URL, url):
         # the text is not shown: what is wrong may be a password
         reader.refuse(
             child(where, "url"),
             "is not the URL of an index",
             "write https://host/path (or http, file) without query; percent-encode special characters in "
-            "user and password",
+            'user and password; a folder of files needs format = "flat"',
         )
     explicit, default = reader.flag(table, "explicit", where), reader.flag(table, "default", where)
     if explicit and default:
         problem = "an index cannot be explicit (asked only for its sources) and the default too"
         reader.refuse(where, problem, "remove one of the two")
-    return Index(name=name, url=url, explicit=explicit and not default, default=default)
+    return Index(name=name, url=url, explicit=explicit and not default, default=default, is_flat=is_flat)
+
+
+def _read_format(reader: Reader, table: Table, where: str) -> str:
+    written = reader.text(table, "format", where, "flat")
+    if written and written not in _INDEX_FORMATS:
+        right = 'write "simple" (the default), or "flat" for one page of links or a folder of files'
+        reader.refuse(child(where, "format"), f"{written!r} is no format of an index", right)
+    return written
 
 
 def _refuse_clashing_indexes(reader: Reader, indexes: list[Index]) -> None:

@@ -23,6 +23,7 @@ from envforge.model.tree import Tree
 from envforge.plan.link_plan import LinkMode
 from envforge.store.store import Store, tree_id
 from envforge.workflows.environments import is_prefix_there, note_parts, plan_environment
+from envforge.workflows.file_places import placed_url
 from envforge.workflows.index_urls import index_urls
 from envforge.workflows.project import Project
 from envforge.workflows.selection import Selection, select
@@ -194,7 +195,7 @@ def _fetched(assembly: Assembly, check: Callable[[], None] = lambda: None) -> li
         FetchRequest(
             name=package.name,
             version=package.version,
-            url=file.url,
+            url=placed_url(file.url, session.root),
             sha256=file.sha256,
             size_bytes=file.size_bytes,
             index=package.index,

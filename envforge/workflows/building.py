@@ -31,7 +31,7 @@ from envforge.environment.generation import create_generation
 from envforge.environment.spec import GenerationSpec, generation_trees
 from envforge.errors import BuildError
 from envforge.events import BuildFinished, BuildStarted
-from envforge.fetch.fetch import FetchRequest, fetch_trees
+from envforge.fetch.fetch import FetchRequest, checked_file, fetch_trees
 from envforge.metadata.core import parse_core_metadata
 from envforge.model.requirement import normalize_name, parse_requirement
 from envforge.model.target import SystemAssumptions, Target
@@ -43,6 +43,7 @@ from envforge.store.guard import Guard
 from envforge.store.sharing import make_folders
 from envforge.store.uses import note_use
 from envforge.workflows.environments import plan_environment
+from envforge.workflows.file_places import placed_url
 from envforge.workflows.index_urls import index_urls
 from envforge.workflows.sources import open_index_set
 
@@ -98,6 +99,9 @@ def sdist_tree(package: LockedPackage, file: LockedFile, workshop: Workshop) -> 
 def _download_sdist(package: LockedPackage, file: LockedFile, folder: Path, workshop: Workshop) -> Path:
     archive = folder / file.filename
     session = workshop.session
+    url = placed_url(file.url, session.root)
+    if url.startswith("file:"):
+        return checked_file(url, file.sha256)
     with ConnectionPools(session.network) as pools:
         download(
             file.url,

@@ -23,6 +23,7 @@ from envforge.store.collect import StoredBundle, list_bundles, list_trees
 from envforge.store.integrity import find_bundle_damage
 from envforge.store.store import Damage, Store, tree_id
 from envforge.workflows.cache_contents import clock_of
+from envforge.workflows.file_places import placed_url
 from envforge.workflows.index_urls import index_urls
 from envforge.workflows.project import read_former_lock, read_project
 from envforge.workflows.session import Session
@@ -268,7 +269,7 @@ def _requests(root: Path, wanted: Iterable[Tree], session: Session) -> Iterator[
                 yield FetchRequest(
                     name=package.name,
                     version=package.version,
-                    url=file.url,
+                    url=placed_url(file.url, root),
                     sha256=file.sha256,
                     size_bytes=file.size_bytes,
                     index=package.index,

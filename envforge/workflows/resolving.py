@@ -29,6 +29,7 @@ from envforge.net.client import NetworkNeededError
 from envforge.resolve.problem import NO_ORIGINS, Origins
 from envforge.resolve.resolution import held_back_by_python, resolve_target
 from envforge.workflows.channels import channel_folders
+from envforge.workflows.file_places import index_folders, with_paths
 from envforge.workflows.project import FormerLock, Project
 from envforge.workflows.session import Session
 from envforge.workflows.sources import open_index_set, sources_by_variant
@@ -103,6 +104,7 @@ def resolve_lock(project: Project, former: FormerLock, upgrades: Upgrades, sessi
             channels=[channel.public_url for channel in manifest.settings.channels] if conda else [],
             resolutions=resolutions,
         )
+        lock = with_paths(lock, index_folders(manifest, project.root))
         return with_folders_named(lock, channel_folders(manifest, project.root))
 
 

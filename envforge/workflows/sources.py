@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from envforge.index.index_set import IndexSet
 from envforge.index.locations import IndexLocation
 from envforge.net.client import HttpClient
+from envforge.workflows.file_places import placed_url
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +38,13 @@ def open_index_set(manifest: Manifest, exclude_newer: str, session: Session) -> 
         limit = cutoff_at(limit, session.now_s)
         limits = {name: cutoff_at(each, session.now_s) for name, each in limits.items()}
     indexes = [
-        IndexLocation(name=index.name, url=index.url, explicit=index.explicit, default=index.default)
+        IndexLocation(
+            name=index.name,
+            url=placed_url(index.url, session.root) if index.is_flat else index.url,
+            explicit=index.explicit,
+            default=index.default,
+            is_flat=index.is_flat,
+        )
         for index in manifest.settings.indexes
     ]
     sources = {name: source.index for name, source in manifest.settings.sources.items()}

@@ -55,7 +55,10 @@ def test_a_good_lock_has_none():
         (with_file(sha256="ab" * 31), "packages.torch.files[0].sha256: has to be 64 lower-case"),
         (with_file(targets=()), "packages.torch.files[0].targets: names no target"),
         (with_file(targets=("win-64",)), "packages.torch.files[0].targets: win-64 is no target of this lock"),
-        (with_file(url="torch.whl"), "packages.torch.files[0].url: 'torch.whl' is no absolute URL"),
+        (
+            with_file(url="torch.whl"),
+            "packages.torch.files[0].url: 'torch.whl' is neither an absolute URL nor a path",
+        ),
         (with_file(url="https://pypi.org/"), "'https://pypi.org/' does not end with a file name"),
         (with_file(url="https://a/..%2F..%2Fetc"), "does not end with a file name"),
         (with_file(url="https://a/x%5Cy.whl"), "does not end with a file name"),

@@ -57,7 +57,7 @@ def parse_size(text: str) -> int | None:
     """
     import re
 
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?))?b?", text.strip().lower())
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(?:([kmgt])(i?))?b?", text.strip().lower())
     if found is None:
         return None
     number, unit, binary = found.groups()

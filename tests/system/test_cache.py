@@ -12,10 +12,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from envforge.store.store import tree_id
 
 from support.ages import DAY_S, let_pass, make_older
 from support.distributions import make_wheel
@@ -427,3 +430,42 @@ def test_a_prune_between_finding_and_linking(
     assert project.installed() == {"core": "1.2.0", "lint": "1.0"}
     assert project.python("import core, lint; print(core.version)") == "1.2.0"
     assert project.done("cache", "verify").code == 0
+
+
+def test_verify_mends_from_a_kept_archive_without_network(project: Project, index: SimpleIndex) -> None:
+    wheel = make_wheel("kept")
+    index.add(wheel)
+    project.write("kept")
+    project.done("sync")
+    identity = tree_id(sha256(wheel.content).hexdigest())
+    archives = project.cache / "archives"
+    (archives / f"{identity}.whl").write_bytes(wheel.content)
+    (archives / f"{'a' * 20}.whl").write_bytes(b"not what its name says")
+    next(project.tier.glob("trees/*/lib/kept/__init__.py")).unlink()
+    index.forget()
+    document = project.done("cache", "verify", "--repair", "--offline", "--json").json
+    assert document["archive_count"] == 2
+    assert {(each["name"], each["mended"]) for each in document["damaged"]} == {
+        ("kept 1.0", True),
+        ("an archive", True),
+    }
+    assert not index.requests
+    assert [place.name for place in archives.glob("*.whl")] == [f"{identity}.whl"]
+    assert project.done("cache", "verify").code == 0
+    assert project.python("import kept; print('whole')") == "whole"
+
+
+def test_archives_that_nobody_has_used_in_long_go(project: Project) -> None:
+    project.write("core")
+    project.done("sync")
+    archives = project.cache / "archives"
+    archives.mkdir(exist_ok=True)
+    for name, days in (("a", 100), ("b", 10)):
+        place = archives / f"{name * 20}.whl"
+        place.write_bytes(b"x" * 1000)
+        make_older(place, days * DAY_S)
+    info = project.done("cache", "info", "--json").json["holdings"]["archives"]
+    assert (info["count"], info["unneeded_bytes"]) == (2, 1000)
+    assert [item["name"] for item in prune(project)["removed"]] == ["a" * 20]
+    assert [item["name"] for item in prune(project, "--all")["removed"]] == ["b" * 20]
+    assert not list(archives.glob("*.whl*"))

@@ -12,7 +12,7 @@ from envforge.cli.commands.change_options import show_change
 from envforge.cli.commands.lock import _instant
 from envforge.cli.commands.tree import tree_lines
 from envforge.cli.commands.why import _steps
-from envforge.cli.formats import count, format_duration, format_size
+from envforge.cli.formats import count, format_age, format_duration, format_size, format_table, parse_size
 from envforge.cli.output import Output
 from envforge.errors import UsageError
 from envforge.lock.diff import LockDiff, PackageDiff, PythonDiff
@@ -298,3 +298,48 @@ def test_counts():
         "2 files",
         "43,000 files",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "size_bytes"),
+    [
+        ("40G", 40_000_000_000),
+        ("500M", 500_000_000),
+        ("1.5T", 1_500_000_000_000),
+        ("1.5 tb", 1_500_000_000_000),
+        ("20GiB", 20 * 1024**3),
+        ("64k", 64_000),
+        ("0", 0),
+        ("12b", 12),
+        ("", None),
+        ("G", None),
+        ("-1G", None),
+        ("1,5G", None),
+        ("40 gigs", None),
+        ("1e9", None),
+        ("٤G", None),
+    ],
+)
+def test_sizes_on_the_command_line(text, size_bytes):
+    assert parse_size(text) == size_bytes
+
+
+@pytest.mark.parametrize(
+    ("age_s", "shown"),
+    [
+        (0, "now"),
+        (-5, "now"),
+        (59, "now"),
+        (60, "1 minute"),
+        (7300, "2 hours"),
+        (90000, "1 day"),
+        (9e6, "104 days"),
+    ],
+)
+def test_ages(age_s, shown):
+    assert format_age(age_s) == shown
+
+
+def test_a_table():
+    rows = [("name", "size", ""), ("a", "5 B", ""), ("longer", "63 MB", "x")]
+    assert format_table(rows, right=(1,)) == ["name     size", "a         5 B", "longer  63 MB  x"]

@@ -15,6 +15,7 @@ from envforge.errors import StoreError
 from envforge.events import SilentReporter
 from envforge.model.tree import Tree
 from envforge.plan.bundles import bundle_id, plan_bundles
+from envforge.store.integrity import find_bundle_damage
 from envforge.store.store import Store
 
 Plant = Callable[..., Tree]
@@ -130,3 +131,32 @@ def test_a_bundle_of_thousands_of_files(store: Store, plant: Plant, tmp_path: Pa
 def test_planning_on_a_real_store(store: Store, pair: list[Tree], plant: Plant) -> None:
     other = plant("numpy", {"lib/numpy/__init__.py": b""}, ("nvidia/none/lib",))
     assert plan_bundles([*pair, other], store) == [tuple(sorted(tree.id for tree in pair))]
+
+
+def test_damage_to_a_bundle_is_found(store: Store, pair: list[Tree]) -> None:
+    identity = store.ensure_bundle(pair, SILENT)
+    assert find_bundle_damage(store, identity, pair) == []
+    library = store.bundles / identity / "lib"
+    for folder in (library / "torch", library / "torch/lib", library / "nvidia/cublas/lib"):
+        folder.chmod(0o755)
+    (library / "torch/run.sh").unlink()
+    (library / "torch/lib/libtorch.so").unlink()
+    (library / "torch/lib/libtorch.so").write_bytes(b"fle")
+    (library / "nvidia/cublas/lib/extra.so").write_bytes(b"")
+    (library / "torch/__pycache__").mkdir(exist_ok=True)
+    (library / "torch/__pycache__/x.pyc").write_bytes(b"")
+    assert [(found.path, found.problem) for found in find_bundle_damage(store, identity, pair)] == [
+        ("lib/nvidia/cublas/lib/extra.so", "unexpected"),
+        ("lib/torch/lib/libtorch.so", "changed"),
+        ("lib/torch/run.sh", "missing"),
+    ]
+
+
+def test_a_copy_of_a_file_in_a_bundle_is_no_damage(store: Store, pair: list[Tree]) -> None:
+    """Such as where there are no hard links."""
+    identity = store.ensure_bundle(pair, SILENT)
+    folder = store.bundles / identity / "lib/torch"
+    folder.chmod(0o755)
+    (folder / "run.sh").unlink()
+    (folder / "run.sh").write_bytes(b"#!")
+    assert find_bundle_damage(store, identity, pair) == []

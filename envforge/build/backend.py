@@ -177,7 +177,11 @@ def _call(job: BuildJob, hook: str, call: Callable[[BuildBackendHookCaller], _An
             warnings.simplefilter("ignore")  # the backend's own; they are in the log
             return call(caller)
     except HookProcessError as error:
-        hints = ["allow it more time, if it is only slow"] if error.timed_out else _hints(runner.tail())
+        hints = (
+            ["allow it more time, if it is only slow: tool.envforge.build.NAME has timeout-s"]
+            if error.timed_out
+            else _hints(runner.tail())
+        )
         raise _failure(job, hook, str(error), runner.tail(), hints) from None
     except pyproject_hooks.BackendUnavailable as error:
         reason = (error.traceback.strip() or str(error)).splitlines()[-1]

@@ -22,6 +22,7 @@ from envforge.model.target import DEFAULT_PLATFORMS, SystemAssumptions, Target, 
 from envforge.model.variant import ALWAYS, Condition
 
 if TYPE_CHECKING:
+    from envforge.manifest.build_settings import BuildSettings
     from envforge.manifest.rules import DeclaredRules
 
 DEFAULT_INDEX_NAME = "pypi"
@@ -188,6 +189,7 @@ class Settings:
         variants: the first whose condition holds on a host is what it gets; empty for a project without.
         accelerator_mirror: base URL of torch's indexes for ``add --torch``, "" for PyTorch's own.
         rules: what it says over the heads of packages, None for nothing.
+        build: normalized project name → how it is built.
     """
 
     platforms: tuple[str, ...] = DEFAULT_PLATFORMS
@@ -206,6 +208,7 @@ class Settings:
     variants: tuple[Variant, ...] = ()
     accelerator_mirror: str = ""
     rules: DeclaredRules | None = None
+    build: Mapping[str, BuildSettings] = field(default_factory=dict)
 
     @property
     def uses_conda(self) -> bool:

@@ -24,11 +24,13 @@ from envforge.model.requirement import is_valid_name, normalize_name
 from envforge.model.target import DEFAULT_PLATFORMS, PLATFORMS, SystemAssumptions
 
 if TYPE_CHECKING:
+    from envforge.manifest.build_settings import BuildSettings
     from envforge.manifest.rules import DeclaredRules
 
 _WHERE = "tool.envforge"
 _KEYS = (
     "accelerator-mirror",
+    "build",
     "channels",
     "conda-dependencies",
     "conda-pypi-map",
@@ -105,6 +107,7 @@ def read_settings(
         ),
         accelerator_mirror=_read_mirror(reader, table),
         rules=_read_rules(reader, table),
+        build=_read_build(reader, table),
         **_read_limits(reader, table),
         **conda,
     )
@@ -139,6 +142,14 @@ def _read_rules(reader: Reader, table: Table) -> DeclaredRules | None:
     from envforge.manifest.rules import read_rules
 
     return read_rules(reader, table, _WHERE)
+
+
+def _read_build(reader: Reader, table: Table) -> dict[str, BuildSettings]:
+    if "build" not in table:
+        return {}
+    from envforge.manifest.build_settings import read_build_settings
+
+    return read_build_settings(reader, table, _WHERE)
 
 
 def _read_variants(

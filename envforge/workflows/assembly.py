@@ -31,7 +31,7 @@ from envforge.workflows.session import Session
 from envforge.workflows.stores import open_store
 
 if TYPE_CHECKING:
-    from envforge.workflows.building import Workshop
+    from envforge.workflows.build_environments import Workshop
     from envforge.workflows.sync import SyncOptions
 
 _ATTEMPTS = 5
@@ -43,6 +43,7 @@ class Assembly:
 
     Args:
         project: whose environment.
+        lock: it is of.
         selection: what of the lock this host gets.
         link_mode: how files get into the environment.
         session: places, network, reporter.
@@ -51,6 +52,7 @@ class Assembly:
     """
 
     project: Project
+    lock: Lock
     selection: Selection
     link_mode: LinkMode
     session: Session
@@ -66,13 +68,14 @@ class Assembly:
     @property
     def workshop(self) -> Workshop:
         """Where what is no wheel is built."""
-        from envforge.workflows.building import Workshop
+        from envforge.workflows.build_environments import Locked, Workshop
 
         return Workshop(
             manifest=self.project.manifest,
             interpreter=self.selection.interpreter,
             store=self.store,
             session=self.session,
+            locked=Locked(self.lock, self.selection.target),
         )
 
 
@@ -84,6 +87,7 @@ def open_assembly(project: Project, lock: Lock, options: SyncOptions, session: S
     """
     return Assembly(
         project=project,
+        lock=lock,
         selection=select(project, lock, options, session),
         link_mode=options.link_mode,
         session=session,
@@ -237,12 +241,12 @@ def _known_trees(assembly: Assembly) -> list[GenerationTree] | None:
         for package, file in assembly.files
         if _is_wheel(file)
     ]
-    sdists = [file for _, file in assembly.files if not _is_wheel(file)]
+    sdists = [(package, file) for package, file in assembly.files if not _is_wheel(file)]
     if not sdists and not assembly.project.manifest.has_build_system:
         return trees
     from envforge.workflows.building import find_project_tree, find_sdist_tree
 
-    built = [find_sdist_tree(file, assembly.workshop) for file in sdists]
+    built = [find_sdist_tree(package, file, assembly.workshop) for package, file in sdists]
     if assembly.project.manifest.has_build_system:
         built.append(find_project_tree(assembly.project, assembly.workshop))
     for tree in built:

@@ -116,7 +116,8 @@ def _build_metadata(file: IndexFile, archive: Path, manifest: Manifest, session:
     has neither a wheel nor static metadata.
     """
     from envforge.store.store import Store
-    from envforge.workflows.building import Workshop, sdist_metadata
+    from envforge.workflows.build_environments import Workshop
+    from envforge.workflows.building import sdist_metadata
     from envforge.workflows.selection import find_any_interpreter
 
     interpreter = find_any_interpreter(manifest, session)

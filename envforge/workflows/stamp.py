@@ -35,6 +35,7 @@ _VARIABLES = (
     "ENVFORGE_TIER",
     "ENVFORGE_VARIANT",
     "HOME",
+    "TORCH_CUDA_ARCH_LIST",
     "XDG_CACHE_HOME",
     # In a batch job there may be a faster place than the one where the environment is.
     *("JOBFS", "LOCAL_SCRATCH", "PBS_JOBFS", "SCRATCH", "SLURM_TMPDIR", "WORK"),

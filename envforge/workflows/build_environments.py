@@ -1,0 +1,296 @@
+"""Isolated environments for build backends: what a source requires, and what it needs as at run time.
+
+They are made of links, like any other, from an index and, for ``tool.envforge.build.NAME.with``, from the
+lock: those packages are there in exactly the locked versions, with what they need themselves.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from envforge.build.backend import BuildEnvironment
+from envforge.build.jobs import with_jobs
+from envforge.environment.generation import create_generation
+from envforge.environment.spec import GenerationSpec, generation_trees
+from envforge.errors import BuildError
+from envforge.fetch.fetch import FetchRequest, fetch_trees
+from envforge.model.requirement import Requirement, parse_requirement, specifier_admits
+from envforge.model.rules import Rules
+from envforge.model.target import SystemAssumptions, Target, holding_requirements, marker_holds
+from envforge.plan.link_plan import LinkMode
+from envforge.resolve.resolution import resolve_target
+from envforge.workflows.environments import plan_environment
+from envforge.workflows.file_places import placed_url
+from envforge.workflows.index_urls import index_urls
+from envforge.workflows.sources import open_index_set
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from envforge.manifest.build_settings import BuildSettings
+    from envforge.manifest.manifest import Manifest
+    from envforge.model.host import Interpreter
+    from envforge.model.lock import Lock, LockedFile, LockedPackage, LockedTarget
+    from envforge.model.resolution import Pin
+    from envforge.model.tree import Tree
+    from envforge.store.store import Store
+    from envforge.workflows.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """What is locked for the target that is built for."""
+
+    lock: Lock
+    target: LockedTarget
+
+    def find(self, name: str) -> tuple[LockedPackage, LockedFile] | None:
+        """A project and its file, None where it does not come from PyPI here."""
+        for package_id in self.target.package_ids(self.target.groups):
+            package = self.lock.packages[package_id]
+            if package.name == name:
+                return package, package.file_for(self.target.id)
+        return None
+
+    def conda_brings(self, name: str) -> bool:
+        """Whether a project comes from conda."""
+        return any(name in record.pypi_names for record in self.lock.conda_records(self.target))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """Where builds happen.
+
+    Args:
+        manifest: its indexes serve the build requirements.
+        interpreter: the Python to build with and for.
+        store: where trees go.
+        session: places, network, reporter.
+        locked: for builds that need what is locked, None while there is no lock.
+        building: names of what is being built, from the outside to the inside.
+    """
+
+    manifest: Manifest
+    interpreter: Interpreter
+    store: Store
+    session: Session
+    locked: Locked | None = None
+    building: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Furnished:
+    """An isolated environment, and ``name==version`` of what is in it."""
+
+    environment: BuildEnvironment
+    contents: tuple[str, ...]
+
+
+BuildSdist = Callable[["LockedPackage", "LockedFile", Workshop], "Tree"]
+"""Builds a locked sdist that another build needs."""
+
+
+def runtime_files(names: Iterable[str], workshop: Workshop) -> dict[str, tuple[LockedPackage, LockedFile]]:
+    """What of some projects is locked: name → package and file.
+
+    Raises:
+        BuildError: one of them comes from conda.
+    """
+    locked = workshop.locked
+    found: dict[str, tuple[LockedPackage, LockedFile]] = {}
+    for name in names if locked is not None else ():
+        assert locked is not None
+        entry = locked.find(name)
+        if entry is not None:
+            found[name] = entry
+        elif locked.conda_brings(name):
+            raise BuildError(
+                f"a build needs {name}, which comes from conda",
+                context=["only packages from PyPI can be in the environment of a build"],
+                hints=[f"take {name} from PyPI, or the package that is built from conda"],
+            )
+    return found
+
+
+def build_environment(
+    requires: Sequence[str], settings: BuildSettings, workshop: Workshop, build_sdist: BuildSdist
+) -> Furnished:
+    """An isolated environment with some requirements, for this host.
+
+    Args:
+        requires: PEP 508 texts of the build requirements.
+        settings: of what is built.
+        workshop: where.
+        build_sdist: for what is locked as an sdist.
+
+    Raises:
+        BuildError: a build requirement cannot be had, or asks for another version than the locked one.
+        ResolutionError: the build requirements do not go together.
+    """
+    session = workshop.session
+    fixed = _runtime_closure(settings.runtime, workshop)
+    wanted = [parse_requirement(text) for text in requires]
+    wanted += [
+        _as_the_manifest_says(name, workshop.manifest) for name in settings.runtime if name not in fixed
+    ]
+    _refuse_other_versions(wanted, fixed, workshop)
+    pins = _resolve([item for item in wanted if item.name not in fixed], fixed, workshop)
+    urls = index_urls(workshop.manifest, session)
+    requests = [_fetch_request(pin, urls) for name, pin in pins.items() if name not in fixed]
+    requests += [
+        _locked_request(package, file, urls, session.root)
+        for package, file in fixed.values()
+        if _is_wheel(file)
+    ]
+    found = fetch_trees(
+        requests,
+        workshop.store,
+        session.network,
+        session.reporter,
+        archives=session.places.archives,
+        keep=session.places.keeps_archives,
+    )
+    built = [build_sdist(package, file, workshop) for package, file in fixed.values() if not _is_wheel(file)]
+    trees = sorted([*found.values(), *built], key=lambda tree: tree.name)
+    env = with_jobs({**session.environ, **settings.env})
+    return Furnished(
+        BuildEnvironment(python=_build_python(trees, workshop), env=env),
+        tuple(f"{tree.name}=={tree.version}" for tree in trees),
+    )
+
+
+def _runtime_closure(names: Sequence[str], workshop: Workshop) -> dict[str, tuple[LockedPackage, LockedFile]]:
+    """Locked packages with all that they need in turn, by name."""
+    found = runtime_files(names, workshop)
+    if workshop.locked is None:
+        return found
+    target = workshop.locked.target.target
+    queue = deque((name, frozenset[str]()) for name in found)
+    seen = set(queue)
+    while queue:
+        name, extras = queue.popleft()
+        requires = map(parse_requirement, found[name][0].requires)
+        for requirement in holding_requirements(requires, target, extras):
+            entry = workshop.locked.find(requirement.name)
+            step = (requirement.name, frozenset(requirement.extras))
+            if entry is not None and step not in seen:
+                found[requirement.name] = entry
+                seen.add(step)
+                queue.append(step)
+    return found
+
+
+def _as_the_manifest_says(name: str, manifest: Manifest) -> Requirement:
+    """What the project itself requires of another; any version where it does not, or in several ways."""
+    parsed = (parse_requirement(entry.text) for entry in manifest.dependencies)
+    asked = [requirement for requirement in parsed if requirement.name == name]
+    return Requirement(name, specifier=asked[0].specifier) if len(asked) == 1 else Requirement(name)
+
+
+def _refuse_other_versions(
+    wanted: Sequence[Requirement],
+    fixed: Mapping[str, tuple[LockedPackage, LockedFile]],
+    workshop: Workshop,
+) -> None:
+    target = _target(workshop.interpreter)
+    for requirement in wanted:
+        if requirement.name not in fixed or not marker_holds(requirement.marker, target):
+            continue
+        package, _ = fixed[requirement.name]
+        if not specifier_admits(requirement.specifier, package.version):
+            raise BuildError(
+                f"a build requires {requirement}, but {package.name} {package.version} is locked",
+                context=["tool.envforge.build: with names it, or something that needs it"],
+                hints=[f"lock a version that the build admits: {requirement}"],
+            )
+
+
+def _resolve(
+    wanted: Sequence[Requirement],
+    fixed: Mapping[str, tuple[LockedPackage, LockedFile]],
+    workshop: Workshop,
+) -> Mapping[str, Pin]:
+    """Versions of build requirements that go with what is there already."""
+    if not wanted:
+        return {}
+    manifest, session = workshop.manifest, workshop.session
+    target = _target(workshop.interpreter)
+    rules = Rules(
+        constraints={
+            name: (Requirement(name, specifier=f"=={package.version}"),)
+            for name, (package, _) in fixed.items()
+        }
+    )
+    with open_index_set(manifest, manifest.settings.exclude_newer, session) as source:
+        source.prefetch(wanted, [target], {}, rules)
+        return resolve_target({"build": wanted}, target, source, {}, rules=rules).pins
+
+
+def _target(interpreter: Interpreter) -> Target:
+    return Target(
+        platform=interpreter.platform,
+        python=interpreter.version,
+        system=SystemAssumptions(glibc=interpreter.glibc or SystemAssumptions().glibc),
+    )
+
+
+def _is_wheel(file: LockedFile) -> bool:
+    return file.filename.endswith(".whl")
+
+
+def _locked_request(
+    package: LockedPackage, file: LockedFile, urls: Mapping[str, str], root: Path
+) -> FetchRequest:
+    return FetchRequest(
+        name=package.name,
+        version=package.version,
+        url=placed_url(file.url, root),
+        sha256=file.sha256,
+        size_bytes=file.size_bytes,
+        index=package.index,
+        index_url=urls.get(package.index, ""),
+    )
+
+
+def _fetch_request(pin: Pin, urls: Mapping[str, str]) -> FetchRequest:
+    """What has to be fetched for a pin.
+
+    Raises:
+        BuildError: the build needs something that has no wheel.
+    """
+    if not pin.file.is_wheel:
+        raise BuildError(
+            f"a build needs {pin.name} {pin.version}, which has no wheel for this host",
+            hints=["bound the build requirement to a version that has one"],
+        )
+    return FetchRequest(
+        name=pin.name,
+        version=pin.version,
+        url=pin.file.url,
+        sha256=pin.file.sha256,
+        size_bytes=pin.file.size_bytes,
+        index=pin.file.index,
+        index_url=urls.get(pin.file.index, ""),
+    )
+
+
+def _build_python(trees: Sequence[Tree], workshop: Workshop) -> str:
+    """The Python of an environment with these trees; the same requirements give the same environment."""
+    interpreter, store = workshop.interpreter, workshop.store
+    spec = GenerationSpec(
+        target="build",
+        groups=(),
+        interpreter=interpreter,
+        link_mode=LinkMode.SHARED,
+        trees=generation_trees(trees, LinkMode.SHARED),
+        venv=str(store.root / "build-environments"),
+        prompt="build",
+    )
+    plan = plan_environment(trees, spec, (), store, workshop.session)
+    generation = create_generation(
+        spec, plan, store.root, store.root / "build-environments", workshop.session.reporter
+    )
+    return str(generation.python)

@@ -1,0 +1,240 @@
+"""Builds as people have them: with settings, with what is locked, once for all, refused when wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.distributions import BACKEND, BUILD_SYSTEM, Distribution, make_sdist, make_wheel, project_tables
+from support.projects import Project
+from support.simple_index import SimpleIndex
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="paths of the environment are POSIX here")
+
+# Notes each build in a file, and puts what it saw into the wheel.
+TELLING = """
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    import json, os
+    with open(os.environ["BUILDS_NOTED"], "a") as noted:
+        noted.write("built\\n")
+    try:
+        import core
+        runtime = core.version
+    except ImportError:
+        runtime = None
+    names = ("FLAVOUR", "MAX_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL", "TORCH_CUDA_ARCH_LIST")
+    seen = {"config": config_settings, "core": runtime, "env": {name: os.environ.get(name) for name in names}}
+    return _pack(folder, {"telling/__init__.py": f"seen = {json.dumps(seen)!r}\\n".encode()})
+"""
+
+
+def telling(hooks: str = TELLING, *, version: str = "1.0", built_as: str = "") -> Distribution:
+    """An sdist whose build tells what it saw; ``built_as``: the version that its backend claims to build."""
+    backend = BACKEND.format(name="telling", version=built_as or version, requires=[], scripts={})
+    return make_sdist("telling", version, files={"_backend/backend.py": backend + hooks})
+
+
+@pytest.fixture
+def noted(tmp_path: Path, project: Project) -> Path:
+    place = tmp_path / "builds-noted"
+    project.variables["BUILDS_NOTED"] = str(place)
+    return place
+
+
+def count(noted: Path) -> int:
+    return len(noted.read_text().splitlines()) if noted.exists() else 0
+
+
+def seen(project: Project) -> dict[str, object]:
+    found: dict[str, object] = json.loads(project.python("import telling; print(telling.seen)"))
+    return found
+
+
+def test_settings_reach_the_build_and_decide_when_it_is_done_again(
+    project: Project, index: SimpleIndex, noted: Path
+) -> None:
+    index.add(telling())
+    project.write("telling")
+    project.done("sync")
+    assert seen(project)["config"] is None
+    jobs = seen(project)["env"]
+    assert isinstance(jobs, dict)
+    assert 1 <= int(jobs["MAX_JOBS"]) <= (os.cpu_count() or 1)
+    assert jobs["CMAKE_BUILD_PARALLEL_LEVEL"] == jobs["MAX_JOBS"]
+    lock = project.lock.read_bytes()
+
+    settings = (
+        'config-settings = { "--opt" = "x", many = ["a", "b"] }\nenv = { FLAVOUR = "sweet", MAX_JOBS = "3" }'
+    )
+    project.write("telling", tables=f"[tool.envforge.build.Telling]\n{settings}")
+    project.done("sync")
+    assert seen(project) == {
+        "config": {"--opt": "x", "many": ["a", "b"]},
+        "core": None,
+        "env": {
+            "FLAVOUR": "sweet",
+            "MAX_JOBS": "3",
+            "CMAKE_BUILD_PARALLEL_LEVEL": "3",
+            "TORCH_CUDA_ARCH_LIST": None,
+        },
+    }
+    assert count(noted) == 2
+    assert project.lock.read_bytes() == lock, "how something is built is no matter of the lock"
+
+    more_jobs = settings.replace('"3"', '"7"')
+    project.write("telling", tables=f"[tool.envforge.build.Telling]\n{more_jobs}")
+    project.done("sync")
+    assert count(noted) == 2, "the number of jobs says how fast, not what"
+    project.variables["TORCH_CUDA_ARCH_LIST"] = "9.0"
+    project.done("sync")
+    assert count(noted) == 3
+    del project.variables["TORCH_CUDA_ARCH_LIST"]
+    project.write("telling")
+    project.done("sync")
+    assert count(noted) == 3, "the first one is found again"
+    project.done("sync")
+    assert project.leftovers() == []
+
+
+def test_a_build_with_what_is_locked_is_done_again_exactly_when_that_moves(
+    project: Project, index: SimpleIndex, noted: Path
+) -> None:
+    index.add(telling(), make_wheel("lint", "2.0"))
+    with_core = '[tool.envforge.build.telling]\nwith = ["core"]'
+    project.write("telling", "core==1.0", "lint<2", tables=with_core)
+    project.done("sync")
+    assert seen(project)["core"] == "1.0"
+    project.write("telling", "core==1.0", "lint", tables=with_core)
+    project.done("lock", "--upgrade")
+    project.done("sync")
+    assert project.installed()["lint"] == "2.0"
+    assert count(noted) == 1, "lint has nothing to do with it"
+    project.write("telling", "core==1.2.0", "lint", tables=with_core)
+    project.done("sync")
+    assert seen(project)["core"] == "1.2.0"
+    assert count(noted) == 2
+    project.write("telling", "core==1.0", "lint", tables=with_core)
+    project.done("sync")
+    assert seen(project)["core"] == "1.0"
+    assert count(noted) == 2, "found again"
+
+
+def test_a_build_may_need_what_is_not_locked(project: Project, index: SimpleIndex, noted: Path) -> None:
+    index.add(telling())
+    project.write("telling", tables='[tool.envforge.build.telling]\nwith = ["core"]')
+    project.done("sync")
+    assert seen(project)["core"] == "1.2.0"
+    assert "core" not in project.installed()
+
+
+def test_a_build_requirement_that_the_lock_contradicts(
+    project: Project, index: SimpleIndex, noted: Path
+) -> None:
+    picky = BUILD_SYSTEM.replace("requires = []", 'requires = ["core>=1.2"]')
+    backend = BACKEND.format(name="telling", version="1.0", requires=[], scripts={}) + TELLING
+    files = {"pyproject.toml": project_tables("telling", "1.0") + picky, "_backend/backend.py": backend}
+    index.add(make_sdist("telling", files=files))
+    project.write("telling", "core==1.0", tables='[tool.envforge.build.telling]\nwith = ["core"]')
+    project.done("lock")
+    project.fails("sync", says=["a build requires core>=1.2, but core 1.0 is locked"])
+    assert count(noted) == 0
+
+
+def test_builds_that_need_each_other(project: Project, index: SimpleIndex) -> None:
+    index.add(make_sdist("one"), make_sdist("two"))
+    tables = '[tool.envforge.build]\none = { with = ["two"] }\ntwo = { with = ["one"] }'
+    project.write("one", "two", tables=tables)
+    project.done("lock")
+    project.fails("sync", says=["cannot be built: it is needed for its own build", "one → two → one"])
+
+
+@pytest.mark.parametrize(
+    ("hooks", "options", "says"),
+    [
+        (
+            "\ndef build_wheel(*a, **k):\n    raise SystemExit('no compiler today')\n",
+            "",
+            ["no compiler today"],
+        ),
+        (
+            "\ndef build_wheel(*a, **k):\n    import time; print('waiting', flush=True); time.sleep(60)\n",
+            "timeout-s = 1",
+            ["it did not end in 1 s", "waiting", "timeout-s"],
+        ),
+        (
+            "\ndef build_wheel(folder, *a, **k):\n    return _pack(folder, {'../../escaped.py': b''})\n",
+            "",
+            ["../../escaped.py"],
+        ),
+        ("VERSION", "", ["is version 6.6 by its", "not 1.0"]),
+    ],
+    ids=["fails", "hangs", "leaves its folder", "lies about its version"],
+)
+def test_what_a_build_must_not_do(
+    project: Project, index: SimpleIndex, hooks: str, options: str, says: list[str]
+) -> None:
+    index.add(telling("", built_as="6.6") if hooks == "VERSION" else telling(hooks))
+    project.write("telling", tables=f"[tool.envforge.build.telling]\n{options}" if options else "")
+    project.done("lock")
+    failed = project.fails("sync", says=says)
+    assert not list(project.cache.rglob("escaped.py"))
+    if "whole output" in failed.err:
+        log = next(line for line in failed.err.splitlines() if "whole output: " in line)
+        assert Path(log.partition("whole output: ")[2].strip()).is_file()
+
+
+def test_many_processes_build_once(project: Project, index: SimpleIndex, noted: Path, tmp_path: Path) -> None:
+    """As many as ``ENVFORGE_TEST_BUILDERS`` says, in as many projects with one store."""
+    index.add(telling(TELLING.replace("import json, os\n", "import json, os, time; time.sleep(0.5)\n", 1)))
+    projects = [
+        Project(tmp_path, index.url, cache=project.cache, name=f"p{number}")
+        for number in range(int(os.environ.get("ENVFORGE_TEST_BUILDERS", "4")))
+    ]
+    for each in projects:
+        each.variables = project.variables
+        each.write("telling")
+    processes = [each.start("sync") for each in projects]
+    for process in processes:
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+    assert count(noted) == 1
+    assert all(each.installed() == {"telling": "1.0"} for each in projects)
+
+
+@pytest.fixture
+def tiers_in_memory() -> Iterator[list[str]]:
+    if not os.access("/dev/shm", os.W_OK):
+        pytest.skip("there is no /dev/shm")
+    folders = [tempfile.mkdtemp(prefix="envforge-test-", dir="/dev/shm") for _ in range(2)]
+    yield folders
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_node_with_an_empty_tier_finds_what_another_has_built(
+    project: Project, index: SimpleIndex, noted: Path, tiers_in_memory: list[str]
+) -> None:
+    first, second = tiers_in_memory
+    index.add(telling())
+    project.write("telling")
+    project.variables["ENVFORGE_TIER"] = first
+    project.done("sync")
+    project.variables["ENVFORGE_TIER"] = second
+    project.done("sync", "--offline")
+    assert seen(project)["config"] is None
+    assert count(noted) == 1
+
+    [kept] = list((project.cache / "archives").glob("*.whl"))
+    kept.write_bytes(b"damaged")
+    shutil.rmtree(first)
+    project.variables["ENVFORGE_TIER"] = first
+    project.done("sync")
+    assert count(noted) == 2, "what is damaged is built again"
+    assert kept.read_bytes() != b"damaged"

@@ -124,7 +124,7 @@ def test_a_patch_version_and_system_versions():
         (
             "zzz = 1",
             "tool.envforge.zzz: unknown key",
-            "known are: accelerator-mirror, channels, conda-dependencies",
+            "known are: accelerator-mirror, build, channels",
         ),
         (
             'accelerator-mirror = "mirror"',

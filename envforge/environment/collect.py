@@ -50,6 +50,7 @@ class Occupancy:
         trees: ids of the trees that it stands on.
         copied: those of them whose files are copied.
         prefix: path of the conda prefix that it stands on, ``""`` for none.
+        is_known: False where this user may not see what it stands on, or ``path`` is a whole folder of them.
     """
 
     path: Path
@@ -61,6 +62,7 @@ class Occupancy:
     trees: frozenset[str] = frozenset()
     copied: frozenset[str] = frozenset()
     prefix: str = ""
+    is_known: bool = True
 
     @property
     def digest(self) -> str:
@@ -130,7 +132,12 @@ def survey_project(
 ) -> Iterator[Occupancy]:
     """The generations of one project, newest first; see :func:`survey_generations`."""
     tenant = find_tenant(environments_dir, now_s)
-    yield from _occupancies(tenant, _ages(environments_dir), traces, now_s, keep=keep)
+    try:
+        ages = _ages(environments_dir)
+    except OSError:  # another user's
+        yield Occupancy(environments_dir, tenant, 0.0, Stay.RUNNING, is_known=False)
+        return
+    yield from _occupancies(tenant, ages, traces, now_s, keep=keep)
 
 
 def retire_generation(place: Path, now_s: float, venv: Path | None = None) -> bool:
@@ -230,6 +237,7 @@ def _occupancies(
             trees=frozenset(standing.modes),
             copied=standing.copied,
             prefix=standing.prefix,
+            is_known=standing.is_known,
         )
 
 
@@ -264,7 +272,11 @@ def _users_of_venv(tenant: Tenant, traces: Collection[Trace]) -> list[Process]:
 
 def _build_environments(folder: Path, traces: Sequence[Trace], now_s: float) -> Iterator[Occupancy]:
     """Environments in which wheels are built: made again when they are needed, and kept for a while."""
-    names = list(_ages(folder))
+    try:
+        names = list(_ages(folder))
+    except OSError:
+        yield Occupancy(folder, None, 0.0, Stay.RUNNING, is_known=False)
+        return
     users = find_users(names, traces)
     for name in names:
         used_s = _marker_s(folder / name)
@@ -283,6 +295,7 @@ def _build_environments(folder: Path, traces: Sequence[Trace], now_s: float) -> 
             trees=frozenset(standing.modes),
             copied=standing.copied,
             prefix=standing.prefix,
+            is_known=standing.is_known,
         )
 
 
@@ -292,6 +305,7 @@ class _Standing(NamedTuple):
     target: str = ""
     modes: Mapping[str, str] = MappingProxyType({})
     prefix: str = ""
+    is_known: bool = True
 
     @property
     def copied(self) -> frozenset[str]:
@@ -305,8 +319,10 @@ def _stands_on(place: Path) -> _Standing:
         modes = {str(package["tree"]): package["mode"] for package in spec["packages"].values()}
         prefix = str(spec["conda"]["prefix"]) if "conda" in spec else ""
         return _Standing(str(spec["target"]), modes, prefix)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return _Standing()
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, AttributeError):
+        return _Standing()  # gone, or cut off by a power failure: it stands on nothing any more
+    except OSError:
+        return _Standing(is_known=False)
 
 
 def _marker_s(place: Path) -> float:

@@ -59,6 +59,11 @@ class CacheContents:
     named: frozenset[str]
     copies_prefixes: bool
 
+    @property
+    def unreadable(self) -> list[Path]:
+        """Environments of which this user may not see what they stand on: then nothing of a store may go."""
+        return [found.path for found in self.generations if not found.is_known]
+
     def items(self) -> list[Item]:
         """The same as one list, with what holds what."""
         return [
@@ -139,7 +144,7 @@ class CacheContents:
             yield Item(Key(Kind.ENTRY, entry.path), entry.size_bytes, entry.used_s)
 
     def _stay(self, digest: str) -> Stay | None:
-        return Stay.RUNNING if digest in self.named else None
+        return Stay.RUNNING if digest in self.named or self.unreadable else None
 
 
 def read_contents(session: Session) -> CacheContents:
@@ -174,10 +179,10 @@ def generation_key(found: Occupancy) -> Key:
     return Key(Kind.GENERATION, f"{found.path.parent.name}/{found.path.name}")
 
 
-def held_now(session: Session, now_s: float) -> set[Key]:
-    """What generations that are there now stand on: trees and prefixes."""
-    found = survey_generations(session.places.tier, [], now_s)
-    return set(_stood_on(found))
+def held_now(session: Session, now_s: float) -> set[Key] | None:
+    """What generations that are there now stand on: trees and prefixes. None if that cannot be seen."""
+    found = list(survey_generations(session.places.tier, [], now_s))
+    return set(_stood_on(found)) if all(generation.is_known for generation in found) else None
 
 
 def clock_of(tier: Path, otherwise_s: float) -> float:

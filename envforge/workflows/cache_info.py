@@ -116,7 +116,7 @@ def _projects(contents: CacheContents) -> list[ProjectHolding]:
     tenants: dict[Path, Tenant] = {}
     found = defaultdict(list)
     for generation in contents.generations:
-        if generation.tenant is not None:
+        if generation.tenant is not None and generation.is_known:
             tenants[generation.tenant.environments] = generation.tenant
             found[generation.tenant.environments].append(generation)
     projects = []

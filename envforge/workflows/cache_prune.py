@@ -18,6 +18,7 @@ from pathlib import Path
 from envforge.environment.collect import retire_generation, sweep_environments
 from envforge.environment.tenants import tenant_folders
 from envforge.errors import StoreError
+from envforge.events import Warned
 from envforge.fetch.archive_life import drop_archive, sweep_withdrawn
 from envforge.fetch.archives import sweep_archives
 from envforge.link.conda_collect import drop_package, drop_prefix, sweep_prefixes
@@ -37,6 +38,8 @@ from envforge.workflows.cache_contents import (
 )
 from envforge.workflows.prefixes import conda_packages_folder, prefixes_folder
 from envforge.workflows.session import Session
+
+_MOST_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +108,14 @@ def prune(session: Session, options: PruneOptions = PruneOptions()) -> PruneRepo
         everything=options.everything,
     )
     plan = plan_prune(contents.items(), demand)
+    if contents.unreadable:
+        folders = [f"path: {place}" for place in contents.unreadable[:_MOST_SHOWN]]
+        session.reporter.report(
+            Warned(
+                message="\n".join(["packages stay, because some environments cannot be looked at", *folders]),
+                hint="prune as the user whose they are, or as one who may read them",
+            )
+        )
     if options.dry_run:
         return _report(plan, plan.removals, options)
     work = _Removal(contents, session)
@@ -165,6 +176,7 @@ class _Removal:
         self._looked_s = time.monotonic()
         self._now_s = contents.now_s
         self._held: set[Key] = set()
+        self._is_blind = False
         self._generations = {generation_key(found): found for found in contents.generations}
         self._bundles = {bundle.id: bundle.trees for bundle in contents.bundles}
 
@@ -189,9 +201,12 @@ class _Removal:
             self._now_s += passed_s
             self._looked_s = time.monotonic()
             present = held_now(self._session, self._now_s)
-            self._held |= present
+            self._is_blind = present is None
+            self._held |= present or set()
 
     def _is_held(self, key: Key) -> bool:
+        if self._is_blind and key.kind in (Kind.TREE, Kind.BUNDLE, Kind.PREFIX):
+            return True
         if key.kind is Kind.BUNDLE:
             members = self._bundles.get(key.name, frozenset())
             return bool(members) and all(Key(Kind.TREE, name) in self._held for name in members)

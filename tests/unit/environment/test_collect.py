@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
+import envforge
 from envforge.environment.activation import activated_environment
 from envforge.environment.collect import (
     collect_generations,
     retire_generation,
+    survey_generations,
     survey_project,
     sweep_environments,
 )
@@ -21,6 +25,7 @@ from envforge.environment.generation import Generation, note_generation
 from envforge.environment.switch import current_generation, rollback, switch
 from envforge.host.processes import read_traces
 from envforge.plan.link_plan import MARKER, LinkMode
+from envforge.store.sealing import remove_sealed
 
 from support.ages import HOUR_S, let_pass, make_older
 from support.environments import Grounds
@@ -147,3 +152,39 @@ def test_what_a_killed_collection_left_goes(grounds: Grounds) -> None:
     assert sweep_environments(grounds.environments, now_s) == 1
     assert not made[0].path.exists()
     assert current_generation(grounds.venv) == made[1]
+
+
+@pytest.mark.skipif(os.name == "nt" or not shutil.which("setpriv"), reason="needs setpriv")
+@pytest.mark.parametrize("what", ["folder", "marker"])
+def test_what_another_user_hides_is_said_to_be_unknown(what: str) -> None:
+    """What is not known to stand on something must not be taken for standing on nothing."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may become another user")
+    code = (
+        "import sys, time; from pathlib import Path\n"
+        "from envforge.environment.collect import survey_generations\n"
+        "found = survey_generations(Path(sys.argv[1]), [], time.time())\n"
+        "print([(each.is_known, each.stay is not None) for each in found])"
+    )
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to others
+        Path(name).chmod(0o755)
+        grounds = Grounds(Path(name))
+        grounds.forest.plant("alpha")
+        [made] = switched(grounds, 1)
+        (grounds.environments if what == "folder" else made.path / MARKER).chmod(0)
+        command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-c", code]
+        environment = {**os.environ, "PYTHONPATH": str(Path(envforge.__file__).parents[1])}
+        finished = subprocess.run(
+            [*command, str(grounds.tier)], env=environment, cwd=name, capture_output=True, text=True
+        )
+        remove_sealed(grounds.tier)
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout == "[(False, True)]\n"
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"spec": 1}', "[]"])
+def test_a_marker_that_was_cut_off_stands_on_nothing(grounds: Grounds, content: str) -> None:
+    [made] = switched(grounds, 1)
+    (made.path / MARKER).write_text(content)
+    [found] = survey_generations(grounds.tier, [], time.time())
+    assert (found.is_known, found.trees) == (True, frozenset())

@@ -112,8 +112,8 @@ def open_channels(manifest: Manifest, exclude_newer: str, session: Session) -> I
 def _build_metadata(file: IndexFile, archive: Path, manifest: Manifest, session: Session) -> CoreMetadata:
     """Ask an sdist's backend, with the manifest's Python if it is here, else the newest on this host.
 
-    What a backend says may depend on the platform; it is taken for all targets, and only where a release
-    has neither a wheel nor static metadata.
+    What a backend says may depend on the platform, and nobody can know. It is taken for all targets, which
+    is said, and only where a release has neither a wheel nor static metadata.
     """
     from envforge.store.store import Store
     from envforge.workflows.build_environments import Workshop
@@ -123,4 +123,13 @@ def _build_metadata(file: IndexFile, archive: Path, manifest: Manifest, session:
     interpreter = find_any_interpreter(manifest, session)
     store = Store(session.places.tier, session.places.site)
     workshop = Workshop(manifest=manifest, interpreter=interpreter, store=store, session=session)
-    return sdist_metadata(file, archive, workshop)
+    metadata = sdist_metadata(file, archive, workshop)
+    others = [each for each in manifest.settings.platforms if each != interpreter.platform]
+    if others:
+        from envforge.events import Warned
+
+        what = f"what {file.filename} requires was found out by its build backend on {interpreter.platform}"
+        message = f"{what}; its answer and its markers are taken for {', '.join(others)} too"
+        hint = "if it requires something else there, say so in tool.envforge.metadata"
+        session.reporter.report(Warned(message=message, hint=hint))
+    return metadata

@@ -18,7 +18,6 @@ except ImportError:
     from hashlib import blake2b
 
 from envforge import __version__
-from envforge.environment.venv_link import find_target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def find_stamped(root: str, environ: Mapping[str, str]) -> str:
         Its path; "" also whenever in doubt.
     """
     try:
-        generation = find_target(f"{root}/.venv") or ""
+        generation = _meant(f"{root}/.venv")
         stamped, _, witness = _read_stamp(f"{generation}{SUFFIX}").rpartition("\n")
         contents = []
         for name in ("pyproject.toml", "envforge.lock"):
@@ -71,6 +70,16 @@ def find_stamped(root: str, environ: Mapping[str, str]) -> str:
     except (OSError, ValueError):
         return ""
     return generation
+
+
+def _meant(venv: str) -> str:
+    """The generation that a ``.venv`` means on this host."""
+    target = os.path.normpath(os.path.join(os.path.dirname(venv), os.readlink(venv)))
+    if not os.path.islink(target):
+        return target
+    from envforge.environment.venv_link import find_target  # a link of this host: whose is it?
+
+    return find_target(venv) or ""
 
 
 def _read_stamp(place: str) -> str:

@@ -69,7 +69,9 @@ def test_each_node_has_its_own_environment(cluster: Project, tmp_path: Path) -> 
         assert a.run("readlink", "-f", str(cluster.venv)) != previous
 
 
-def test_run_on_nodes_at_once(cluster: Project, tmp_path: Path) -> None:
+def test_run_on_nodes_at_once(cluster: Project, index: SimpleIndex, tmp_path: Path) -> None:
+    """Each makes its own environment; what one of them has downloaded is kept for all."""
+    index.forget()
     with nodes(tmp_path, 4) as crowd:
         code = "import core, sys; print(sys.prefix)"
         jobs = [cluster.start("run", "python", "-c", code, prefix=node.enter(cluster.root)) for node in crowd]
@@ -77,7 +79,7 @@ def test_run_on_nodes_at_once(cluster: Project, tmp_path: Path) -> None:
             out, err = job.communicate(timeout=60)
             assert job.returncode == 0, err
             assert out.startswith(f"{LOCAL_TIER}/envs/")
-        cluster.done("run", "true", prefix=crowd[0].enter(cluster.root))
+        assert index.downloads == {"core-1.2.0-py3-none-any.whl": 1}
         for node in crowd:
             cluster.done("sync", prefix=node.enter(cluster.root))
             assert node.run("readlink", "-f", str(cluster.venv)).startswith(LOCAL_TIER)
@@ -118,31 +120,33 @@ def test_a_rebooted_node(cluster: Project, tmp_path: Path) -> None:
         python(cluster, node, "import core")
 
 
-@pytest.mark.parametrize(
-    "attack",
-    ["mkdir {0}; chown 4711 {0}", "mkdir -m 777 {0}", "mkdir /tmp/evil; ln -s /tmp/evil {0}", "touch {0}"],
-    ids=["another user's", "open to all", "a link", "a file"],
-)
-def test_what_somebody_else_put_there_is_refused(cluster: Project, tmp_path: Path, attack: str) -> None:
-    with nodes(tmp_path, 2) as (a, b):
+ATTACKS = {
+    "another user's": "mkdir {0}; chown 4711 {0}",
+    "open to all": "mkdir -m 777 {0}",
+    "a link": "mkdir /tmp/evil; ln -s /tmp/evil {0}",
+    "a file": "touch {0}",
+}
+
+
+def test_what_somebody_else_put_there_is_refused(cluster: Project, tmp_path: Path) -> None:
+    with nodes(tmp_path, 1 + len(ATTACKS)) as (a, *others):
         cluster.done("sync", prefix=a.enter(cluster.root))
         link = os.readlink(cluster.venv)
         folder, name = os.path.split(link)
-        b.run("sh", "-c", attack.format(folder))
-        b.run("sh", "-c", f"mkdir -p /tmp/evil/bin; ln -s /tmp/evil {folder}/{name} || true")
-        failed = cluster.fails(
-            "sync", says=["is not a folder that only you can write to"], prefix=b.enter(cluster.root)
-        )
-        assert "hint: remove the project's .venv" in failed.err
-        cluster.fails("run", "true", says=["is not a folder"], prefix=b.enter(cluster.root))
-        assert (
-            "no environment" in cluster.envforge("rollback", prefix=b.enter(cluster.root)).err
-        )  # it is not looked into
+        for attack, node in zip(ATTACKS.values(), others, strict=True):
+            enter = node.enter(cluster.root)
+            node.run("sh", "-c", attack.format(folder))
+            node.run("sh", "-c", f"mkdir -p /tmp/evil/bin; ln -s /tmp/evil {folder}/{name} || true")
+            failed = cluster.fails(
+                "run", "true", says=["is not a folder that only you can write to"], prefix=enter
+            )
+            assert "hint: remove the project's .venv" in failed.err
+            assert "no environment" in cluster.envforge("rollback", prefix=enter).err  # not looked into
         python(cluster, a, "import core")
         cluster.venv.unlink()
-        cluster.done("sync", prefix=b.enter(cluster.root))
+        cluster.done("sync", prefix=others[0].enter(cluster.root))
         assert os.readlink(cluster.venv) != link
-        python(cluster, b, "import core")
+        python(cluster, others[0], "import core")
 
 
 def test_what_all_nodes_see_is_linked_straight(cluster: Project, tmp_path: Path) -> None:

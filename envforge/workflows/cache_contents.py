@@ -66,12 +66,13 @@ class CacheContents:
 
     def items(self) -> list[Item]:
         """The same as one list, with what holds what."""
+        hidden = bool(self.unreadable)
         return [
             *self._generation_items(),
-            *self._tree_items(),
-            *self._bundle_items(),
+            *self._tree_items(hidden),
+            *self._bundle_items(hidden),
             *self._build_items(),
-            *self._prefix_items(),
+            *self._prefix_items(hidden),
             *self._fetched_items(),
         ]
 
@@ -101,16 +102,16 @@ class CacheContents:
                 label=found.tenant.root if found.tenant else "builds",
             )
 
-    def _tree_items(self) -> Iterator[Item]:
+    def _tree_items(self, hidden: bool) -> Iterator[Item]:
         for stored in self.trees:
             tree = stored.tree
             key = Key(Kind.TREE, tree.id)
             label = f"{tree.name} {tree.version}"
-            yield Item(key, tree.size_bytes, stored.used_s, stay=self._stay(tree.id), label=label)
+            yield Item(key, tree.size_bytes, stored.used_s, stay=self._stay(tree.id, hidden), label=label)
 
-    def _bundle_items(self) -> Iterator[Item]:
+    def _bundle_items(self, hidden: bool) -> Iterator[Item]:
         for bundle in self.bundles:
-            stay = self._stay(bundle.id)
+            stay = self._stay(bundle.id, hidden)
             yield Item(Key(Kind.BUNDLE, bundle.id), 0, bundle.used_s, stay=stay)
 
     def _build_items(self) -> Iterator[Item]:
@@ -118,7 +119,7 @@ class CacheContents:
             holds = frozenset({Key(Kind.TREE, tree_id(build.sha256))})
             yield Item(Key(Kind.BUILD, build.key), 0, build.used_s, holds)
 
-    def _prefix_items(self) -> Iterator[Item]:
+    def _prefix_items(self, hidden: bool) -> Iterator[Item]:
         stems = {package.stem for package in self.packages}
         for prefix in self.prefixes:
             holds = frozenset(Key(Kind.CONDA_PACKAGE, stem) for stem in prefix.packages & stems)
@@ -127,7 +128,7 @@ class CacheContents:
                 size_bytes=self.prefix_bytes(prefix),
                 used_s=prefix.used_s,
                 holds=holds,
-                stay=self._stay(prefix.path.name),
+                stay=self._stay(prefix.path.name, hidden),
                 label=f"{len(prefix.packages)} packages",
             )
 
@@ -143,8 +144,8 @@ class CacheContents:
         for entry in self.entries:
             yield Item(Key(Kind.ENTRY, entry.path), entry.size_bytes, entry.used_s)
 
-    def _stay(self, digest: str) -> Stay | None:
-        return Stay.RUNNING if digest in self.named or self.unreadable else None
+    def _stay(self, digest: str, hidden: bool) -> Stay | None:
+        return Stay.RUNNING if hidden or digest in self.named else None
 
 
 def read_contents(session: Session) -> CacheContents:

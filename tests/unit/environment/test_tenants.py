@@ -11,9 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from envforge.environment.collect import survey_generations
 from envforge.environment.switch import switch
 from envforge.environment.tenants import FILE, ProjectState, find_tenant, record_tenant, tenant_folders
+from envforge.environment.venv_link import new_host_link, write_host_link
+from envforge.plan.prune import Stay
 
+from support.ages import DAY_S, let_pass
 from support.environments import Grounds
 
 NOW_S = time.time()
@@ -160,3 +164,27 @@ def test_a_home_that_is_not_mounted_is_not_gone(settled: Grounds) -> None:
         subprocess.run(["umount", str(home)], check=True)
     (home / "left below the mount").mkdir()
     assert state(settled) is ProjectState.UNREACHABLE
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links of each host are POSIX")
+def test_a_link_of_each_host_may_mean_another_generation_elsewhere(settled: Grounds) -> None:
+    """``.venv`` leads through ``/tmp``: where nothing is there, other hosts still use what is on the tier."""
+    link = new_host_link("project", "/tmp")
+    generation = settled.venv.readlink()
+    settled.venv.unlink()
+    settled.venv.symlink_to(link)
+    tenant = find_tenant(settled.environments, NOW_S)
+    assert (tenant.state, tenant.is_for_others, tenant.lost_s) == (ProjectState.HERE, True, None)
+    let_pass(settled.tier, DAY_S)
+    [found] = survey_generations(settled.tier, [], NOW_S)
+    assert found.stay is Stay.OTHERS
+    try:
+        write_host_link(link, str(generation))
+        tenant = find_tenant(settled.environments, NOW_S)
+        assert (tenant.state, tenant.is_for_others) == (ProjectState.HERE, False)
+        [found] = survey_generations(settled.tier, [], NOW_S)
+        assert found.stay is Stay.CURRENT
+        write_host_link(link, str(settled.root / "other"))
+        assert state(settled) is ProjectState.ELSEWHERE
+    finally:
+        shutil.rmtree(Path(link).parent)

@@ -9,4 +9,4 @@ SCALE = int(os.environ.get("ENVFORGE_TEST_SCALE", "1"))
 
 def scaled(usual: int, full: int) -> int:
     """A number of processes or rounds: the usual one, more on demand, never more than the full one."""
-    return min(usual * SCALE, full)
+    return full if SCALE >= 10 else min(usual * SCALE, full)

@@ -25,7 +25,7 @@ if [ ! -e "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
     [ -x "$environment/bin/python" ] || "$(find_python)" -m venv "$environment" >&2
     # --group (PEP 735) needs pip 25.1.
     "$environment/bin/python" -m pip install --quiet --upgrade 'pip>=25.1' >&2
-    "$environment/bin/python" -m pip install --quiet --editable '.[standalone-python]' --group "$group" >&2
+    "$environment/bin/python" -m pip install --quiet --editable '.[keyring,standalone-python]' --group "$group" >&2
     touch "$stamp"
 fi
 echo "$environment/bin"

@@ -287,7 +287,7 @@ def test_a_full_disk(project: Project, index: SimpleIndex, small_disk: Path) -> 
     project.cache = small_disk / "cache"
     project.write("core")
     project.done("sync")
-    project.fails("add", "big", says=["no space left", str(small_disk)])
+    project.fails("add", "big", says=["there is not enough room", str(small_disk)])
     assert project.installed() == {"core": "1.2.0"}
     project.done("add", "lint")
     assert set(project.installed()) == {"core", "lint"}

@@ -17,14 +17,17 @@ import pytest
 
 import envforge
 from envforge.events import SilentReporter
-from envforge.fetch.archives import sweep_archives
+from envforge.fetch.archives import kept_archives, sweep_archives
 from envforge.fetch.fetch import FetchRequest, fetch_trees
 from envforge.net.settings import NetworkSettings
 from envforge.store.sealing import remove_sealed
-from envforge.store.store import Store
+from envforge.store.store import Store, tree_id
 
 from support.archive_server import ArchiveServer, Behaviour
 from support.wheels import wheel_bytes
+
+ROUNDS = 3 * int(os.environ.get("ENVFORGE_TEST_SCALE", "1"))
+"""How often a fetch that keeps archives is killed."""
 
 FETCHER = """
 import json, sys
@@ -32,12 +35,12 @@ from pathlib import Path
 from envforge.events import SilentReporter
 from envforge.fetch.fetch import FetchRequest, fetch_trees
 from envforge.net.settings import NetworkSettings
-from envforge.store.store import Store
+from envforge.store.store import Store, tree_id
 folder = Path(sys.argv[1])
 requests = [FetchRequest(**fields) for fields in json.loads((folder / "requests.json").read_text())]
 trees = fetch_trees(
     requests, Store(folder / "tier"), NetworkSettings(connections=4), SilentReporter(),
-    archives=folder / "archives",
+    archives=folder / "archives", keep="keep" in sys.argv,
 )
 print(sorted(tree.name for tree in trees.values()))
 """
@@ -69,14 +72,14 @@ class Site:
         ]
         (self.folder / "requests.json").write_text(json.dumps(written))
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self, *options: str) -> subprocess.Popen[str]:
         environment = {
             **os.environ,
             "PYTHONPATH": str(Path(envforge.__file__).parents[1]),
             "NO_PROXY": "127.0.0.1",
         }
         return subprocess.Popen(
-            [sys.executable, "-c", FETCHER, str(self.folder)],
+            [sys.executable, "-c", FETCHER, str(self.folder), *options],
             env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
@@ -139,6 +142,47 @@ def test_killed_at_twenty_moments(site: Site) -> None:
     assert len(names) == 6
     sweep_archives(site.folder / "archives", site.store)
     assert list((site.folder / "archives").iterdir()) == []
+
+
+def test_killed_while_archives_are_kept(site: Site) -> None:
+    """What had arrived is gone on with; what is kept is whole at every moment."""
+    site.offer("large", 100, 4_000_000, pause_s=0.01)
+    for number in range(4):
+        site.offer(f"demo{number}", 20, 200_000)
+    archives = site.folder / "archives"
+    digests = {tree_id(request.sha256): request.sha256 for request in site.requests}
+    chance = random.Random(11)
+    for round_number in range(ROUNDS):
+        if round_number % 4 == 0:
+            remove_sealed(site.folder / "tier")
+            site.store = Store(site.folder / "tier")
+        if round_number % 8 == 0:
+            remove_sealed(archives)
+        process = site.start("keep")
+        time.sleep(chance.uniform(0.2, 1.2))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        site.check_visible()
+        for archive in kept_archives(archives):
+            assert sha256(archive.path.read_bytes()).hexdigest() == digests[archive.tree_id]
+    out, err = site.start("keep").communicate(timeout=120)
+    assert (out, err) == ("['demo0', 'demo1', 'demo2', 'demo3', 'large']\n", "")
+    assert site.check_visible() == 5
+    # an archive whose tree was there before its owner could name it is not kept: it can be had again
+    remove_sealed(site.folder / "tier")
+    site.store = Store(site.folder / "tier")
+    out, err = site.start("keep").communicate(timeout=120)
+    assert err == ""
+    assert [archive.tree_id for archive in kept_archives(archives)] == sorted(digests)
+    site.server.requests.clear()
+    remove_sealed(site.folder / "tier")
+    site.store = Store(site.folder / "tier")
+    out, err = site.start("keep").communicate(timeout=120)
+    assert err == ""
+    assert site.server.requests == []
+    assert site.check_visible() == 5
+    sweep_archives(archives, site.store)
+    assert sorted(path.name for path in archives.iterdir()) == [f"{name}.whl" for name in sorted(digests)]
 
 
 def test_an_owner_killed_while_others_wait(site: Site) -> None:

@@ -66,11 +66,11 @@ def find_sizes(requests: Sequence[Sized], pools: ConnectionPools, connections: i
 
 
 def _ask_size(request: Sized, pools: ConnectionPools) -> int:
-    from urllib3.exceptions import HTTPError
+    from urllib3 import exceptions as http
 
     try:
         response = pools.get(request.url, {}, request.index, request.index_url, method="HEAD")
-    except HTTPError:
+    except http.HTTPError:
         return 0  # who downloads it tries again, and says what is wrong
     length = response.headers.get("Content-Length", "")
     response.drain_conn()

@@ -71,15 +71,15 @@ class Request:
 
     def send(self, expected: frozenset[int]) -> Response | Trouble:
         """Ask once."""
-        from urllib3.exceptions import HTTPError
+        from urllib3 import exceptions as http
 
         try:
             answer = self.pools.get(self.url, self.fields, self.index_name, self.index_url)
-        except (HTTPError, OSError, ValueError) as error:
+        except (http.HTTPError, OSError, ValueError) as error:
             return _explain(error)
         try:
             return self._read(answer, expected)
-        except (HTTPError, OSError) as error:
+        except (http.HTTPError, OSError) as error:
             answer.close()
             return _explain(error)
 

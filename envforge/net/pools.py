@@ -79,7 +79,9 @@ class ConnectionPools:
         self, method: str, url: str, headers: Mapping[str, str], credentials: Credentials | None
     ) -> BaseHTTPResponse:
         """One request; only redirects are followed, a broken transfer is the caller's to resume."""
-        from urllib3.util import Retry, Timeout
+        # From the package itself, here and wherever threads begin: two that import it by way of its modules
+        # wait for each other, and Python breaks one of the imports.
+        from urllib3 import Retry, Timeout
 
         fields = {
             "User-Agent": f"envforge/{envforge.__version__}",

@@ -135,11 +135,11 @@ class Transfer:
         None where the server does not give them. They are not counted and not hashed: compare them
         with the pieces when these arrive.
         """
-        from urllib3.exceptions import HTTPError
+        from urllib3 import exceptions as http
 
         try:
             response = self._ask({"Range": f"bytes={start}-{end - 1}"})
-        except (HTTPError, OSError):
+        except (http.HTTPError, OSError):
             return None
         try:
             if response.status != 206 or _is_coded(response):
@@ -148,7 +148,7 @@ class Transfer:
                 return None
             data = response.read(end - start, decode_content=False)
             return data if len(data) == end - start else None
-        except (HTTPError, OSError):
+        except (http.HTTPError, OSError):
             return None
         finally:
             response.close()
@@ -193,7 +193,7 @@ class Transfer:
 
     def _request(self) -> BaseHTTPResponse:
         """Ask for the file, or for what is missing of it."""
-        from urllib3.exceptions import HTTPError
+        from urllib3 import exceptions as http
 
         headers = {}
         if self.received:
@@ -202,7 +202,7 @@ class Transfer:
                 headers["If-Range"] = self._validator
         try:
             return self._ask(headers)
-        except (HTTPError, OSError) as error:
+        except (http.HTTPError, OSError) as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 hint = "name the file with your certificate authorities in SSL_CERT_FILE"
                 raise self._failure("the server's certificate is not trusted", hint) from error
@@ -255,13 +255,13 @@ class Transfer:
             raise BeginningChangedError
 
     def _read(self, response: BaseHTTPResponse) -> Iterator[bytes]:
-        from urllib3.exceptions import HTTPError
+        from urllib3 import exceptions as http
 
         coded = _is_coded(response)
         while True:
             try:
                 piece = response.read(PIECE_BYTES, decode_content=coded)
-            except (HTTPError, OSError) as error:
+            except (http.HTTPError, OSError) as error:
                 raise _BrokenTransferError(_reason(error)) from error
             if not piece:
                 return

@@ -37,6 +37,14 @@ class EnvforgeError(Exception):
         error.context = tuple(context)
         return error
 
+    def with_hint(self, hint: str) -> Self:
+        """The same error with one more thing that the user can do."""
+        from copy import copy
+
+        error = copy(self)
+        error.hints = (*self.hints, hint)
+        return error
+
 
 class UsageError(EnvforgeError):
     """The command line itself is wrong."""

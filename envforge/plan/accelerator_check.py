@@ -250,9 +250,33 @@ def _architecture_problems(
         yield WheelProblem(
             message=f"{torch.name} {torch.version} ({index}) is not compiled for"
             f" {_some([_named(gpu) for gpu in unsupported])}, but for {_range(compiled)}",
-            hint="use a build for it: envforge add torch --torch auto",
+            hint=_other_build(unsupported, facts, table),
             refuses=len(unsupported) == len(gpus),
         )
+
+
+def _other_build(gpus: Sequence[Gpu], facts: HostFacts, table: AcceleratorTable) -> str:
+    """What to do where a build is not for these GPUs: the newest one that is, else a newer driver."""
+    assert facts.cuda is not None
+    builds = [
+        (table.index(entry.index), entry)
+        for entry in table.compiled
+        if facts.platform in entry.platforms
+        and all(gpu.capability is not None and entry.runs_on(gpu.capability) for gpu in gpus)
+    ]
+    found = [(entry.last, index.cuda, index) for index, entry in builds if index is not None and index.cuda]
+    here = max(
+        (each for each in found if each[1][0] <= facts.cuda[0]), default=None, key=lambda each: each[:2]
+    )
+    if here is not None:
+        (major, minor), _, index = here
+        asked = "torch" if here[0] == table.newest_torch else f"'torch<{major}.{minor + 1}'"
+        return f"{index.name} has a build for it, of torch {major}.{minor}: envforge add {asked} --torch auto"
+    cuda = min((version[0] for _, version, _ in found), default=None)
+    if cuda is None:
+        return "no build of torch is known that is compiled for it"
+    oldest = table.oldest_driver(cuda, "win-64" if facts.is_wsl else facts.platform)
+    return f"update the NVIDIA driver to one for CUDA {cuda}{f' ({oldest} or newer)' if oldest else ''}"
 
 
 def _compiled_for(

@@ -1,8 +1,9 @@
 """Which variants a project needs so that each kind of host gets its build of torch. Pure.
 
 ``auto``: for each generation of drivers the newest build of CUDA that there is for it, ROCm, macOS, and the
-processor for all others. They are tried in this order. What is not known of a host (the architecture of its
-GPUs, where a variable stands for the driver) leads to the build that runs on most.
+processor for all others. They are tried in this order. GPUs that the newest build of a CUDA leaves out have
+one of their own. What is not known of a host (the architecture of its GPUs, where a variable stands for the
+driver) leads to the build that runs on most.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from dataclasses import dataclass
 from envforge.errors import RequirementError, UsageError
 from envforge.model.accelerators import Version
 from envforge.model.requirement import specifier_admits
-from envforge.plan.accelerator_table import AcceleratorIndex, AcceleratorTable
+from envforge.plan.accelerator_table import AcceleratorIndex, AcceleratorTable, CompiledFor
 
 AUTO = "auto"
 _RELEASES_BEHIND = 2
 """An older generation is served as long as its newest torch is no more than this many releases behind."""
 _PATCHES = 10
+_NEWER, _OLDER = "-newer-gpus", "-older-gpus"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +91,11 @@ def _admits(specifier: str, release: Version) -> bool:
         return True  # said by those who read the requirement
 
 
-def _newest_of(index: AcceleratorIndex, specifier: str, torch: Version) -> Version | None:
+def _newest_of(
+    index: AcceleratorIndex, specifier: str, torch: Version, behind: int = _RELEASES_BEHIND
+) -> Version | None:
     """The newest release that an index has and a specifier admits, None for none that is new enough."""
-    for minor in range(min(index.last[1], torch[1]), torch[1] - _RELEASES_BEHIND - 1, -1):
+    for minor in range(min(index.last[1], torch[1]), torch[1] - behind - 1, -1):
         release = (torch[0], minor)
         if index.has(release) and _admits(specifier, release):
             return release
@@ -101,66 +105,128 @@ def _newest_of(index: AcceleratorIndex, specifier: str, torch: Version) -> Versi
 def _cuda_variants(
     specifier: str, torch: Version, platforms: Sequence[str], table: AcceleratorTable
 ) -> Iterator[TorchVariant]:
-    chain = _cuda_chain(specifier, torch, platforms, table)
-    lowest = [_lowest_architecture(index, release, platforms, table) for index, release in chain]
-    names: dict[str, int] = {}
-    for number, (index, release) in enumerate(chain):
-        assert index.cuda is not None
-        name = f"cuda{index.cuda[0]}"
-        names[name] = names.get(name, 0) + 1
-        later = [capability for capability in lowest[number + 1 :] if capability is not None]
-        own = lowest[number]
-        has_older = own is not None and any(capability < own for capability in later)
-        served = _served(index, release, platforms)
-        possible = [platform for platform in platforms if _may_have_cuda(platform)]
-        yield TorchVariant(
-            name=name if names[name] == 1 else f"{name}-older-gpus",
-            index=index,
-            packages=(*table.packages, *index.packages),
-            cuda=f">={index.cuda[0]}.0",
-            cuda_arch=f">={own[0]}.{own[1]}" if own is not None and has_older else "",
-            platforms=() if served == possible else tuple(served),
-        )
+    """For each CUDA, newest first: newer GPUs that its newest torch leaves out, all, then older GPUs.
 
-
-def _cuda_chain(
-    specifier: str, torch: Version, platforms: Sequence[str], table: AcceleratorTable
-) -> list[tuple[AcceleratorIndex, Version]]:
-    """The indexes to try one after the other: the best of each CUDA, then one that older GPUs need."""
+    The drivers of a CUDA run all builds of its major version, so that only GPUs tell these apart.
+    """
     found = [
-        (index, release)
+        _Build(index=index, release=release, compiled=_compiled(index, release, platforms, table))
         for index in table.indexes
         if index.cuda is not None
         and index.is_usual
         and (release := _newest_of(index, specifier, torch)) is not None
         and _served(index, release, platforms)
     ]
-    found.sort(key=lambda entry: (_major(entry[0]), entry[1], entry[0].cuda), reverse=True)
-    chain: list[tuple[AcceleratorIndex, Version]] = []
-    for index, release in found:
-        same = [other for other in chain if _major(other[0]) == _major(index)]
-        own = _lowest_architecture(index, release, platforms, table)
-        best = _lowest_architecture(*same[0], platforms, table) if same else None
-        if not same or (len(same) == 1 and own is not None and best is not None and own < best):
-            chain.append((index, release))
-    return chain
+    bests = {build.major: max(_same(found, build.major), key=_Build.rank) for build in found}
+    possible = [platform for platform in platforms if _may_have_cuda(platform)]
+    for major, best in sorted(bests.items(), reverse=True):
+        newer = _for_newer_gpus(best, specifier, torch, platforms, table)
+        if newer is not None:
+            yield _cuda_variant(newer, _NEWER, best.first_missing(newer), possible, table)
+        others = [build.lowest for build in found if build.lowest is not None and build.major <= major]
+        has_older = best.lowest is not None and min(others) < best.lowest
+        yield _cuda_variant(best, "", best.lowest if has_older else None, possible, table)
+        older = _for_older_gpus(best, _same(found, major))
+        if older is not None:
+            yield _cuda_variant(older, _OLDER, None, possible, table)
 
 
-def _major(index: AcceleratorIndex) -> int:
-    return index.cuda[0] if index.cuda is not None else 0
+def _cuda_variant(
+    build: _Build, suffix: str, lowest: Version | None, possible: Sequence[str], table: AcceleratorTable
+) -> TorchVariant:
+    """A variant for a build, from the oldest GPUs on that it is for."""
+    assert build.index.cuda is not None
+    served = _served(build.index, build.release, possible)
+    # GPUs that are newer than a CUDA have drivers that are, too
+    cuda = build.index.cuda if suffix == _NEWER else (build.major, 0)
+    return TorchVariant(
+        name=f"cuda{build.major}{suffix}",
+        index=build.index,
+        packages=(*table.packages, *build.index.packages),
+        cuda=f">={cuda[0]}.{cuda[1]}",
+        cuda_arch=f">={lowest[0]}.{lowest[1]}" if lowest is not None else "",
+        platforms=() if served == possible else tuple(served),
+    )
 
 
-def _lowest_architecture(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Build:
+    """A release of torch on an index for CUDA, and what is known of the GPUs that it runs on."""
+
+    index: AcceleratorIndex
+    release: Version
+    compiled: CompiledFor | None
+
+    @property
+    def major(self) -> int:
+        assert self.index.cuda is not None
+        return self.index.cuda[0]
+
+    @property
+    def lowest(self) -> Version | None:
+        """The oldest GPUs that it runs on."""
+        return self.compiled.compiled[0] if self.compiled is not None else None
+
+    def rank(self) -> tuple[Version, Version]:
+        """The newest torch first, then the newest CUDA."""
+        assert self.index.cuda is not None
+        return self.release, self.index.cuda
+
+    def first_missing(self, other: _Build) -> Version | None:
+        """The oldest of the newer GPUs that another build runs on and this one does not."""
+        if self.compiled is None or other.compiled is None:
+            return None
+        newest = self.compiled.compiled[-1]
+        missing = (each for each in other.compiled.compiled if not self.compiled.runs_on(each))
+        return min((each for each in missing if each > newest), default=None)
+
+
+def _same(builds: Sequence[_Build], major: int) -> list[_Build]:
+    return [build for build in builds if build.major == major]
+
+
+def _for_older_gpus(best: _Build, same: Sequence[_Build]) -> _Build | None:
+    """The best build of a CUDA for GPUs that its newest torch has left behind."""
+    if best.lowest is None:
+        return None
+    older = [build for build in same if build.lowest is not None and build.lowest < best.lowest]
+    return max(older, key=_Build.rank, default=None)
+
+
+def _for_newer_gpus(
+    best: _Build, specifier: str, torch: Version, platforms: Sequence[str], table: AcceleratorTable
+) -> _Build | None:
+    """The newest build of a CUDA for GPUs that its newest torch is not compiled for.
+
+    CUDA 12.8 brought Blackwell, and torch went on with 12.6 for old GPUs only: a host whose driver is not for
+    CUDA 13 has an older torch that works, or a newer one that does not.
+    """
+    found = []
+    for index in table.indexes:
+        if index.cuda is None or index.cuda[0] != best.major or not index.is_usual:
+            continue
+        release = _newest_of(index, specifier, torch, behind=torch[1])
+        if release is None or not _served(index, release, platforms):
+            continue
+        build = _Build(index=index, release=release, compiled=_compiled(index, release, platforms, table))
+        if best.first_missing(build) is not None:
+            found.append(build)
+    return max(found, key=_Build.rank, default=None)
+
+
+def _compiled(
     index: AcceleratorIndex, release: Version, platforms: Sequence[str], table: AcceleratorTable
-) -> Version | None:
-    """The oldest GPUs that builds run on; of a release that is not known, those of the one before."""
+) -> CompiledFor | None:
+    """The GPUs of a build, on the platform with the oldest; if not known, those of the release before."""
     known = [
         entry
         for entry in table.compiled
         if entry.index == index.name and entry.first <= release and set(entry.platforms) & set(platforms)
     ]
     newest = max((entry.last for entry in known), default=None)
-    return min((entry.compiled[0] for entry in known if entry.last == newest), default=None)
+    return min(
+        (entry for entry in known if entry.last == newest), key=lambda entry: entry.compiled, default=None
+    )
 
 
 def _rocm_variants(

@@ -56,7 +56,7 @@ def choose_variant(variants: Sequence[Conditional], host: HostFacts) -> VariantC
         if not unmet:
             reason = _reason(variant.condition, host)
             return VariantChoice(name=variant.name, reason=reason, passed_over=tuple(passed_over))
-        passed_over.append(f"{variant.name} needs {variant.condition}: {', '.join(unmet)}")
+        passed_over.append(f"{variant.name} needs {variant.condition}: {', '.join(dict.fromkeys(unmet))}")
     raise HostError(
         f"no variant of the project is for this host, {host.platform}",
         context=[f"this host: {describe_host(host)}", *passed_over],
@@ -115,12 +115,13 @@ def _reason(condition: Condition, host: HostFacts) -> str:
             (condition.rocm, _told("ROCm", host.rocm_version)),
             (condition.glibc, _told("glibc", host.glibc)),
             (condition.macos, _told("macOS", host.macos)),
-            (condition.platforms, host.platform),
             (condition.archspec, f"processor {host.archspec[0] if host.archspec else ''}"),
         )
         if asked
     ]
-    return f"this host has {', '.join(facts)}" if facts else "no other variant is for this host"
+    parts = [f"is {host.platform}"] if condition.platforms else []
+    parts += [f"has {', '.join(facts)}"] if facts else []
+    return f"this host {' and '.join(parts)}" if parts else "no other variant is for this host"
 
 
 def _is_in(wanted: str, version: Version | None) -> bool:

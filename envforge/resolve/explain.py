@@ -79,7 +79,10 @@ def _of_variant(error: EnvforgeError, root: Requirement, problem: Problem) -> En
 def _told_where(error: EnvforgeError, names: Sequence[str], problem: Problem) -> EnvforgeError:
     """The error, with the indexes that the variant sends these projects to."""
     facts = problem.origins.facts_about(names)
-    return error.with_context([*error.context, *facts]) if facts else error
+    if not facts:
+        return error
+    without = f"or do without the variant: remove [tool.envforge.variants.{problem.origins.variant}]"
+    return error.with_context([*error.context, *facts]).with_hint(without)
 
 
 def _is_on_conda(name: str, problem: Problem) -> bool:

@@ -16,7 +16,14 @@ from support.projects import MINOR, Project
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="paths of the environment are POSIX here")
 LINUX = ("manylinux_2_28_x86_64", "manylinux_2_28_aarch64")
-BUILDS = {"cu132": "2.14.1+cu132", "cu126": "2.14.1+cu126", "rocm7.2": "2.13.0+rocm7.2", "cpu": "2.14.1+cpu"}
+BUILDS = {
+    "cu132": "2.14.1+cu132",
+    "cu128": "2.11.0+cu128",
+    "cu126": "2.14.1+cu126",
+    "rocm7.2": "2.13.0+rocm7.2",
+    "cpu": "2.14.1+cpu",
+}
+VARIANTS = ("cuda13", "cuda12-newer-gpus", "cuda12", "rocm7", "macos", "cpu")
 
 
 @pytest.fixture
@@ -56,9 +63,9 @@ def test_each_host_gets_its_build(project: Project) -> None:
     assert torch(project) == "2.14.1+cpu"
     written = project.manifest.read_text()
     assert all(line in written for line in before.splitlines() if "dependencies" not in line)
-    assert '"torch>=2.13"' in written  # what every build has
+    assert '"torch>=2.11"' in written  # what every build has
     assert [line for line in written.splitlines() if line.startswith("[tool.envforge.variants")] == [
-        f"[tool.envforge.variants.{name}]" for name in ("cuda13", "cuda12", "rocm7", "macos", "cpu")
+        f"[tool.envforge.variants.{name}]" for name in VARIANTS
     ]
     for cuda, build in (("12.4", "cu126"), ("", "cpu")):
         on(project, cuda).done("sync", "--variant", "auto")
@@ -68,6 +75,15 @@ def test_each_host_gets_its_build(project: Project) -> None:
     assert torch(project) == BUILDS["cu126"]
     on(project, "13.0").done("sync", "--variant", "cuda13")
     assert torch(project) == BUILDS["cu132"]
+
+
+def test_torch_that_is_there_already(project: Project) -> None:
+    """Its recorded lower bound is of the build that there was, and newer than some builds are."""
+    project.done("add", "torch", "--no-sync")
+    assert '"torch>=2.14.1"' in project.manifest.read_text()
+    project.done("add", "torch", "--torch", "auto")
+    assert torch(project) == BUILDS["cpu"]
+    assert f"[tool.envforge.variants.{VARIANTS[1]}]" in project.manifest.read_text()
 
 
 def test_once_is_enough(project: Project) -> None:

@@ -148,6 +148,17 @@ def test_a_gpu_too_new_for_the_build() -> None:
     (problem,) = check(CU126, host((13, 0), (12, 0)))
     assert problem.refuses
     assert "GPU0 (12.0)" in problem.message
+    assert problem.hint == "cu132 has a build for it, of torch 2.14: envforge add 'torch<2.15' --torch auto"
+    (problem,) = check(CU126, host((12, 8), (12, 0)))
+    assert problem.hint == "cu128 has a build for it, of torch 2.11: envforge add 'torch<2.12' --torch auto"
+
+
+def test_a_gpu_that_only_a_newer_driver_serves() -> None:
+    cu128 = ("torch==2.11.0+cu128",)
+    (problem,) = check(cu128, host((12, 9), (11, 0), platform="linux-aarch64"))
+    assert problem.hint == "update the NVIDIA driver to one for CUDA 13 (580.65.06 or newer)"
+    (problem,) = check(cu128, host((12, 9), (3, 7)))
+    assert problem.hint == "no build of torch is known that is compiled for it"
 
 
 @pytest.mark.parametrize("arch", [(7, 5), (8, 6), (8, 9), (9, 0), (10, 3), (12, 1)])

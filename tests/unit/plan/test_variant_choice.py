@@ -40,7 +40,7 @@ VARIANTS = [
         (gpu_box((12, 10), (9, 0), platform="linux-aarch64"), "cuda12", "this host has CUDA 12.10"),
         (gpu_box((12, 4), (9, 0)), "cpu", "no other variant is for this host"),
         (AMD, "rocm", "this host has ROCm 6.4"),
-        (LAPTOP, "mac", "this host has macOS 15.1, osx-arm64"),
+        (LAPTOP, "mac", "this host is osx-arm64 and has macOS 15.1"),
         (CPU_BOX, "fast", "this host has glibc 2.36, processor zen2"),
         (BROKEN, "cpu", "no other variant is for this host"),
     ],

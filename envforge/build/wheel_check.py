@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from envforge.metadata.versions import canonical_version, is_release
 from envforge.model.requirement import normalize_name
 
 
@@ -16,9 +17,9 @@ def check_wheel(wheel: Path, name: str, version: str = "") -> str:
     Args:
         wheel: an existing file.
         name: project that it has to be of, in any spelling.
-        version: that it has to have, ``""`` for any.
+        version: that it has to have, with a local label or without; ``""`` for any.
     """
-    from packaging.utils import InvalidWheelFilename, canonicalize_version, parse_wheel_filename
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
     try:
         its_name, version_named, _, _ = parse_wheel_filename(wheel.name)
@@ -32,8 +33,8 @@ def check_wheel(wheel: Path, name: str, version: str = "") -> str:
     for where, found_name, found_version in found:
         if normalize_name(found_name) != normalize_name(name):
             return f"{wheel.name} is of {found_name} by its {where}, not of {name}"
-        expected = version or str(version_named)
-        if canonicalize_version(found_version) != canonicalize_version(expected):
+        expected = canonical_version(version) or str(version_named)
+        if not is_release(found_version, expected):
             return f"{wheel.name} is version {found_version} by its {where}, not {expected}"
     return ""
 

@@ -10,11 +10,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from envforge.errors import ArchiveError, RequirementError
+from envforge.errors import ArchiveError
 from envforge.fetch.archive_names import find_clash, name_problem
 from envforge.fetch.record import RecordRow, parse_record
 from envforge.fetch.zip_archive import ZipArchive, ZipEntry, refused
-from envforge.model.requirement import normalize_name, parse_version
+from envforge.metadata.versions import is_release
+from envforge.model.requirement import normalize_name
 from envforge.model.tree import EntryPoint
 
 _CATEGORIES = {"purelib": "lib", "platlib": "lib", "scripts": "scripts", "data": "data", "headers": "headers"}
@@ -59,7 +60,7 @@ def read_wheel(archive: ZipArchive, name: str, version: str) -> Wheel:
     Args:
         archive: the open wheel.
         name: normalized name that it has to have.
-        version: canonical version that it has to have.
+        version: canonical version that it has to have, see :func:`.versions.is_release`.
 
     Raises:
         ArchiveError: the wheel is refused; the error names the entry.
@@ -123,13 +124,7 @@ def _find_dist_info(filename: str, entries: Mapping[str, ZipEntry], name: str, v
 
 def _check_identity(filename: str, says: str, found: tuple[str, str], expected: tuple[str, str]) -> None:
     """Refuse a wheel that is another distribution than the one asked for."""
-    try:
-        same = normalize_name(found[0]) == expected[0] and parse_version(found[1]) == parse_version(
-            expected[1]
-        )
-    except RequirementError:
-        same = False
-    if not same:
+    if normalize_name(found[0]) != expected[0] or not is_release(found[1], expected[1]):
         raise refused(filename, f"{says} {found[0]} {found[1]}, not {expected[0]} {expected[1]}")
 
 

@@ -19,7 +19,7 @@ from envforge.index.file_hosts import FileHosts
 from envforge.index.locations import IndexLocation
 from envforge.index.sdist import read_static_metadata
 from envforge.metadata.core import parse_core_metadata
-from envforge.metadata.versions import SortKey, canonical_version, version_of, version_sort_key
+from envforge.metadata.versions import is_release, version_of
 from envforge.metadata.wheel_tail import ByteRange, read_wheel_metadata
 from envforge.model.release import CoreMetadata, IndexFile
 from envforge.model.requirement import normalize_name
@@ -204,15 +204,10 @@ def _parse_content_range(response: Response) -> tuple[int, int] | None:
 def _check_identity(metadata: CoreMetadata, file: IndexFile) -> None:
     """Refuse metadata of another release: a server that mixes files up must not decide a resolution."""
     name = normalize_name(metadata.name)
-    version = canonical_version(metadata.version)
-    if version is None or version_sort_key(version) != _version_key(file, name):
+    expected = version_of(file.filename, name)
+    if expected is None or not is_release(metadata.version, expected):
         raise MetadataError(
             f"{file.filename} says in its metadata that it is {metadata.name} {metadata.version}",
             context=[f"url: {file.url}"],
             hints=["use another version, or tell the project that made it"],
         )
-
-
-def _version_key(file: IndexFile, project: str) -> SortKey | None:
-    version = version_of(file.filename, project)
-    return version_sort_key(version) if version else None

@@ -59,6 +59,24 @@ def _local_key(local: str | None) -> SortKey:
     return tuple((1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts)
 
 
+def is_release(found: str, expected: str) -> bool:
+    """Whether a version is the expected one, where either may lack the label that the other has.
+
+    Builds for one kind of hardware are published under names with a local label (``2.8.3+cu12torch2.8``),
+    while the metadata inside them says ``2.8.3``; other backends add the label when they build.
+
+    Args:
+        found: as a distribution spells it.
+        expected: canonical.
+    """
+    canonical = canonical_version(found)
+    if canonical is None:
+        return False
+    if "+" in canonical and "+" in expected:
+        return version_sort_key(canonical) == version_sort_key(expected)
+    return version_sort_key(canonical.partition("+")[0]) == version_sort_key(expected.partition("+")[0])
+
+
 def is_distribution(filename: str) -> bool:
     """Whether a name ends like a wheel or an sdist."""
     return filename.endswith(".whl") or filename.endswith(SDIST_SUFFIXES)

@@ -17,6 +17,8 @@ from envforge.environment.generation import create_generation
 from envforge.environment.spec import GenerationSpec, generation_trees
 from envforge.errors import BuildError
 from envforge.fetch.fetch import FetchRequest, fetch_trees
+from envforge.manifest.rules import manifest_rules
+from envforge.model.lock import LockedFile, LockedPackage
 from envforge.model.requirement import Requirement, parse_requirement, specifier_admits
 from envforge.model.rules import Rules
 from envforge.model.target import SystemAssumptions, Target, holding_requirements, marker_holds
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from envforge.manifest.build_settings import BuildSettings
     from envforge.manifest.manifest import Manifest
     from envforge.model.host import Interpreter
-    from envforge.model.lock import Lock, LockedFile, LockedPackage, LockedTarget
+    from envforge.model.lock import Lock, LockedTarget
     from envforge.model.resolution import Pin
     from envforge.model.tree import Tree
     from envforge.store.store import Store
@@ -137,23 +139,21 @@ def build_environment(
         _as_the_manifest_says(name, workshop.manifest) for name in settings.runtime if name not in fixed
     ]
     _refuse_other_versions(wanted, fixed, workshop)
-    pins = _resolve([item for item in wanted if item.name not in fixed], fixed, workshop)
+    chosen = {**_resolve([item for item in wanted if item.name not in fixed], fixed, workshop), **fixed}
     urls = index_urls(workshop.manifest, session)
-    requests = [_fetch_request(pin, urls) for name, pin in pins.items() if name not in fixed]
-    requests += [
-        _locked_request(package, file, urls, session.root)
-        for package, file in fixed.values()
-        if _is_wheel(file)
-    ]
     found = fetch_trees(
-        requests,
+        [
+            _fetch_request(package, file, urls, session.root)
+            for package, file in chosen.values()
+            if _is_wheel(file)
+        ],
         workshop.store,
         session.network,
         session.reporter,
         archives=session.places.archives,
         keep=session.places.keeps_archives,
     )
-    built = [build_sdist(package, file, workshop) for package, file in fixed.values() if not _is_wheel(file)]
+    built = [build_sdist(package, file, workshop) for package, file in chosen.values() if not _is_wheel(file)]
     trees = sorted([*found.values(), *built], key=lambda tree: tree.name)
     env = with_jobs({**session.environ, **settings.env})
     return Furnished(
@@ -212,8 +212,8 @@ def _resolve(
     wanted: Sequence[Requirement],
     fixed: Mapping[str, tuple[LockedPackage, LockedFile]],
     workshop: Workshop,
-) -> Mapping[str, Pin]:
-    """Versions of build requirements that go with what is there already."""
+) -> dict[str, tuple[LockedPackage, LockedFile]]:
+    """What is chosen for build requirements, so that it goes with what is there already."""
     if not wanted:
         return {}
     manifest, session = workshop.manifest, workshop.session
@@ -222,11 +222,24 @@ def _resolve(
         constraints={
             name: (Requirement(name, specifier=f"=={package.version}"),)
             for name, (package, _) in fixed.items()
-        }
+        },
+        only_binary=manifest_rules(manifest).only_binary,
     )
-    with open_index_set(manifest, manifest.settings.exclude_newer, session) as source:
+    with open_index_set(manifest, manifest.settings.exclude_newer, session, workshop.building) as source:
         source.prefetch(wanted, [target], {}, rules)
-        return resolve_target({"build": wanted}, target, source, {}, rules=rules).pins
+        [resolution] = source.with_hashes(
+            [resolve_target({"build": wanted}, target, source, {}, rules=rules)]
+        )
+    return {name: _as_locked(pin) for name, pin in resolution.pins.items()}
+
+
+def _as_locked(pin: Pin) -> tuple[LockedPackage, LockedFile]:
+    """A pin as if it stood in a lock: what fetches and builds reads no other."""
+    file = pin.file
+    return (
+        LockedPackage(id=pin.name, name=pin.name, version=pin.version, index=file.index),
+        LockedFile(url=file.url, sha256=file.sha256, size_bytes=file.size_bytes),
+    )
 
 
 def _target(interpreter: Interpreter) -> Target:
@@ -241,7 +254,7 @@ def _is_wheel(file: LockedFile) -> bool:
     return file.filename.endswith(".whl")
 
 
-def _locked_request(
+def _fetch_request(
     package: LockedPackage, file: LockedFile, urls: Mapping[str, str], root: Path
 ) -> FetchRequest:
     return FetchRequest(
@@ -252,28 +265,6 @@ def _locked_request(
         size_bytes=file.size_bytes,
         index=package.index,
         index_url=urls.get(package.index, ""),
-    )
-
-
-def _fetch_request(pin: Pin, urls: Mapping[str, str]) -> FetchRequest:
-    """What has to be fetched for a pin.
-
-    Raises:
-        BuildError: the build needs something that has no wheel.
-    """
-    if not pin.file.is_wheel:
-        raise BuildError(
-            f"a build needs {pin.name} {pin.version}, which has no wheel for this host",
-            hints=["bound the build requirement to a version that has one"],
-        )
-    return FetchRequest(
-        name=pin.name,
-        version=pin.version,
-        url=pin.file.url,
-        sha256=pin.file.sha256,
-        size_bytes=pin.file.size_bytes,
-        index=pin.file.index,
-        index_url=urls.get(pin.file.index, ""),
     )
 
 

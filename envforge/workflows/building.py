@@ -52,15 +52,20 @@ class _Order:
 
     Args:
         name: normalized, of the project.
+        version: locked, ``""`` for whatever comes out, which then no other node could use.
         what: it is called.
         source: kind and digest of what it is built from.
-        shared: another node could use what comes out.
     """
 
     name: str
+    version: str
     what: str
     source: str
-    shared: bool
+
+    @property
+    def shared(self) -> bool:
+        """Whether another node could use what comes out."""
+        return bool(self.version)
 
 
 def sdist_tree(package: LockedPackage, file: LockedFile, workshop: Workshop) -> Tree:
@@ -81,9 +86,9 @@ def sdist_tree(package: LockedPackage, file: LockedFile, workshop: Workshop) -> 
 
     order = _Order(
         name=package.name,
+        version=package.version,
         what=f"{package.name} {package.version}",
         source=f"sdist {file.sha256}",
-        shared=True,
     )
     return _built_tree(order, build, workshop)
 
@@ -131,9 +136,10 @@ def sdist_metadata(file: IndexFile, archive: Path, workshop: Workshop) -> CoreMe
     reporter.report(BuildStarted(what=what))
     start = time.monotonic()
     settings = _settings_for_file(file.filename, workshop)
+    inside = _inside(file.filename, workshop)
     with workshop.store.staging() as folder:
         source = unpack_sdist(archive, folder / "source")
-        job, _ = _job("wheel", source, settings, workshop, name=file.filename)
+        job, _ = _job("wheel", source, settings, inside, name=file.filename)
         dist_info = prepare_metadata("wheel", job, folder / "metadata")
         metadata = parse_core_metadata((dist_info / "METADATA").read_bytes(), file.filename)
     reporter.report(BuildFinished(what=what, duration_s=time.monotonic() - start))
@@ -155,9 +161,9 @@ def project_tree(project: Project, workshop: Workshop) -> Tree:
 
     order = _Order(
         name=normalize_name(project.manifest.name),
+        version="",
         what=f"{project.manifest.name} (editable)",
         source=_project_source(project),
-        shared=False,
     )
     return _built_tree(order, build, workshop)
 
@@ -176,28 +182,39 @@ def _built_tree(
     order: _Order, build: Callable[[Path, Workshop], tuple[Path, Furnished]], workshop: Workshop
 ) -> Tree:
     """Build, or wait for whoever is building, or find what was built here or on another node."""
-    if order.name in workshop.building:
-        raise BuildError(
-            f"{order.name} cannot be built: it is needed for its own build",
-            context=[" → ".join((*workshop.building, order.name))],
-            hints=["take one of them out of tool.envforge.build: with"],
-        )
     store, session = workshop.store, workshop.session
-    inside = replace(workshop, building=(*workshop.building, order.name))
+    inside = _inside(order.name, workshop)
     key = _key(order.name, order.source, workshop)
     with Guard(store.guards / f"build-{key}").hold(session.reporter, order.what) as hold:
         hold.progress = "building"
-        present = find_built(key, store) or (find_shared(key, store, session) if order.shared else None)
+        present = find_built(key, store)
+        if present is None and order.shared:
+            present = find_shared(key, order.version, store, session)
         if present is not None:
             return present
         session.reporter.report(BuildStarted(what=order.what))
         start = time.monotonic()
         with store.staging() as folder:
             wheel, furnished = build(folder, inside)
-            tree = store_wheel(wheel, store, session)
+            tree = store_wheel(wheel, order.version, store, session)
             remember(key, tree, wheel, furnished.contents, store, session, shared=order.shared)
         session.reporter.report(BuildFinished(what=order.what, duration_s=time.monotonic() - start))
     return tree
+
+
+def _inside(name: str, workshop: Workshop) -> Workshop:
+    """The workshop for what has to be built on the way to something.
+
+    Raises:
+        BuildError: that is on its way already.
+    """
+    if name in workshop.building:
+        raise BuildError(
+            f"{name} cannot be built: it is needed for its own build",
+            context=[" → ".join((*workshop.building, name))],
+            hints=["take one of them out of tool.envforge.build: with"] if workshop.building[1:] else [],
+        )
+    return replace(workshop, building=(*workshop.building, name))
 
 
 def _build(

@@ -77,8 +77,11 @@ def find_built(key: str, store: Store) -> Tree | None:
         return None
 
 
-def find_shared(key: str, store: Store, session: Session) -> Tree | None:
-    """The tree of a build whose wheel another node has kept; it is unpacked here and remembered."""
+def find_shared(key: str, version: str, store: Store, session: Session) -> Tree | None:
+    """The tree of a build whose wheel another node has kept; it is unpacked here and remembered.
+
+    Args as for :func:`store_wheel`.
+    """
     archives = session.places.archives
     try:
         record = json.loads((archives / _BUILDS / f"{key}.json").read_bytes())
@@ -93,17 +96,19 @@ def find_shared(key: str, store: Store, session: Session) -> Tree | None:
     with suppress(EnvforgeError, OSError), store.staging() as folder:
         link = folder / filename
         link.symlink_to(kept.resolve())
-        tree = store_wheel(link, store, session, digest)
+        tree = store_wheel(link, version, store, session, digest)
         _write_record(store.root / _BUILDS, key, record)
         return tree
     return None
 
 
-def store_wheel(wheel: Path, store: Store, session: Session, digest: str = "") -> Tree:
+def store_wheel(wheel: Path, version: str, store: Store, session: Session, digest: str = "") -> Tree:
     """Bring a wheel that was built into the store, checked and unpacked like one from an index.
 
     Args:
         wheel: the file.
+        version: by which it is known, ``""`` for that of its name. Backends add labels to it
+            (``+cu128``), which a lock does not have.
         store: where it goes.
         session: places, network, reporter.
         digest: that it has to have, ``""`` for its own.
@@ -111,10 +116,12 @@ def store_wheel(wheel: Path, store: Store, session: Session, digest: str = "") -
     Raises:
         ArchiveError: it is none, or has files that would be outside of an environment.
     """
-    name, version = wheel.name.split("-")[:2]
+    name, version_named = wheel.name.split("-")[:2]
     digest = digest or sha256(wheel.read_bytes()).hexdigest()
     url = f"{wheel.parent.resolve().as_uri()}/{wheel.name}"
-    request = FetchRequest(name=normalize_name(name), version=version, url=url, sha256=digest)
+    request = FetchRequest(
+        name=normalize_name(name), version=version or version_named, url=url, sha256=digest
+    )
     trees = fetch_trees([request], store, session.network, session.reporter, archives=session.places.archives)
     return trees[digest]
 

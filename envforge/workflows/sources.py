@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_index_set(manifest: Manifest, exclude_newer: str, session: Session) -> Iterator[IndexSet]:
+def open_index_set(
+    manifest: Manifest, exclude_newer: str, session: Session, building: tuple[str, ...] = ()
+) -> Iterator[IndexSet]:
     """Where the packages of a manifest come from.
 
     Args:
@@ -30,6 +32,7 @@ def open_index_set(manifest: Manifest, exclude_newer: str, session: Session) -> 
         exclude_newer: instant before which files had to be uploaded, or how old they have to be, "" for no
             limit; the manifest's limits for some packages hold all the same.
         session: places, network, environment, now.
+        building: names of what is being built, for which this is opened.
     """
     limit, limits = exclude_newer, manifest.settings.exclude_newer_package
     if limit or limits:
@@ -60,7 +63,7 @@ def open_index_set(manifest: Manifest, exclude_newer: str, session: Session) -> 
             environ=session.environ,
             now_s=session.now_s,
             reporter=session.reporter,
-            build_metadata=lambda file, archive: _build_metadata(file, archive, manifest, session),
+            build_metadata=lambda file, archive: _build_metadata(file, archive, manifest, session, building),
         )
 
 
@@ -109,7 +112,9 @@ def open_channels(manifest: Manifest, exclude_newer: str, session: Session) -> I
         yield channels
 
 
-def _build_metadata(file: IndexFile, archive: Path, manifest: Manifest, session: Session) -> CoreMetadata:
+def _build_metadata(
+    file: IndexFile, archive: Path, manifest: Manifest, session: Session, building: tuple[str, ...]
+) -> CoreMetadata:
     """Ask an sdist's backend, with the manifest's Python if it is here, else the newest on this host.
 
     What a backend says may depend on the platform, and nobody can know. It is taken for all targets, which
@@ -122,7 +127,9 @@ def _build_metadata(file: IndexFile, archive: Path, manifest: Manifest, session:
 
     interpreter = find_any_interpreter(manifest, session)
     store = Store(session.places.tier, session.places.site)
-    workshop = Workshop(manifest=manifest, interpreter=interpreter, store=store, session=session)
+    workshop = Workshop(
+        manifest=manifest, interpreter=interpreter, store=store, session=session, building=building
+    )
     metadata = sdist_metadata(file, archive, workshop)
     others = [each for each in manifest.settings.platforms if each != interpreter.platform]
     if others:

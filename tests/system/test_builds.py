@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from support.distributions import BACKEND, BUILD_SYSTEM, Distribution, make_sdist, make_wheel, project_tables
+from support.distributions import (
+    BACKEND,
+    BUILD_SYSTEM,
+    Distribution,
+    backend,
+    make_sdist,
+    make_wheel,
+    project_tables,
+)
 from support.projects import Project
 from support.simple_index import SimpleIndex
 
@@ -238,3 +246,49 @@ def test_a_node_with_an_empty_tier_finds_what_another_has_built(
     project.done("sync")
     assert count(noted) == 2, "what is damaged is built again"
     assert kept.read_bytes() != b"damaged"
+
+
+def needing(name: str, *requires: str, static: bool = True) -> Distribution:
+    """An sdist with build requirements; without ``static`` only its backend tells what it requires."""
+    wants = BUILD_SYSTEM.replace("requires = []", f"requires = {json.dumps(requires)}")
+    return make_sdist(
+        name,
+        files={
+            "pyproject.toml": project_tables(name, "1.0") + wants if static else wants,
+            "_backend/backend.py": backend(name, "1.0"),
+            f"{name}/__init__.py": f"import {', '.join(requires) or 'os'}\n",
+            **({} if static else {"PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"}),
+        },
+    )
+
+
+@pytest.mark.parametrize("static", [True, False], ids=["static", "asked"])
+def test_what_a_build_requires_may_have_to_be_built_itself(
+    project: Project, index: SimpleIndex, static: bool
+) -> None:
+    index.add(needing("outer", "inner", static=static), needing("inner", static=static))
+    project.write("outer", settings="only-binary = true\nno-binary = ['outer']")
+    if static:
+        project.done("lock")
+    project.fails("sync", says=["inner", "which only-binary forbids to build"])
+    project.write("outer")
+    project.done("sync")
+    assert project.installed() == {"outer": "1.0"}
+
+
+@pytest.mark.parametrize("static", [True, False], ids=["static", "asked"])
+def test_what_a_build_requires_may_not_be_itself(project: Project, index: SimpleIndex, static: bool) -> None:
+    index.add(needing("outer", "inner", static=static), needing("inner", "outer", static=static))
+    project.write("outer")
+    if static:
+        project.done("lock")
+    project.fails("sync", says=["needed for its own build", "→"])
+
+
+def test_a_backend_may_add_a_label_to_the_version(project: Project, index: SimpleIndex, noted: Path) -> None:
+    index.add(telling(built_as="1.0+cu128"))
+    project.write("telling")
+    project.done("sync")
+    assert project.installed() == {"telling": "1.0+cu128"}
+    assert "telling" not in project.done("sync", "--dry-run").err
+    assert count(noted) == 1

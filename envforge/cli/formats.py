@@ -91,6 +91,36 @@ def format_table(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) 
     ]
 
 
+def fold_table(
+    rows: Sequence[Sequence[str]], width: int, *, right: Collection[int] = (), seam: int = 0
+) -> list[list[str]]:
+    """A table as one or more below each other, each as wide as the terminal at most, if that can be.
+
+    Args:
+        rows: all of the same length; the first column is repeated in each table.
+        width: of the terminal; 0 for one table in any case.
+        right: numbers of the columns that stand at the right.
+        seam: the column with which another table begins where one is too wide, 0 for any.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    is_wide = bool(width) and sum(widths) + 2 * (len(widths) - 1) > width
+    tables: list[list[int]] = [[0]]
+    for number in range(1, len(widths)):
+        shown = [*tables[-1], number]
+        is_full = len(shown) > 2 and sum(widths[each] + 2 for each in shown) - 2 > width
+        if is_wide and (is_full or number == seam):
+            tables.append([0, number])
+        else:
+            tables[-1] = shown
+    return [
+        format_table(
+            [[row[number] for number in shown] for row in rows],
+            right=[place for place, number in enumerate(shown) if number in right],
+        )
+        for shown in tables
+    ]
+
+
 def count(number: int, noun: str) -> str:
     """``1 package``, ``175 packages``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

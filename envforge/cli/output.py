@@ -58,6 +58,13 @@ class Output:
         """Whether a moving display can be shown."""
         return not (self.quiet or self.json) and is_terminal(self._stderr)
 
+    @property
+    def data_width(self) -> int:
+        """Columns of the terminal that stdout is; 0 where a file or a program reads it."""
+        from envforge.cli.options import terminal_width
+
+        return terminal_width(self._stdout) if is_terminal(self._stdout) else 0
+
     def data(self, text: str) -> None:
         """Write what was asked for to stdout, as it is.
 

@@ -257,7 +257,9 @@ def _why_no_memory(storage: HostStorage) -> str:
     if room is None:
         return "memory, and it is not known how much of it may be used"
     if room < _MEMORY_SHARE * WANTED_BYTES:
-        return f"memory: an environment could take {_gb(WANTED_BYTES)} of the {_gb(room)} that may be used"
+        return (
+            f"memory: {_gb(WANTED_BYTES)} for an environment is too much of the {_gb(room)} that may be used"
+        )
     return ""
 
 

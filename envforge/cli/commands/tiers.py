@@ -6,7 +6,7 @@ import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from envforge.cli.formats import format_duration, format_latency, format_rate, format_size
+from envforge.cli.formats import fold_table, format_duration, format_latency, format_rate, format_size
 from envforge.cli.surroundings import start_folder
 
 if TYPE_CHECKING:
@@ -24,12 +24,15 @@ _HEADINGS = (
 )
 _LEFT = 5
 """So many columns are text; the rest are numbers."""
+_MEASURED = 8
+"""From here on they are measured: a table of their own where one is too wide."""
 _NOTHING = "-"
 
 
 def add_arguments(parser: Parser) -> None:
     """Declare options and arguments."""
     parser.usage = "%(prog)s [options]"
+    parser.epilog = "With --refresh all is measured again, and chosen as if nothing had been chosen before."
 
 
 def execute(arguments: Namespace, output: Output) -> int:
@@ -59,21 +62,35 @@ def _lines(report: TierReport, output: Output) -> Iterator[str]:
         for column in range(len(_HEADINGS))
         if any(row[column] != _NOTHING for row in rows[1:]) or column < _LEFT
     ]
-    widths = {column: max(len(row[column]) for row in rows) for column in columns}
-    for number, row in enumerate(rows):
-        cells = [
-            row[column].ljust(widths[column]) if column < _LEFT else row[column].rjust(widths[column])
-            for column in columns
-        ]
-        style = _style(report, number)
-        line = "  ".join(cells).rstrip()
-        yield output.paint(line, style, data=True) if style else line
-    yield ""
+    kept = [[row[column] for column in columns] for row in rows]
+    right = [place for place, column in enumerate(columns) if column >= _LEFT]
+    measured = next((place for place, column in enumerate(columns) if column >= _MEASURED), 0)
+    for table in fold_table(kept, output.data_width, right=right, seam=measured):
+        for number, line in enumerate(table):
+            style = _style(report, number)
+            yield output.paint(line, style, data=True) if style else line
+        yield ""
     for each in report.surveyed:
         uses = f" [{_uses(each)}]" if each.uses else ""
-        yield f"{output.paint(each.place.folder, 'bold', data=True)}{uses}: {each.reason}"
+        yield from _sentence(each.place.folder, f"{uses}: {each.reason}", output)
+    if not report.places.keeps_archives:
+        said = "Archives are not kept: what is unpacked stays, where all who need it see it."
+        yield from _sentence("", said, output)
     if report.job:
-        yield f"This is {report.job}."
+        yield from _sentence("", f"This is {report.job}.", output)
+
+
+def _sentence(folder: str, text: str, output: Output) -> Iterator[str]:
+    """What is said of a folder, in lines that fit the terminal."""
+    lines = [folder + text]
+    if output.data_width:
+        from textwrap import wrap
+
+        width = output.data_width
+        lines = wrap(lines[0], width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    first, *others = lines
+    yield output.paint(folder, "bold", data=True) + first.removeprefix(folder)
+    yield from others
 
 
 def _style(report: TierReport, row: int) -> str:

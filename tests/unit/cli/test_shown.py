@@ -12,7 +12,15 @@ from envforge.cli.commands.change_options import show_change
 from envforge.cli.commands.lock import _instant
 from envforge.cli.commands.tree import tree_lines
 from envforge.cli.commands.why import _steps
-from envforge.cli.formats import count, format_age, format_duration, format_size, format_table, parse_size
+from envforge.cli.formats import (
+    count,
+    fold_table,
+    format_age,
+    format_duration,
+    format_size,
+    format_table,
+    parse_size,
+)
 from envforge.cli.output import Output
 from envforge.errors import UsageError
 from envforge.lock.diff import LockDiff, PackageDiff, PythonDiff
@@ -343,3 +351,18 @@ def test_ages(age_s, shown):
 def test_a_table():
     rows = [("name", "size", ""), ("a", "5 B", ""), ("longer", "63 MB", "x")]
     assert format_table(rows, right=(1,)) == ["name     size", "a         5 B", "longer  63 MB  x"]
+
+
+def test_a_table_that_is_too_wide():
+    rows = [("name", "kind", "size"), ("a", "tree", "5 B"), ("longer", "x", "63 MB")]
+    assert fold_table(rows, 0, right=(2,)) == [format_table(rows, right=(2,))]
+    assert fold_table(rows, 19, right=(2,)) == [format_table(rows, right=(2,))]
+    assert fold_table(rows, 18, right=(2,)) == [
+        ["name    kind", "a       tree", "longer  x"],
+        ["name     size", "a         5 B", "longer  63 MB"],
+    ]
+    more = [("name", "a", "b", "c"), ("x", "1", "2", "3")]
+    assert [table[0] for table in fold_table(more, 12, seam=2)] == ["name  a", "name  b  c"]
+    assert [table[0] for table in fold_table(more, 13, seam=2)] == ["name  a  b  c"]
+    # what does not fit at all is whole all the same
+    assert [len(table) for table in fold_table(rows, 5)] == [3, 3]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from pathlib import Path
@@ -41,6 +42,30 @@ def test_the_table(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     widths = {line.index("REACH") for line in lines[:1]}
     [column] = widths
     assert lines[1][column:].split()[0] in ("local", "shared", "memory")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("columns", [70, 80, 100, 120])
+def test_the_table_fits_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, columns: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The columns that are measured stand below the others; a sentence goes on in a line that is indented."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stdout", terminal := Terminal())
+    monkeypatch.setenv("ENVFORGE_CACHE_DIR", str(tmp_path_factory.mktemp("t")))
+    assert main(["tiers", "--no-color"]) == 0
+    blocks = terminal.getvalue().split("\n\n")
+    lines = terminal.getvalue().splitlines()
+    assert [block.split()[0] for block in blocks[:2]] == ["PLACE", "PLACE"]
+    assert blocks[1].split()[1] in ("CREATE", "FREE", "INODES", "LIFE", "REACH")
+    longest_path = max(len(word) for line in lines for word in line.split())
+    assert max(map(len, lines)) <= max(columns, longest_path + 20)
+    assert any(line.startswith("Archives are not kept") for line in lines)
 
 
 def test_the_document(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def say_sync(output: Output, report: SyncReport, duration_s: float) -> None:
     if not report.changed and not report.changes and not report.repaired:
         output.say("Environment is up to date")
         return
-    details = changes_text(report.changes) or ("parts were gone" if report.repaired else "")
+    details = changes_text(report.changes) or ("what was gone is back" if report.repaired else "")
     details = f" ({details})" if details else ""
     if report.variant.name:
         output.say(f"Variant {output.paint(report.variant.name, 'bold')}: {report.variant.reason}")

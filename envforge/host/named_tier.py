@@ -6,6 +6,7 @@ which file system a tier was on is remembered, and its absence is an error.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from envforge.errors import HostError
 from envforge.host.mounts import find_mount, mount_id, read_mounts
+from envforge.host.own_folder import nearest_folder
 from envforge.host.storage_memory import StorageMemory
 
 
@@ -41,8 +43,8 @@ def check_mounted(tier: Path, cache: Path, *, forget: bool = False) -> None:
         )
     mount = None
     with suppress(OSError):  # its server is gone: whoever writes there is going to say so
-        if tier.is_dir():
-            mount = find_mount(str(tier.resolve()), mounts, mount_id(str(tier)))
+        nearest = nearest_folder(str(tier))
+        mount = find_mount(os.path.realpath(nearest), mounts, mount_id(nearest))
     if mount is not None and mount.point not in ("/", before):
         memory.remember_named(str(tier), mount.point)
         memory.save()

@@ -17,7 +17,7 @@ from typing import Any
 
 from envforge.host.own_folder import nearest_folder
 from envforge.host.quota import find_quota
-from envforge.host.storage import LEAST_BYTES, find_storage, measure, with_result
+from envforge.host.storage import LEAST_BYTES, describe_named, find_storage, measure, with_result
 from envforge.host.storage_memory import ChosenTier, StorageMemory, choice_key, fault_of_folders, mount_key
 from envforge.host.storage_probe import FOLDER_START, ProbeResult
 from envforge.model.storage import HostStorage, Origin, Quota, Rates, Reach, StoragePlace, best_rates
@@ -87,6 +87,27 @@ def survey_storage(
         measured=tuple(crew.measured),
         duration_s=time.perf_counter() - start_s,
     )
+
+
+def survey_named(
+    folder: str, environ: Mapping[str, str], cache: Path, *, refresh: bool = False
+) -> tuple[StoragePlace, bool]:
+    """A place that the user has named, and whether it was measured now.
+
+    Args:
+        folder: absolute; need not exist.
+        environ: the process environment.
+        cache: the cache root.
+        refresh: measure again.
+    """
+    memory = StorageMemory(cache, time.time())
+    place = describe_named(folder, environ, cache)
+    probe_folder = _probe_folder(place)
+    with memory.claim([probe_folder]) as is_first:
+        crew = _Crew(memory, environ, refresh=refresh and is_first)
+        place = crew.look(place, probe_folder, wanted=True)
+        memory.save()
+    return place, bool(crew.measured)
 
 
 def chosen_tier(choice: TierChoice) -> ChosenTier:

@@ -113,6 +113,10 @@ def _room(place: Path) -> list[str]:
     except OSError:
         return []
     return [
-        f"free: {room.f_bavail * room.f_frsize / 1e9:.2f} GB of {room.f_blocks * room.f_frsize / 1e9:.2f} GB",
+        f"free: {_size(room.f_bavail * room.f_frsize)} of {_size(room.f_blocks * room.f_frsize)}",
         f"free inodes: {room.f_favail} of {room.f_files}",
     ]
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e9:.2f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.1f} MB"

@@ -101,7 +101,7 @@ class SyncReport:
         changed: whether ``.venv`` points (would point) to another generation than before.
         dry_run: nothing was done.
         variant: the one that this host gets, and why.
-        repaired: parts of the environment were gone, and were (would be) put back.
+        repaired: the environment or parts of it were gone, and were (would be) put back.
         room: in a dry run, what it would need on each file system, and what there is.
     """
 
@@ -217,6 +217,7 @@ def prepare_sync(
         check_room(find_needs(assembly, missing, records), session)
     generation = found if found is not None and usable else assemble(assembly)
     current = recorded_generation(project.venv)
+    is_back = current is not None and current.path == generation.path
     report = SyncReport(
         venv=project.venv,
         generation=generation.path,
@@ -225,9 +226,9 @@ def prepare_sync(
         changes=_changes(current, assembly),
         fetched_count=len(missing) + len(records),
         locked=locked,
-        changed=current is None or current.path != generation.path,
+        changed=not is_back,
         variant=assembly.selection.variant,
-        repaired=found is not None and not usable,
+        repaired=not usable and (found is not None or is_back),
     )
     is_plain = options.is_plain and not project.manifest.has_build_system
     witness = remains.witness or any_witness(generation, assembly.store)

@@ -10,8 +10,7 @@ from pathlib import Path
 from envforge.errors import ManifestError
 from envforge.host.named_tier import check_mounted
 from envforge.host.paths import Places, find_cache_root, find_named_tier, find_places
-from envforge.host.storage import describe_named
-from envforge.host.tiers import Survey, survey_storage
+from envforge.host.tiers import Survey, survey_named, survey_storage
 from envforge.model.storage import StoragePlace
 from envforge.workflows.project import find_project_root
 
@@ -86,9 +85,20 @@ def survey_tiers(
         check_mounted(named, cache, forget=True)
     survey = survey_storage(environ, cache, project, refresh=refresh, thorough=True, settle=not steered_by)
     places = find_places(environ, tier=tier, project=project)
+    measured = list(survey.measured)
+    found = list(survey.storage.places)
+    if not any(_is_in(places.tier, place) for place in found):
+        place, is_new = survey_named(str(places.tier), environ, cache, refresh=refresh)
+        found.insert(0, place)
+        measured += [place.folder] if is_new else []
     surveyed = [
-        _with_verdict(place, places, survey, steered_by)
-        for place in _with_named(survey, places, environ, cache)
+        SurveyedPlace(
+            place=place,
+            uses=(uses := _uses(place, places)),
+            reason=_reason(place, survey, steered_by, is_used=bool(uses)),
+            measured_now=place.folder in measured,
+        )
+        for place in found
     ]
     return TierReport(
         places=places,
@@ -106,30 +116,22 @@ def _steered_by(environ: Mapping[str, str], tier: str) -> str:
     return next((name for name in ("ENVFORGE_TIER", "ENVFORGE_CACHE_DIR") if environ.get(name)), "")
 
 
-def _with_named(
-    survey: Survey, places: Places, environ: Mapping[str, str], cache: Path
-) -> list[StoragePlace]:
-    """The places, and the named tier if it is in none of them."""
-    found = list(survey.storage.places)
-    if not any(_is_in(places.tier, place) for place in found):
-        found.insert(0, describe_named(str(places.tier), environ, cache))
-    return found
-
-
-def _with_verdict(place: StoragePlace, places: Places, survey: Survey, steered_by: str) -> SurveyedPlace:
+def _uses(place: StoragePlace, places: Places) -> tuple[Use, ...]:
     uses = []
     if _is_in(places.tier, place):
         uses.append(Use.ENVIRONMENTS)
     if _is_in(places.archives, place) and (places.keeps_archives or not uses):
         uses.append(Use.ARCHIVES)
+    return tuple(uses)
+
+
+def _reason(place: StoragePlace, survey: Survey, steered_by: str, *, is_used: bool) -> str:
     reason = survey.choice.reasons.get(place.folder, "")
-    if steered_by and uses:
-        reason = f"{steered_by} says so"
-    elif steered_by and survey.choice.tier is place:
-        reason = f"it would be chosen if {steered_by} did not say otherwise: {reason}"
-    return SurveyedPlace(
-        place=place, uses=tuple(uses), reason=reason, measured_now=place.folder in survey.measured
-    )
+    if steered_by and is_used:
+        return f"{steered_by} says so" + (f", but {place.fault}" if place.fault else "")
+    if steered_by and survey.choice.tier is place:
+        return f"it would be chosen if {steered_by} did not say otherwise: {reason}"
+    return reason
 
 
 def _is_in(path: Path, place: StoragePlace) -> bool:

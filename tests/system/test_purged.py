@@ -142,7 +142,13 @@ def test_an_unchanged_sync_notices_a_purge(synced: Project) -> None:
             place.unlink()
     purged.with_suffix(".files").unlink()
     said = synced.done("sync").err
-    assert "parts were gone" in said
+    assert "what was gone is back" in said
+    whole(synced)
+
+
+def test_an_environment_that_is_gone_as_a_whole_is_told(synced: Project) -> None:
+    shutil.rmtree(synced.tier)
+    assert "what was gone is back" in synced.done("sync").err
     whole(synced)
 
 

@@ -13,6 +13,8 @@ import pytest
 from envforge.cli import main
 from envforge.cli.formats import format_latency, format_rate
 
+from support.file_systems import mounted, remount
+
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX places")
 
 
@@ -97,6 +99,21 @@ def test_a_named_tier(
     shown = document(capsys)
     assert shown["steered_by"] == "ENVFORGE_TIER"
     assert not (tmp_path / "named").exists()
+
+
+def test_a_named_tier_is_measured(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """On a file system of its own, which is no candidate, and before it is made."""
+    with mounted("ext4", tmp_path / "disk", size_mb=1600) as disk:
+        named = str(disk / "named")
+        first = document(capsys, "--tier", named)["places"][0]
+        assert (first["folder"], first["measured_now"]) == (named, True)
+        assert first["rates"]["create_s"] > 0
+        assert document(capsys, "--tier", named)["places"][0]["measured_now"] is False
+        assert not list(disk.glob("named"))
+        remount(disk, "ro")
+        last = document(capsys, "--tier", named)["places"][0]
+        assert last["fault"] == "it is mounted read-only"
+        assert last["reason"] == "--tier says so, but it is mounted read-only"
 
 
 def test_every_place_has_a_reason(capsys: pytest.CaptureFixture[str]) -> None:

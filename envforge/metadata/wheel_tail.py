@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from envforge.errors import MetadataError
-from envforge.metadata.versions import canonical_version
+from envforge.metadata.versions import canonical_version, is_release
 from envforge.model.requirement import normalize_name
 
 _END = struct.Struct("<4s4H2LH")
@@ -143,7 +143,7 @@ def _find_end(tail: bytes) -> int:
 def _find_entry(directory: bytes, filename: str) -> _Entry:
     """The one METADATA that belongs to the wheel's name."""
     parts = filename.split("-")
-    wanted = (normalize_name(parts[0]), canonical_version(parts[1]) or parts[1])
+    project, expected = normalize_name(parts[0]), canonical_version(parts[1])
     found: list[int] = []
     rows: list[int] = []
     at = 0
@@ -155,7 +155,9 @@ def _find_entry(directory: bytes, filename: str) -> _Entry:
         if directory.endswith(b".dist-info/METADATA", at + _ENTRY.size, name_end):
             folder = directory[at + _ENTRY.size : name_end - len(".dist-info/METADATA")]
             name, _, version = folder.decode("utf-8", "replace").rpartition("-")
-            if (normalize_name(name), canonical_version(version) or version) == wanted:
+            if normalize_name(name) == project and (
+                version == parts[1] or (expected is not None and is_release(version, expected))
+            ):
                 found.append(at)
         at = name_end + extra_length + comment_length
     if at != len(directory):

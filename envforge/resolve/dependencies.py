@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from envforge.errors import BuildError, MetadataError, UnknownPackageError
 from envforge.model.release import CoreMetadata, IndexFile, PackageSource
 from envforge.model.requirement import Requirement
 from envforge.model.rules import NO_RULES, Rules
 from envforge.model.target import Target, holding_requirements, marker_holds, python_admitted
-from envforge.resolve.candidates import Candidate
+from envforge.resolve.candidates import Candidate, CandidateFinder
+
+if TYPE_CHECKING:
+    from envforge.resolve.torch_match import TorchDemand
 
 
 class UnusableCandidateError(Exception):
@@ -30,6 +35,7 @@ class DependencyReader:
         self.source = source
         self.target = target
         self.rules = rules
+        self._finder = CandidateFinder(source, target, rules=rules)
         self._known: dict[Candidate, tuple[Requirement, ...]] = {}
         self._requires_pythons: set[str] = set()
         self._unbuildable: dict[str, tuple[str, str]] = {}
@@ -38,11 +44,22 @@ class DependencyReader:
         """Requirements that hold for the target, with the candidate's extras active.
 
         Raises:
-            UnusableCandidateError: metadata is broken, does not admit the Python, or points to a URL.
+            UnusableCandidateError: metadata is broken, does not admit the Python, or points to a URL; the
+                label of the version is for another build of torch.
         """
         if candidate not in self._known:
             self._known[candidate] = tuple(self.rules.constrained(self._read(candidate), self.target))
         return self._known[candidate]
+
+    def metadata(self, candidate: Candidate, file: IndexFile) -> CoreMetadata:
+        """The metadata of a candidate with all that it requires: what its version's label asks for too.
+
+        Raises:
+            MetadataError, BuildError: it cannot be had.
+        """
+        found = self.rules.metadata(self.source, candidate.name, candidate.version, file)
+        demand = self._torch_demand(candidate, file)
+        return found if demand is None else replace(found, requires=(demand.requirement, *found.requires))
 
     def requires_pythons(self) -> set[str]:
         """Every ``Requires-Python`` of a release's metadata that had a say so far."""
@@ -52,6 +69,11 @@ class DependencyReader:
         if candidate.file is None:
             yield from self._read_extras(candidate)
             return
+        demand = self._torch_demand(candidate, candidate.file)
+        if demand is not None and demand.fault:
+            raise UnusableCandidateError(demand.fault)
+        if demand is not None:
+            yield demand.requirement
         metadata = self._read_metadata(candidate, candidate.file)
         self._requires_pythons.add(metadata.requires_python)
         if not python_admitted(metadata.requires_python, self.target):
@@ -64,6 +86,16 @@ class DependencyReader:
                     f"{candidate.name} {candidate.version} requires a direct reference: {requirement}"
                 )
             yield requirement
+
+    def _torch_demand(self, candidate: Candidate, file: IndexFile) -> TorchDemand | None:
+        """What the label of a wheel's version asks of torch, unless supplied metadata says all there is."""
+        if "+" not in candidate.version or not file.is_wheel:
+            return None
+        if self.rules.supplied_for(candidate.name, candidate.version) is not None:
+            return None
+        from envforge.resolve.torch_match import find_torch_demand
+
+        return find_torch_demand(candidate, self._finder)
 
     def _read_extras(self, candidate: Candidate) -> Iterator[Requirement]:
         """What the extras of a project that conda brings need, by the metadata of its release on PyPI.

@@ -165,7 +165,7 @@ def _pin(candidate: Candidate, file: IndexFile, problem: Problem) -> Pin:
         version=candidate.version,
         extras=candidate.extras,
         file=file,
-        metadata=problem.rules.metadata(problem.finder.source, candidate.name, candidate.version, file),
+        metadata=problem.reader.metadata(candidate, file),
     )
 
 

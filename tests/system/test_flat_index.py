@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -142,3 +143,31 @@ class TestPage:
 def test_a_format_that_is_none(project: Project) -> None:
     project.write("one", tables='[[tool.envforge.index]]\nname = "a"\nurl = "wheels"\nformat = "html"')
     project.fails("lock", says=["'html' is no format of an index", "is not the URL of an index"])
+
+
+def compiled(label: str) -> Distribution:
+    """A wheel for a build of torch as projects publish it: the label stands in the file's name alone."""
+    wheel = make_wheel("attention", "2.8.3", requires=["torch"], files={"attention.py": f"label = {label!r}"})
+    return replace(wheel, filename=wheel.filename.replace("2.8.3", f"2.8.3+{label}"))
+
+
+def test_of_wheels_for_several_builds_of_torch_the_one_that_goes_with_it_is_taken(project: Project) -> None:
+    cuda = "nvidia-cuda-runtime-cu12==12.8.90"
+    fill(
+        project.root / "wheels",
+        *(make_wheel("torch", version, requires=[cuda]) for version in ("2.7.1", "2.8.0", "2.9.0")),
+        make_wheel("nvidia-cuda-runtime-cu12", "12.8.90"),
+        *(compiled(f"cu{cuda}torch{torch}cxx11abiTRUE") for cuda in (12, 13) for torch in ("2.7", "2.8")),
+    )
+    project.write("attention", "torch", tables=flat_table("wheels"))
+    project.done("sync")
+    assert project.installed()["torch"] == "2.8.0", "there is none for torch 2.9"
+    assert project.python("import attention; print(attention.label)") == "cu12torch2.8cxx11abiTRUE"
+    assert project.locked["attention"] == "2.8.3+cu12torch2.8cxx11abitrue"
+    project.done("lock", "--check")
+    project.done("verify")
+    project.write("attention", "torch<2.8", tables=flat_table("wheels"))
+    project.done("sync")
+    assert project.python("import attention; print(attention.label)") == "cu12torch2.7cxx11abiTRUE"
+    project.write("attention", "torch==2.9.*", tables=flat_table("wheels"))
+    project.fails("lock", says=["attention", "torch==2.9.*"])

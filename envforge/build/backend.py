@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -17,6 +16,7 @@ from envforge.build.source import read_build_system
 from envforge.build.wheel_check import check_wheel
 from envforge.errors import BuildError, RequirementError
 from envforge.model.requirement import parse_requirement
+from envforge.struct import Struct
 
 if TYPE_CHECKING:
     from pyproject_hooks import BuildBackendHookCaller
@@ -34,8 +34,7 @@ _MEANINGS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildEnvironment:
+class BuildEnvironment(Struct, frozen=True, kw_only=True):
     """Where a backend runs.
 
     Args:
@@ -47,8 +46,7 @@ class BuildEnvironment:
     env: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildJob:
+class BuildJob(Struct, frozen=True, kw_only=True):
     """One source to be built, and how.
 
     Args:

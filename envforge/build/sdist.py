@@ -12,11 +12,11 @@ import posixpath
 import shutil
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from envforge.errors import ArchiveError
+from envforge.struct import Struct
 
 if TYPE_CHECKING:
     import tarfile
@@ -27,8 +27,7 @@ MAX_FILES = 500_000
 _CHUNK_BYTES = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     """A member of an archive. ``kind``: folder, file, symlink, hardlink, or what it is otherwise."""
 
     name: str

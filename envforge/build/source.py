@@ -6,19 +6,18 @@ Standards: PEP 517, PEP 518. Installing the requirements that it names is not do
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from envforge.errors import BuildError, RequirementError
 from envforge.model.requirement import parse_requirement
+from envforge.struct import Struct
 
 LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
 LEGACY_REQUIRES = ("setuptools>=40.8.0",)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildSystem:
+class BuildSystem(Struct, frozen=True, kw_only=True):
     """How a source folder is built.
 
     Args:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from envforge.environment.conda_activation import CondaActivation
+from envforge.struct import Struct
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CondaBlocks:
+class CondaBlocks(Struct, frozen=True, kw_only=True):
     """Texts for a shell's template; all "" for an environment without conda's part.
 
     Args:

@@ -12,7 +12,8 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from envforge.struct import Struct
 
 _NOT_OURS = {"_", "SHLVL", "PWD", "OLDPWD"}
 """What a shell changes by itself."""
@@ -36,8 +37,7 @@ __envforge_dump
 """
 
 
-@dataclass(frozen=True, slots=True)
-class ScriptFailure:
+class ScriptFailure(Struct, frozen=True):
     """An activation script that did not do what it should.
 
     Args:
@@ -75,8 +75,7 @@ def run_activation_scripts(
     return after, failures
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
+class _Run(Struct, frozen=True):
     """One shell that ran scripts until the last one, or until one of them ended it.
 
     Args:

@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -29,6 +28,7 @@ from envforge.plan.link_plan import MARKER, LinkMode
 from envforge.plan.prune import DAY_S, Stay
 from envforge.store.sealing import discard
 from envforge.store.uses import file_system_time_s, is_fresh, withdraw
+from envforge.struct import Struct
 
 KEEP = 5
 LOST_S = 14 * DAY_S
@@ -36,8 +36,7 @@ LOST_S = 14 * DAY_S
 BUILD_ENVIRONMENT_S = 30 * DAY_S
 
 
-@dataclass(frozen=True, slots=True)
-class Occupancy:
+class Occupancy(Struct, frozen=True):
     """A generation, and who needs it.
 
     Args:

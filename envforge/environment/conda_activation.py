@@ -10,16 +10,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from envforge.struct import Struct
 
 LEVEL = "CONDA_SHLVL"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WINDOWS_FOLDERS = ("", "Library/mingw-w64/bin", "Library/usr/bin", "Library/bin", "Scripts", "bin")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CondaActivation:
+class CondaActivation(Struct, frozen=True, kw_only=True):
     """What a shell has to do to be in a prefix.
 
     Args:
@@ -36,7 +36,7 @@ class CondaActivation:
     variables: Mapping[str, str]
     activate: tuple[str, ...] = ()
     deactivate: tuple[str, ...] = ()
-    faults: tuple[str, ...] = field(default=(), compare=False)
+    faults: tuple[str, ...] = ()
 
     def scripts_for(self, suffix: str) -> tuple[str, ...]:
         """What to run on activation in a shell whose scripts end with ``suffix``."""

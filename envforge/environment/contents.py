@@ -5,7 +5,6 @@ Values only; :mod:`envforge.environment.generation` writes them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ntpath import dirname as windows_folder
 from posixpath import dirname as posix_folder
 
@@ -17,10 +16,10 @@ from envforge.environment.spec import GenerationSpec
 from envforge.errors import GenerationError
 from envforge.model.host import Interpreter
 from envforge.model.layout import EnvironmentLayout
+from envforge.struct import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class PythonName:
+class PythonName(Struct, frozen=True):
     """A name for the interpreter.
 
     Args:

@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from envforge.environment.spec import FORMAT, PREFIX_MARKER, GenerationSpec, par
 from envforge.errors import GenerationError, InterpreterError
 from envforge.events import Reporter, Warned
 from envforge.plan.link_plan import MARKER, LinkPlan
+from envforge.struct import Struct, field
 
 if TYPE_CHECKING:
     from envforge.environment.conda_activation import CondaActivation
@@ -29,8 +29,7 @@ _ASIDE = ".tmp-"
 _STALE_S = 24 * 3600
 
 
-@dataclass(frozen=True, slots=True)
-class Generation:
+class Generation(Struct, frozen=True):
     """A complete environment.
 
     Args:
@@ -41,7 +40,7 @@ class Generation:
 
     path: Path
     spec: GenerationSpec
-    files: Mapping[str, str] = field(default_factory=dict, compare=False)
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def has_lost_prefix(self) -> bool:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from envforge.environment.generation import aside_name
 from envforge.store.sharing import share_handle
+from envforge.struct import Struct
 
 FILE = "history.json"
 KEPT = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
+class Past(Struct, frozen=True):
     """A generation, and when ``.venv`` was last pointed to it (seconds since the epoch)."""
 
     digest: str

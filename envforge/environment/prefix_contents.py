@@ -12,13 +12,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from envforge.environment.spec import GenerationSpec
 from envforge.link.scripts import shebang
 from envforge.model.layout import EnvironmentLayout
 from envforge.plan.link_plan import Link, LinkMode, LinkPlan, reserved_paths
+from envforge.struct import replace
 
 _DATA_FOLDERS = ("share", "etc")
 _OF_THE_PREFIX = {"etc/conda"}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
@@ -15,6 +14,7 @@ from envforge.model.host import Interpreter
 from envforge.model.layout import EnvironmentLayout, environment_layout
 from envforge.model.tree import Tree
 from envforge.plan.link_plan import LinkMode
+from envforge.struct import Struct
 
 FORMAT = 2
 """Raised when a generation of the same spec is made otherwise than before: names change with it."""
@@ -25,8 +25,7 @@ PREFIX_MARKER = "envforge-prefix.json"
 """That of :mod:`envforge.link.conda_prefix`, which takes longer to import than all that looks for it here."""
 
 
-@dataclass(frozen=True, slots=True)
-class GenerationTree:
+class GenerationTree(Struct, frozen=True):
     """A distribution of a generation, and how its files got there."""
 
     name: str
@@ -35,8 +34,7 @@ class GenerationTree:
     mode: LinkMode
 
 
-@dataclass(frozen=True, slots=True)
-class PrefixPackage:
+class PrefixPackage(Struct, frozen=True):
     """A conda package of the prefix that a generation stands on."""
 
     name: str
@@ -49,8 +47,7 @@ class PrefixPackage:
         return f"{self.name}-{self.version}-{self.build}"
 
 
-@dataclass(frozen=True, slots=True)
-class GenerationPrefix:
+class GenerationPrefix(Struct, frozen=True):
     """The conda prefix that a generation stands on; several generations may share it.
 
     Args:
@@ -62,8 +59,7 @@ class GenerationPrefix:
     packages: tuple[PrefixPackage, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GenerationSpec:
+class GenerationSpec(Struct, frozen=True, kw_only=True):
     """Everything that determines a generation.
 
     Args:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from envforge.host.file_systems import kind_of
 from envforge.host.mounts import find_mount, mount_id, read_mounts
 from envforge.model.storage import Reach
 from envforge.store.sharing import make_folders, share_handle
+from envforge.struct import Struct
 
 FILE = "project.json"
 _LOST = "lost"
@@ -34,8 +34,7 @@ class ProjectState(StrEnum):
     UNREACHABLE = "cannot be looked at from here"
 
 
-@dataclass(frozen=True, slots=True)
-class Tenant:
+class Tenant(Struct, frozen=True):
     """A project with environments on a tier.
 
     Args:

@@ -10,14 +10,13 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from envforge.host.facts import node_name
+from envforge.struct import Struct, asdict
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RememberedVariant:
+class RememberedVariant(Struct, frozen=True, kw_only=True):
     """A choice.
 
     Args:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from envforge.environment.generation import Generation
 from envforge.link.apply import link_target
 from envforge.plan.link_plan import MARKER, Link, LinkMode, LinkPlan
 from envforge.store.store import Damage
+from envforge.struct import Struct
 
 _BYTECODE = "__pycache__"
 REPAIR = "run `envforge verify --repair`"
@@ -21,8 +21,7 @@ ADD = "add it with `envforge add`, then run `envforge verify --repair`"
 PYTHON = "install that Python again, or run `envforge sync` for another one"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Finding:
+class Finding(Struct, frozen=True, order=True):
     """Something that is not as it was made.
 
     Args:

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
 from envforge.environment.spec import PREFIX_MARKER, GenerationPrefix, PrefixPackage
+from envforge.struct import Struct
 
 _BYTECODE = "__pycache__"
 
 
-@dataclass(frozen=True, slots=True)
-class PrefixDamage:
+class PrefixDamage(Struct, frozen=True):
     """A file of a prefix that is not as it was installed.
 
     Args:

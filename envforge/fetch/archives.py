@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -20,14 +19,14 @@ from envforge.store.failures import store_failures
 from envforge.store.guard import Guard, sweep_guards
 from envforge.store.store import Store
 from envforge.store.uses import note_use
+from envforge.struct import Struct
 
 _SUFFIX = ".whl"
 _PART_S = 30 * 24 * 3600
 """How long half a download waits for somebody to go on with it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeptArchive:
+class KeptArchive(Struct, frozen=True, kw_only=True):
     """An archive that stays where it is.
 
     Args:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -29,6 +28,7 @@ from envforge.store.failures import store_failures
 from envforge.store.progress import ProgressTeller
 from envforge.store.sharing import is_shared, share
 from envforge.store.store import Store, StoredFile, tree_id
+from envforge.struct import Struct
 
 if TYPE_CHECKING:
     from envforge.fetch.fetch import FetchRequest
@@ -53,8 +53,7 @@ class WrongContentError(Exception):
     """All of it was read, and it is not the locked archive."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Delivery(Struct, frozen=True, kw_only=True):
     """Everything that making a tree of an archive needs.
 
     Args:

@@ -12,7 +12,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
@@ -31,6 +30,7 @@ from envforge.store.failures import store_failures
 from envforge.store.guard import Guard, Hold
 from envforge.store.sharing import make_folders
 from envforge.store.store import Store, tree_id
+from envforge.struct import Struct
 
 if TYPE_CHECKING:
     from envforge.net.pools import ConnectionPools
@@ -41,8 +41,7 @@ _LOOK_S = 0.2
 _SHOWN = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FetchRequest:
+class FetchRequest(Struct, frozen=True, kw_only=True):
     """A wheel that has to be in the store.
 
     Args:

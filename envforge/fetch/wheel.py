@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from envforge.errors import ArchiveError
 from envforge.fetch.archive_names import find_clash, name_problem
@@ -17,6 +16,7 @@ from envforge.fetch.zip_archive import ZipArchive, ZipEntry, refused
 from envforge.metadata.versions import is_release
 from envforge.model.requirement import normalize_name
 from envforge.model.tree import EntryPoint
+from envforge.struct import Struct
 
 _CATEGORIES = {"purelib": "lib", "platlib": "lib", "scripts": "scripts", "data": "data", "headers": "headers"}
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
@@ -24,8 +24,7 @@ _LARGEST_METADATA_BYTES = 64 << 20
 _ENTRY_POINT = re.compile(r"([\w.]+)\s*:\s*([\w.]+)\s*(\[.*\])?", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WheelFile:
+class WheelFile(Struct, frozen=True, kw_only=True):
     """A file of a wheel.
 
     Args:
@@ -39,8 +38,7 @@ class WheelFile:
     row: RecordRow | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wheel:
+class Wheel(Struct, frozen=True, kw_only=True):
     """A wheel that may be unpacked.
 
     Args:

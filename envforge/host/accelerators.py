@@ -12,7 +12,6 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from envforge.host.facts import host_platform
 from envforge.host.machine import MachineReading, ask_driver, processor_names, read_machine
 from envforge.host.recognition import recognize
 from envforge.model.accelerators import HostFacts
+from envforge.struct import replace
 
 _FORMAT = 1
 _FAULT_LIFETIME_S = 600.0

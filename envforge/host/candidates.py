@@ -16,9 +16,10 @@ import posixpath
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+
+from envforge.struct import Struct
 
 EXPLICIT = "ENVFORGE_PYTHON"
 """The variable that names an interpreter, and the source of the candidate that it names."""
@@ -32,8 +33,7 @@ class Layout(StrEnum):
     INSTALLATIONS = "installations"
 
 
-@dataclass(frozen=True, slots=True)
-class SearchPlace:
+class SearchPlace(Struct, frozen=True):
     """A folder to look into.
 
     Args:
@@ -47,8 +47,7 @@ class SearchPlace:
     layout: Layout
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """A file that could be a Python.
 
     Args:

@@ -5,13 +5,11 @@ The names are those of ``/proc/filesystems`` and ``mount``; FUSE file systems ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from envforge.model.storage import Reach
+from envforge.struct import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class FileSystemKind:
+class FileSystemKind(Struct, frozen=True):
     """A kind of file system.
 
     Args:

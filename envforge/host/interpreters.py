@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from envforge.errors import InterpreterError
@@ -22,6 +21,7 @@ from envforge.host.candidates import (
 from envforge.host.probe import Report
 from envforge.host.query import InterpreterCache, cache_file_for_host, query_reports
 from envforge.model.host import Interpreter
+from envforge.struct import Struct
 
 __all__ = [
     "cache_file_for_host",
@@ -108,8 +108,7 @@ def list_interpreters(
     return [_interpreter(report) for report in sorted(usable.values(), key=_rank, reverse=True)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Demand:
+class _Demand(Struct, frozen=True, kw_only=True):
     """What a Python has to be. ``release`` is a prefix of its version numbers, ``exact`` a whole version."""
 
     wanted: str

@@ -13,11 +13,11 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envforge.host.facts import glibc_version
+from envforge.struct import Struct
 
 if TYPE_CHECKING:
     import subprocess
@@ -47,8 +47,7 @@ _CONTAINER_VARIABLES = {
 _CPU_BYTES = 4096
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MachineReading:
+class MachineReading(Struct, frozen=True, kw_only=True):
     """What was read, as it was written there; "" and empty for what is not there.
 
     Args:
@@ -79,7 +78,7 @@ class MachineReading:
     nvidia_version: str = ""
     nvidia_devices: tuple[str, ...] = ()
     nvidia_libraries: tuple[tuple[str, int, int], ...] = ()
-    driver: Mapping[str, Any] | None = field(default=None, hash=False)
+    driver: Mapping[str, Any] | None = None
     rocm_version: str = ""
     kfd_targets: tuple[int, ...] = ()
     containers: tuple[str, ...] = ()

@@ -12,15 +12,15 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+
+from envforge.struct import Struct
 
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 _BSD_LINE = re.compile(r"^(?P<source>.*?) on (?P<point>/.*) \((?P<options>[^()]*)\)$")
 _COMMAND_TIMEOUT_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(Struct, frozen=True):
     """One mount.
 
     Args:

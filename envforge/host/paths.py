@@ -11,18 +11,17 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envforge.errors import HostError, StoreError
+from envforge.struct import Struct, replace
 
 _APPLICATION = "envforge"
 # Shebang lines end at 127 or 255 bytes on Linux, and an environment's path stands in each.
 _NAME_LENGTH = 40
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
+class Places(Struct, frozen=True, kw_only=True):
     """Where things are kept; all absolute.
 
     Args:

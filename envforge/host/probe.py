@@ -11,11 +11,11 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envforge.host.facts import parse_glibc_version, platform_subdir
+from envforge.struct import Struct
 
 if TYPE_CHECKING:
     import subprocess
@@ -45,8 +45,7 @@ print("\\n{_MARK}" + json.dumps({{
 _LEVELS = {"alpha": "a", "beta": "b", "candidate": "rc", "final": ""}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(Struct, frozen=True, kw_only=True):
     """What an interpreter said about itself, or why it said nothing.
 
     Args:

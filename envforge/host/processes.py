@@ -10,16 +10,16 @@ import os
 import re
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from envforge.struct import Struct
 
 _TRACES = ("cmdline", "environ", "maps")
 _WORD = re.compile(rb"[a-z0-9]{16,}")
 """What the digests that name trees, bundles, prefixes and generations look like."""
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(Struct, frozen=True):
     """A running process of this host.
 
     Args:
@@ -31,8 +31,7 @@ class Process:
     command: str
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(Struct, frozen=True):
     """What a process tells of the files that it uses.
 
     Args:

@@ -12,12 +12,12 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from envforge.host.facts import glibc_version
 from envforge.host.probe import Probe, Report
+from envforge.struct import to_builtins
 
 TIMEOUT_S = 5.0
 FAULT_LIFETIME_S = 3600.0
@@ -58,7 +58,7 @@ class InterpreterCache:
             "stamp": _stamp(real),
             "base_stamp": _stamp(report.executable),
             "asked_at": time.time(),
-            "report": asdict(report),
+            "report": to_builtins(report),
         }
         self._changed = True
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 
 from envforge.host.own_folder import nearest_folder
 from envforge.plan.room import Room
+from envforge.struct import replace
 
 
 def find_room(folder: str, environ: Mapping[str, str], *, with_quota: bool) -> Room:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from envforge.host.probe import Probe
 from envforge.model.host import Interpreter
 from envforge.model.requirement import specifier_admits
 from envforge.model.target import PLATFORMS
+from envforge.struct import Struct
 
 if TYPE_CHECKING:
     import httpx
@@ -34,8 +34,7 @@ _OPERATING_SYSTEMS = {"linux": "linux", "darwin": "macos", "win32": "windows"}
 _ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StandaloneBuild:
+class StandaloneBuild(Struct, frozen=True, kw_only=True):
     """A Python that can be downloaded.
 
     Args:

@@ -10,7 +10,6 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -25,6 +24,7 @@ from envforge.host.own_folder import nearest_folder, own_folder
 from envforge.host.storage_candidates import Offer, find_offers
 from envforge.host.storage_probe import ProbeResult, probe_place
 from envforge.model.storage import HostStorage, Life, Origin, Reach, StoragePlace
+from envforge.struct import replace
 
 ANSWER_S = 1.0
 """How long a place may take to say what it is; a live network server needs some milliseconds."""

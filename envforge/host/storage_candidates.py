@@ -12,7 +12,6 @@ import os
 import stat
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from envforge.host.batch import find_job
@@ -20,13 +19,13 @@ from envforge.host.file_systems import is_pseudo, kind_of
 from envforge.host.mounts import Mount
 from envforge.host.own_folder import FOLDER_NAME
 from envforge.model.storage import Life, Origin, Reach
+from envforge.struct import Struct
 
 _JOB_FOLDERS = ("SLURM_TMPDIR", "PBS_JOBFS", "JOBFS", "LOCAL_SCRATCH")
 _EVERYBODYS = ("/tmp", "/var/tmp")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
+class Offer(Struct, frozen=True, kw_only=True):
     """A folder that might be used.
 
     Args:

@@ -14,11 +14,11 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from statistics import median
 from time import perf_counter
 
 from envforge.model.storage import Rates
+from envforge.struct import Struct, replace
 
 FOLDER_START = ".envforge-probe-"
 BUDGET_S = 0.11
@@ -38,8 +38,7 @@ _CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 _REFUSALS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EMLINK)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProbeResult:
+class ProbeResult(Struct, frozen=True, kw_only=True):
     """What a probe found.
 
     Args:

@@ -11,7 +11,6 @@ import secrets
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +21,13 @@ from envforge.host.storage_memory import ChosenTier, StorageMemory, choice_key, 
 from envforge.host.storage_probe import FOLDER_START, ProbeResult
 from envforge.model.storage import HostStorage, Origin, Quota, Rates, Reach, StoragePlace, best_rates
 from envforge.plan.tier_choice import TierChoice, choose_tier
+from envforge.struct import Struct, replace, to_builtins
 
 _QUOTA_LIFETIME_S = 600.0
 _OWN = (Origin.CACHE, Origin.HOME)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Survey:
+class Survey(Struct, frozen=True, kw_only=True):
     """The storage of a host, and what was chosen.
 
     Args:
@@ -145,7 +144,7 @@ class _Crew:
                 found = measure(probe_folder)  # the disk was busy with others' files for a moment
             if isinstance(found, str):
                 return with_result(place, found)
-            self._memory.remember_fact("probe", mount, asdict(found))
+            self._memory.remember_fact("probe", mount, to_builtins(found))
             result = found
         return place if result is None else with_result(place, result)
 
@@ -173,7 +172,7 @@ class _Crew:
         if isinstance(found, str) or place.rates is None:
             return place
         better = replace(found, rates=best_rates(place.rates, found.rates))
-        self._memory.remember_fact("probe", _mount_key(place), asdict(better))
+        self._memory.remember_fact("probe", _mount_key(place), to_builtins(better))
         return with_result(place, better)
 
     def _find_quota(self, place: StoragePlace, mount: str) -> Quota | None:
@@ -185,7 +184,7 @@ class _Crew:
 
     def _ask_quota(self, place: StoragePlace, mount: str) -> Quota | None:
         quota = find_quota(place, self._environ)
-        self._memory.remember_fact("quota", mount, asdict(quota) if quota else {})
+        self._memory.remember_fact("quota", mount, to_builtins(quota) if quota else {})
         return quota
 
 

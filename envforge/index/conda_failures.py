@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import unquote
 
 from envforge.errors import EnvforgeError, NetworkError, OfflineError, PackageIndexError
 from envforge.net.conda_client import ChannelLocation
 from envforge.net.conda_failures import CONNECTION_HINT, innermost_cause, network_reason, status_reason
+from envforge.struct import Struct
 
 
 class FaultKind(Enum):
@@ -40,8 +40,7 @@ _DISK = "No space left on device"
 _DISK_REASON = ("there is no space left to cache it", "free some space where the cache is")
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """A failure of rattler, with the place.
 
     Args:

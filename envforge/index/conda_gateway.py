@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar
 
@@ -22,6 +21,7 @@ from envforge.index.conda_failures import Fault, FaultKind, channel_error, unrea
 from envforge.index.conda_folders import readable_folder_url
 from envforge.net.conda_client import ChannelCredentials, ChannelLocation, rattler_client
 from envforge.store.sharing import own_folder
+from envforge.struct import replace
 
 if TYPE_CHECKING:
     from asyncio import Runner

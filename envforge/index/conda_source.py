@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,6 +21,7 @@ from envforge.metadata.rattler_records import from_rattler
 from envforge.model.conda import CondaQuestion, CondaRecord
 from envforge.model.requirement import normalize_name
 from envforge.net.conda_client import ChannelLocation
+from envforge.struct import replace
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -10,17 +10,16 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from envforge.net.cache import EntryFolder
+from envforge.struct import Struct, field
 
 CACHE_NAME = "file-hosts-v1"
 _REMEMBERED_S = 86400.0
 
 
-@dataclass(slots=True)
-class FileHost:
+class FileHost(Struct):
     """One server.
 
     Args:
@@ -33,7 +32,7 @@ class FileHost:
     name: str
     serves_metadata: bool | None = None
     serves_ranges: bool = True
-    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class FileHosts:

@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import count as counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +33,7 @@ from envforge.model.target import Target, python_admitted
 from envforge.net.auth import expand_url, redact
 from envforge.net.client import HttpClient
 from envforge.net.settings import NetworkSettings
+from envforge.struct import replace
 
 if TYPE_CHECKING:
     from envforge.index.metadata_fetcher import BuildMetadata, MetadataFetcher

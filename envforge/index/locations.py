@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from envforge.net.auth import split_credentials
+from envforge.struct import Struct
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IndexLocation:
+class IndexLocation(Struct, frozen=True, kw_only=True):
     """A package index.
 
     Args:
@@ -20,10 +18,13 @@ class IndexLocation:
     """
 
     name: str
-    url: str = field(repr=False)
+    url: str
     explicit: bool = False
     default: bool = False
     is_flat: bool = False
+
+    def __repr__(self) -> str:
+        return f"IndexLocation({self.name!r})"  # the URL may hold credentials
 
     @property
     def clean_url(self) -> str:

@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from envforge.errors import GenerationError
 from envforge.events import Warned
+from envforge.struct import Struct
 
 _MOST_PATHS = 3
 _ORIGINAL = "original_path"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Clobber:
+class Clobber(Struct, frozen=True, order=True):
     """A path of two packages with different content.
 
     Args:

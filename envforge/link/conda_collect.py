@@ -12,7 +12,6 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from envforge.link.conda_prefix import MARKER
@@ -21,12 +20,12 @@ from envforge.store.guard import Guard
 from envforge.store.sealing import remove_sealed
 from envforge.store.sharing import make_folders
 from envforge.store.uses import aside_path, is_fresh, withdraw
+from envforge.struct import Struct
 
 _SIZE = re.compile(rb'"size_in_bytes"\s*:\s*(\d+)')
 
 
-@dataclass(frozen=True, slots=True)
-class StoredPrefix:
+class StoredPrefix(Struct, frozen=True):
     """A complete prefix.
 
     Args:
@@ -40,8 +39,7 @@ class StoredPrefix:
     used_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class CachedPackage:
+class CachedPackage(Struct, frozen=True):
     """A package that py-rattler has unpacked: its folder, bytes of its files, when it was last used."""
 
     stem: str

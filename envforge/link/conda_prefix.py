@@ -13,7 +13,6 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
@@ -37,6 +36,7 @@ from envforge.store.progress import ProgressTeller
 from envforge.store.sealing import discard, remove_sealed
 from envforge.store.sharing import is_shared, make_folders, share_all, share_handle
 from envforge.store.uses import note_use
+from envforge.struct import Struct
 
 if TYPE_CHECKING:
     from envforge.net.conda_client import ChannelLocation
@@ -50,8 +50,7 @@ _LONGEST_PATH = 255
 """conda's build-time prefix has 255 characters: a longer path cannot take its place in a binary."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrefixSpec:
+class PrefixSpec(Struct, frozen=True, kw_only=True):
     """What determines a prefix.
 
     Args:
@@ -89,8 +88,7 @@ def _identity(record: CondaRecord) -> list[str]:
     return [unpacked_stem(record), record.subdir, content, record.noarch, record.python_site_packages_path]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prefix:
+class Prefix(Struct, frozen=True, kw_only=True):
     """A complete prefix.
 
     Args:

@@ -15,13 +15,13 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from envforge.metadata.rattler_records import to_rattler
 from envforge.model.conda import CondaRecord
 from envforge.net.conda_client import ChannelCredentials, ChannelLocation, rattler_client
 from envforge.net.settings import NetworkSettings
+from envforge.struct import Struct
 
 if TYPE_CHECKING:
     from rattler import RepoDataRecord
@@ -32,8 +32,7 @@ _TOLD_BYTES = 1 << 18
 _STALLED_TIMEOUTS = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InstallJob:
+class InstallJob(Struct, frozen=True, kw_only=True):
     """What is to be installed where.
 
     Args:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from envforge.plan.link_plan import LinkMode
+from envforge.struct import Struct
 
 
 class Method(StrEnum):
@@ -26,8 +26,7 @@ class Method(StrEnum):
     COPY = "copy"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkFacts:
+class LinkFacts(Struct, frozen=True, kw_only=True):
     """What a place offers.
 
     Args:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from envforge.errors import LockError
@@ -12,6 +11,7 @@ from envforge.lock.conda_consistency import find_record_faults
 from envforge.lock.consistency import find_faults, find_package_faults, has_file_for
 from envforge.lock.parse import read_document
 from envforge.model.lock import Lock, LockedPackage, LockedTarget
+from envforge.struct import replace
 
 if TYPE_CHECKING:
     from envforge.model.conda import CondaRecord

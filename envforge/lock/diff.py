@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from envforge.model.lock import Lock
+from envforge.struct import Struct
 
 if TYPE_CHECKING:
     from envforge.model.conda import CondaRecord
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackageDiff:
+class PackageDiff(Struct, frozen=True, kw_only=True):
     """One package: its versions before and after, each sorted as text, empty for not there.
 
     Args:
@@ -30,8 +29,7 @@ class PackageDiff:
     targets: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PythonDiff:
+class PythonDiff(Struct, frozen=True, kw_only=True):
     """A target that is locked for another Python than before; ``target`` is its id."""
 
     target: str
@@ -39,8 +37,7 @@ class PythonDiff:
     new: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockDiff:
+class LockDiff(Struct, frozen=True, kw_only=True):
     """The difference; falsy where a user would see none.
 
     Args:

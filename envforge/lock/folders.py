@@ -6,10 +6,10 @@ So a lock is the same on every host, and the project can be moved with its chann
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from envforge.model.lock import Lock
+from envforge.struct import replace
 
 if TYPE_CHECKING:
     from envforge.model.conda import CondaRecord

@@ -8,18 +8,17 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from envforge.model.lock import Lock, LockedPackage, LockedTarget
 from envforge.model.requirement import Requirement, parse_requirement
 from envforge.model.target import Target, marker_holds
+from envforge.struct import Struct
 
 _PYTHON = "python"
 _SPEC_NAME = re.compile(r"(?:[^\s\[]*::)?([A-Za-z0-9_][A-Za-z0-9_.-]*)")
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(Struct, frozen=True):
     """``source`` (a name, ``""`` for the project itself) needs ``name`` as ``requirement`` says."""
 
     source: str
@@ -27,8 +26,7 @@ class Edge:
     requirement: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Graph:
+class Graph(Struct, frozen=True, kw_only=True):
     """Nodes of a target with their versions, and who needs what; edges in order of name."""
 
     versions: Mapping[str, str]

@@ -6,20 +6,19 @@ Standards: PEP 517 (config settings).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from envforge.manifest.dotted import child, item
 from envforge.manifest.faults import suggestion
 from envforge.manifest.reading import Reader, Table, kind
 from envforge.model.requirement import is_valid_name, normalize_name
+from envforge.struct import Struct, field
 
 _KEYS = ("config-settings", "env", "timeout-s", "with")
 _EXAMPLES = {"config-settings": '{ "--build-option" = "…" }', "env": '{ MAX_JOBS = "4" }'}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildSettings:
+class BuildSettings(Struct, frozen=True, kw_only=True):
     """How a project is built.
 
     Args:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -34,10 +33,10 @@ from envforge.manifest.splice import (
     remove_table,
     replace_value,
 )
+from envforge.struct import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """Where the table stands: the manifest's own, or that of a variant.
 
     Args:

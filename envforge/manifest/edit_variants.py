@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from envforge.errors import ManifestError
 from envforge.manifest.parse import parse_manifest
 from envforge.manifest.splice import newline_of, quote
+from envforge.struct import Struct, field
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewVariant:
+class NewVariant(Struct, frozen=True, kw_only=True):
     """A variant to write.
 
     Args:

@@ -7,13 +7,12 @@ there is a fault to show.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from envforge.errors import ManifestError
+from envforge.struct import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """One thing that cannot be meant.
 
     Args:

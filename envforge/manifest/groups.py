@@ -28,10 +28,8 @@ def read_groups(reader: Reader, table: Table) -> dict[str, tuple[Declared, ...]]
     return {name: tuple(dict.fromkeys(_expand(entries, name, ()))) for name in entries}
 
 
-class _Include(Declared):
+class _Include(Declared, frozen=True):
     """An entry ``{ include-group = "text" }``; ``text`` is the group's normalized name."""
-
-    __slots__ = ()
 
 
 def _read_entries(reader: Reader, values: list[Any], group: str) -> Iterator[Declared]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,6 +19,7 @@ from envforge.model.lock import PROJECT_GROUP
 from envforge.model.requirement import Requirement, check_specifier, normalize_name, parse_requirement
 from envforge.model.target import DEFAULT_PLATFORMS, SystemAssumptions, Target, python_admitted
 from envforge.model.variant import ALWAYS, Condition
+from envforge.struct import Struct, field
 
 if TYPE_CHECKING:
     from envforge.manifest.build_settings import BuildSettings
@@ -37,8 +37,7 @@ def without_credentials(url: str) -> str:
     return _USER_INFO.sub("", url, count=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
+class Declared(Struct, frozen=True):
     """A requirement's text, and where it stands.
 
     Args:
@@ -50,8 +49,7 @@ class Declared:
     where: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Index:
+class Index(Struct, frozen=True, kw_only=True):
     """A place to find distributions.
 
     Args:
@@ -65,10 +63,13 @@ class Index:
     """
 
     name: str
-    url: str = field(repr=False)
+    url: str
     explicit: bool = False
     default: bool = False
     is_flat: bool = False
+
+    def __repr__(self) -> str:
+        return f"Index({self.name!r})"  # the URL may hold credentials
 
     @property
     def public_url(self) -> str:
@@ -79,8 +80,7 @@ class Index:
 DEFAULT_INDEX = Index(name=DEFAULT_INDEX_NAME, url=DEFAULT_INDEX_URL, default=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """Where one project's distributions have to come from: the name of an index."""
 
     index: str
@@ -90,8 +90,7 @@ DEFAULT_CHANNEL_NAME = "conda-forge"
 DEFAULT_CHANNEL_ALIAS = "https://conda.anaconda.org"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Channel:
+class Channel(Struct, frozen=True, kw_only=True):
     """A source of conda packages.
 
     Args:
@@ -101,7 +100,10 @@ class Channel:
     """
 
     name: str
-    url: str = field(repr=False)
+    url: str
+
+    def __repr__(self) -> str:
+        return f"Channel({self.name!r})"  # the URL may hold credentials
 
     @property
     def public_url(self) -> str:
@@ -112,8 +114,7 @@ class Channel:
 DEFAULT_CHANNEL = Channel(name=DEFAULT_CHANNEL_NAME, url=f"{DEFAULT_CHANNEL_ALIAS}/{DEFAULT_CHANNEL_NAME}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CondaDependency:
+class CondaDependency(Struct, frozen=True, kw_only=True):
     """A package that the user wants from conda.
 
     Args:
@@ -126,7 +127,7 @@ class CondaDependency:
     name: str
     spec: str = "*"
     platforms: tuple[str, ...] = ()
-    where: str = field(default="", compare=False)
+    where: str = ""
 
     @property
     def match_spec(self) -> str:
@@ -164,8 +165,7 @@ NO_VARIANT = Variant(name="")
 """What a project without variants has on every host."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True):
     """``[tool.envforge]``.
 
     Args:
@@ -234,8 +234,7 @@ class Settings:
         return (*kept, *variant.conda_dependencies)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
+class Manifest(Struct, frozen=True, kw_only=True):
     """What pyproject.toml asks for.
 
     Args:
@@ -260,7 +259,7 @@ class Manifest:
     groups: Mapping[str, tuple[Declared, ...]] = field(default_factory=dict)
     settings: Settings = Settings()
     has_build_system: bool = False
-    text: str = field(default="", repr=False, compare=False)
+    text: str = ""
 
 
 def requirements_by_group(

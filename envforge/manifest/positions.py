@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass, field
 
 from envforge.manifest.dotted import child, item
+from envforge.struct import Struct, field
 
 _BLANK = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
 _EQUALS = re.compile(r"[ \t]*=[ \t]*")
@@ -24,8 +24,7 @@ _SCALAR = re.compile(
 _LAST_PART = re.compile(r'(?:\[\d+\]|\.?[A-Za-z0-9_-]+|\.?"(?:[^"\\]|\\.)*")$')
 
 
-@dataclass(frozen=True, slots=True)
-class EntrySpan:
+class EntrySpan(Struct, frozen=True):
     """An array's entry: ``text[start:end]``, and the offset of the comma after it, if it has one."""
 
     start: int
@@ -33,8 +32,7 @@ class EntrySpan:
     comma: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class ArraySpan:
+class ArraySpan(Struct, frozen=True):
     """An array: ``text[start:end]``, brackets included, and its entries in order."""
 
     start: int
@@ -42,16 +40,14 @@ class ArraySpan:
     entries: tuple[EntrySpan, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderSpan:
+class HeaderSpan(Struct, frozen=True):
     """A ``[table]``: start of its last pair, None if it has none, and the end of that pair or the header."""
 
     last_pair: int | None
     end: int
 
 
-@dataclass(slots=True)
-class Positions:
+class Positions(Struct):
     """What a scan found.
 
     Args:

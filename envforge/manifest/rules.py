@@ -7,7 +7,6 @@ on that of a resolution.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from envforge.errors import EnvforgeError
@@ -24,12 +23,12 @@ from envforge.model.requirement import (
     parse_version,
 )
 from envforge.model.rules import EVERYTHING, NO_RULES, Rules, SuppliedMetadata
+from envforge.struct import Struct
 
 _METADATA_KEYS = ("requires", "requires-python", "version")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeclaredMetadata:
+class DeclaredMetadata(Struct, frozen=True, kw_only=True):
     """An entry of ``tool.envforge.metadata``; ``name`` is normalized, the rest as written."""
 
     name: str
@@ -39,8 +38,7 @@ class DeclaredMetadata:
     requires_python: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeclaredRules:
+class DeclaredRules(Struct, frozen=True, kw_only=True):
     """What a manifest says over the heads of packages; see :class:`envforge.model.rules.Rules`."""
 
     constraints: tuple[Declared, ...] = ()

@@ -12,11 +12,11 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from envforge.errors import MetadataError
 from envforge.metadata.versions import canonical_version, is_release
 from envforge.model.requirement import normalize_name
+from envforge.struct import Struct
 
 _END = struct.Struct("<4s4H2LH")
 _END64_LOCATOR = struct.Struct("<4sLQL")
@@ -31,8 +31,7 @@ _LARGEST_METADATA_BYTES = 64 << 20
 _STORED, _DEFLATED, _ENCRYPTED = 0, 8, 1
 
 
-@dataclass(frozen=True, slots=True)
-class ByteRange:
+class ByteRange(Struct, frozen=True):
     """Bytes of a file that are needed next.
 
     Args:
@@ -44,8 +43,7 @@ class ByteRange:
     length: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     """One row of the directory; ``next_offset`` is that of the next file, 0 for the last one."""
 
     flags: int

@@ -6,13 +6,12 @@ questions on them. Versions are (major, minor). Nothing here knows what a packag
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from envforge.struct import Struct
 
 Version = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gpu:
+class Gpu(Struct, frozen=True, kw_only=True):
     """One device of an NVIDIA driver.
 
     Args:
@@ -30,8 +29,7 @@ class Gpu:
     is_mig: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NvidiaDriver:
+class NvidiaDriver(Struct, frozen=True, kw_only=True):
     """An NVIDIA driver, as it answered; one that does not work is there, too.
 
     Args:
@@ -61,8 +59,7 @@ class NvidiaDriver:
         return tuple(int(part) for part in parts) if all(part.isdecimal() for part in parts) else ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rocm:
+class Rocm(Struct, frozen=True, kw_only=True):
     """AMD's stack.
 
     Args:
@@ -74,16 +71,14 @@ class Rocm:
     architectures: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AppleChip:
+class AppleChip(Struct, frozen=True, kw_only=True):
     """A Mac's processor: ``Apple M2``, ``Intel(R) Core(TM) i7``; Metal serves the former to torch."""
 
     name: str
     has_metal: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostFacts:
+class HostFacts(Struct, frozen=True, kw_only=True):
     """All that a variant's ``when`` can ask of a host.
 
     Args:

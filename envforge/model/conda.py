@@ -7,14 +7,13 @@ The records are read and the questions answered in :mod:`envforge.index`.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from envforge.model.target import PLATFORMS, Target
+from envforge.struct import Struct
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CondaRecord:
+class CondaRecord(Struct, frozen=True, kw_only=True):
     """One archive of a channel with its metadata, whole: enough to install it without repodata.
 
     Args:
@@ -69,8 +68,7 @@ class CondaRecord:
         return f"{self.name} {self.version} {self.build}"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class VirtualPackage:
+class VirtualPackage(Struct, frozen=True, order=True):
     """A fact about a system in the form of a package: ``__cuda 12.8 0``."""
 
     name: str
@@ -120,8 +118,7 @@ def _dotted(version: Sequence[int]) -> str:
     return ".".join(map(str, version))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CondaQuestion:
+class CondaQuestion(Struct, frozen=True, kw_only=True):
     """What a conda solver is asked.
 
     Args:

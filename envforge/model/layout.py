@@ -5,13 +5,11 @@ Source: the ``venv`` scheme of :mod:`sysconfig`, PEP 405.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from envforge.model.target import PLATFORMS
+from envforge.struct import Struct
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnvironmentLayout:
+class EnvironmentLayout(Struct, frozen=True, kw_only=True):
     """The folders of an environment.
 
     Args:

@@ -6,10 +6,10 @@ The file itself is read and written by :mod:`envforge.lock`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from envforge.model.target import Target
+from envforge.struct import Struct, field
 
 if TYPE_CHECKING:
     from envforge.model.conda import CondaRecord
@@ -18,16 +18,14 @@ PROJECT_GROUP = "project"
 """The group of ``project.dependencies``. Extras are ``extra:NAME``, dependency groups ``group:NAME``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockedIndex:
+class LockedIndex(Struct, frozen=True, kw_only=True):
     """An index that files of the lock came from, without credentials."""
 
     name: str
     url: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockedFile:
+class LockedFile(Struct, frozen=True, kw_only=True):
     """A file to install.
 
     Args:
@@ -52,8 +50,7 @@ class LockedFile:
         return unquote(name)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockedPackage:
+class LockedPackage(Struct, frozen=True, kw_only=True):
     """One version of one project.
 
     Args:
@@ -83,8 +80,7 @@ class LockedPackage:
         raise KeyError(f"{self.id} has no file for {target_id}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockedTarget:
+class LockedTarget(Struct, frozen=True, kw_only=True):
     """The answer for one target.
 
     Args:
@@ -107,8 +103,7 @@ class LockedTarget:
         return sorted({package_id for group in groups for package_id in self.groups[group]})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lock:
+class Lock(Struct, frozen=True, kw_only=True):
     """Everything that ``envforge.lock`` says.
 
     Args:

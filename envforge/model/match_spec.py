@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 from envforge.errors import RequirementError
+from envforge.struct import Struct
 
 if TYPE_CHECKING:
     from rattler import MatchSpec
@@ -32,8 +32,7 @@ _ONLY_VERSION = rf"({_NAME}) ({_VERSION})"
 _OPERATOR_AND_STAR = r"(>=|<=|==|~=|=|>|<) ?([0-9][0-9.]*)\.\*"
 
 
-@dataclass(frozen=True, slots=True)
-class MatchSpecParts:
+class MatchSpecParts(Struct, frozen=True):
     """A match spec in two.
 
     Args:

@@ -7,11 +7,11 @@ PEP 592 (yanked), PEP 700 (size, upload time), core metadata 2.x.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from envforge.model.requirement import Requirement
+from envforge.struct import Struct
 
 if TYPE_CHECKING:
     from envforge.model.tags import WheelRanks
@@ -116,8 +116,7 @@ def _is_later_build(file: IndexFile, other: IndexFile) -> bool:
     return wheel_build_number(file.filename) > wheel_build_number(other.filename)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoreMetadata:
+class CoreMetadata(Struct, frozen=True, kw_only=True):
     """The part of a distribution's metadata that a resolution needs.
 
     Args:

@@ -11,12 +11,12 @@ Standards: PEP 440 (versions), PEP 508 (requirements, markers), PEP 503 (names).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 from envforge.errors import RequirementError
 from envforge.model.plain_versions import canonical_plain_specifier, plain_specifier, plain_version
+from envforge.struct import Struct
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
@@ -42,8 +42,7 @@ def is_valid_name(name: str) -> bool:
     return _VALID_NAME.fullmatch(name) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Requirement:
+class Requirement(Struct, frozen=True):
     """A demand for a distribution from PyPI or an index like it.
 
     Args:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from envforge.model.release import CoreMetadata, IndexFile
 from envforge.model.target import Target
+from envforge.struct import Struct
 
 if TYPE_CHECKING:
     from envforge.model.conda import CondaRecord
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pin:
+class Pin(Struct, frozen=True, kw_only=True):
     """The release that was chosen of one project.
 
     Args:
@@ -32,8 +31,7 @@ class Pin:
     metadata: CoreMetadata
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TargetResolution:
+class TargetResolution(Struct, frozen=True, kw_only=True):
     """What one target gets.
 
     Args:

@@ -8,18 +8,17 @@ requirement. Supplied metadata is taken for that of a release, whose own is not 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 
 from envforge.model.release import CoreMetadata, IndexFile, PackageSource
 from envforge.model.requirement import Requirement, parse_requirement
 from envforge.model.target import Target, marker_holds
+from envforge.struct import Struct, field, replace
 
 EVERYTHING = "*"
 """In the place of a name: every package."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SuppliedMetadata:
+class SuppliedMetadata(Struct, frozen=True, kw_only=True):
     """What a release says, by the manifest.
 
     Args:
@@ -33,8 +32,7 @@ class SuppliedMetadata:
     requires_python: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class Rules(Struct, frozen=True, kw_only=True):
     """All of it; names are normalized.
 
     Args:

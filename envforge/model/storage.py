@@ -6,8 +6,9 @@ Sizes are bytes, times are seconds; None is "not known" or "no limit", as the fi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from enum import StrEnum
+
+from envforge.struct import Struct
 
 
 class DeviceKind(StrEnum):
@@ -54,8 +55,7 @@ class Origin(StrEnum):
     NAMED = "named"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quota:
+class Quota(Struct, frozen=True, kw_only=True):
     """What a user may use of a file system; a limit of None is none."""
 
     used_bytes: int = 0
@@ -72,8 +72,7 @@ class Quota:
         return None if self.limit_inodes is None else max(self.limit_inodes - self.used_inodes, 0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rates:
+class Rates(Struct, frozen=True, kw_only=True):
     """What a probe measured. None: the place cannot do it, or there was no time to try.
 
     Args:
@@ -103,15 +102,14 @@ class Rates:
 def best_rates(one: Rates, other: Rates) -> Rates:
     """The better of two measurements, number by number: what else was going on only makes them worse."""
     best: dict[str, float | None] = {}
-    for field in fields(Rates):
-        known = [rate for rate in (getattr(one, field.name), getattr(other, field.name)) if rate is not None]
-        pick = max if field.name.endswith("_per_s") else min
-        best[field.name] = pick(known) if known else None
+    for name in Rates.__struct_fields__:
+        known = [rate for rate in (getattr(one, name), getattr(other, name)) if rate is not None]
+        pick = max if name.endswith("_per_s") else min
+        best[name] = pick(known) if known else None
     return Rates(**best)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoragePlace:
+class StoragePlace(Struct, frozen=True, kw_only=True):
     """A place and what is known of it.
 
     Args:
@@ -177,8 +175,7 @@ class StoragePlace:
         return min(known, default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostStorage:
+class HostStorage(Struct, frozen=True, kw_only=True):
     """All places of a host.
 
     Args:

@@ -10,13 +10,13 @@ Standards: PEP 508 (marker environment), PEP 440 (``Requires-Python``).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
 from envforge.errors import ManifestError, RequirementError
 from envforge.model.plain_markers import plain_marker_holds
 from envforge.model.requirement import normalize_name, specifier_admits
+from envforge.struct import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from envforge.model.requirement import Requirement
 
 
-@dataclass(frozen=True, slots=True)
-class Platform:
+class Platform(Struct, frozen=True):
     """One conda subdir in PyPI's words."""
 
     subdir: str
@@ -61,8 +60,7 @@ PLATFORMS = {
 DEFAULT_PLATFORMS = ("linux-64", "linux-aarch64", "osx-arm64", "win-64")
 
 
-@dataclass(frozen=True, slots=True)
-class SystemAssumptions:
+class SystemAssumptions(Struct, frozen=True):
     """The oldest system that a target's environment must run on: (major, minor) versions.
 
     macOS 14 because torch has wheels for nothing older since 2.12: with 13 a lock would hold torch 2.11
@@ -83,8 +81,7 @@ class SystemAssumptions:
     archspec: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Target(Struct, frozen=True, kw_only=True, cache_hash=True):
     """What one resolution is for.
 
     Args:
@@ -98,14 +95,8 @@ class Target:
     python: str
     system: SystemAssumptions = SystemAssumptions()
     variant: str = ""
-    _hash: int = field(init=False, repr=False, compare=False)
-
-    def __hash__(self) -> int:
-        # A target is part of every remembered question about a marker or a tag: 90,000 in one lock.
-        return self._hash
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_hash", hash((self.platform, self.python, self.system, self.variant)))
         if self.platform not in PLATFORMS:
             raise ManifestError(
                 f"unknown platform {self.platform!r}", hints=[f"known platforms: {', '.join(PLATFORMS)}"]

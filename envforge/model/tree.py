@@ -11,12 +11,12 @@ A tree is a folder in the store named by its id, with up to four parts:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Protocol
 
+from envforge.struct import Struct, field
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntryPoint:
+
+class EntryPoint(Struct, frozen=True, kw_only=True):
     """A console or GUI script: ``name = module:attribute`` (entry points specification)."""
 
     name: str
@@ -25,8 +25,7 @@ class EntryPoint:
     gui: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tree:
+class Tree(Struct, frozen=True, kw_only=True):
     """An unpacked distribution in the store.
 
     Args:

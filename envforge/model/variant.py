@@ -7,10 +7,10 @@ condition can hold, and chosen on a host on which it does (:mod:`envforge.plan.v
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import NamedTuple
 
 from envforge.model.target import PLATFORMS, SystemAssumptions
+from envforge.struct import replace
 
 Version = tuple[int, int]
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from envforge.errors import NetworkError
 from envforge.net.auth import describe_lookups, redact, split_credentials, variable_prefix
 from envforge.net.local_files import read_file_url
+from envforge.struct import Struct
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
@@ -23,8 +23,7 @@ _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LARGEST_BODY_BYTES = 1 << 30
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(Struct, frozen=True):
     """An answer.
 
     Args:
@@ -37,11 +36,10 @@ class Response:
     url: str
     status: int
     headers: Mapping[str, str]
-    body: bytes = field(repr=False)
+    body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(Struct, frozen=True):
     """Why there is no usable answer.
 
     Args:
@@ -59,8 +57,7 @@ class Trouble:
     retry_after_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """One GET, to be sent as often as it takes."""
 
     pools: ConnectionPools

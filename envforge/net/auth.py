@@ -13,10 +13,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 
 from envforge.errors import ManifestError
+from envforge.struct import Struct
 
 _USER_INFO = re.compile(r"(?<=://)[^/?#\s]*@")
 _AUTHORITY = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)@")
@@ -25,8 +25,7 @@ _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(Struct, frozen=True):
     """A user and a password. Unpacks to the two; its repr shows neither the password nor a token as user.
 
     Args:
@@ -35,9 +34,12 @@ class Credentials:
         source: where it was found (``"netrc"``), for messages.
     """
 
-    username: str = field(repr=False)
-    password: str = field(repr=False)
+    username: str
+    password: str
     source: str = "URL"
+
+    def __repr__(self) -> str:
+        return f"Credentials(source={self.source!r})"
 
     def __iter__(self) -> Iterator[str]:
         return iter((self.username, self.password))

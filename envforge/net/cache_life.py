@@ -10,8 +10,9 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from envforge.struct import Struct
 
 _FOLDER = re.compile(
     r"(pages|metadata|file-hosts|upload-times|repodata|conda-folders)-v\d+|build-logs|downloads"
@@ -20,8 +21,7 @@ _ASIDE = re.compile(r"[0-9a-f]{39}\.[0-9a-f]{16}")
 """What an entry is called while it is being written. What is in ``downloads`` is there for a moment only."""
 
 
-@dataclass(frozen=True, slots=True)
-class CachedFile:
+class CachedFile(Struct, frozen=True):
     """An entry.
 
     Args:

@@ -13,7 +13,6 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -29,6 +28,7 @@ from envforge.net.auth import (
     origin,
     split_credentials,
 )
+from envforge.struct import Struct, replace
 
 if TYPE_CHECKING:
     from rattler.networking import Client
@@ -39,8 +39,7 @@ _TOKEN = re.compile(r"(https?://[^/]+)/t/([^/]+)(?=/)")
 _SCHEMES = ("http", "https", "file")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelLocation:
+class ChannelLocation(Struct, frozen=True, kw_only=True):
     """A channel.
 
     Args:
@@ -49,7 +48,10 @@ class ChannelLocation:
     """
 
     name: str
-    url: str = field(repr=False)
+    url: str
+
+    def __repr__(self) -> str:
+        return f"ChannelLocation({self.name!r})"  # the URL may hold credentials
 
     @property
     def clean_url(self) -> str:

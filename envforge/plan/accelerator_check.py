@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from envforge.errors import HostError
 from envforge.model.accelerators import Gpu, HostFacts, NvidiaDriver, Version
 from envforge.model.lock import LockedFile, LockedPackage
 from envforge.model.requirement import normalize_name
 from envforge.plan.accelerator_table import AcceleratorTable, CompiledFor
+from envforge.struct import Struct
 
 _RUNTIME = re.compile(r"cuda-toolkit|nvidia-cuda-runtime(?:-cu\d+)?")
 _LOCAL = re.compile(r"\+cu(\d{2,3})(?:\.|$)")
@@ -32,8 +32,7 @@ IGNORE_HINT = "or go on at your own risk: --ignore-host"
 _SHOWN = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CudaNeed:
+class CudaNeed(Struct, frozen=True, kw_only=True):
     """The CUDA that packages bring along.
 
     Args:
@@ -45,8 +44,7 @@ class CudaNeed:
     packages: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WheelProblem:
+class WheelProblem(Struct, frozen=True, kw_only=True):
     """Something that wheels need and the host does not have, or has otherwise.
 
     Args:

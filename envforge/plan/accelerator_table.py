@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from envforge.model.accelerators import Version
+from envforge.struct import Struct
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AcceleratorIndex:
+class AcceleratorIndex(Struct, frozen=True, kw_only=True):
     """One index of builds of torch.
 
     Args:
@@ -50,8 +49,7 @@ class AcceleratorIndex:
         return platform in self.platforms and self.has(torch)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompiledFor:
+class CompiledFor(Struct, frozen=True, kw_only=True):
     """The GPUs that builds of an index were compiled for.
 
     Args:
@@ -77,8 +75,7 @@ class CompiledFor:
         return any(major == own_major and minor >= own_minor for own_major, own_minor in self.compiled)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OldestDriver:
+class OldestDriver(Struct, frozen=True, kw_only=True):
     """The oldest driver for any CUDA of a major version; "" where it is not known."""
 
     cuda: int
@@ -86,8 +83,7 @@ class OldestDriver:
     windows: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AcceleratorTable:
+class AcceleratorTable(Struct, frozen=True, kw_only=True):
     """All of it.
 
     Args:

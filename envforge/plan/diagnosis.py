@@ -7,12 +7,12 @@ what is as it is meant to be, but not what somebody may expect.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from envforge.model.accelerators import HostFacts, Version
 from envforge.plan.accelerator_check import CudaNeed, WheelProblem
+from envforge.struct import Struct, field
 
 _SHOWN = 4
 
@@ -25,8 +25,7 @@ class Severity(StrEnum):
     NOTE = "note"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """Something to know.
 
     Args:
@@ -42,8 +41,7 @@ class Finding:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShellFacts:
+class ShellFacts(Struct, frozen=True, kw_only=True):
     """What the shell sets that reaches into environments.
 
     Args:
@@ -65,8 +63,7 @@ class ShellFacts:
     virtual_env: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnvironmentFacts:
+class EnvironmentFacts(Struct, frozen=True, kw_only=True):
     """What an environment holds, and what its own Python says.
 
     Args:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 from envforge.errors import HostError
 from envforge.model.conda import CondaRecord, VirtualPackage
+from envforge.struct import Struct
 
 if TYPE_CHECKING:
     from rattler import MatchSpec
@@ -32,8 +32,7 @@ _MOST_RECORDS = 3
 _NAME_END = re.compile(r"[\s<>=!~\[]")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class HostNeed:
+class HostNeed(Struct, frozen=True, order=True):
     """What records need of a host.
 
     Args:
@@ -49,8 +48,7 @@ class HostNeed:
     records: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnmetNeed:
+class UnmetNeed(Struct, frozen=True, kw_only=True):
     """One fact that records need and the host does not have.
 
     Args:

@@ -7,13 +7,13 @@ not found here.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
 from envforge.model.layout import EnvironmentLayout
 from envforge.model.tree import EntryPoint, Tree, TreeListing
+from envforge.struct import Struct, field, replace
 
 MARKER = "envforge-generation.json"
 """The file that says that an environment is complete, and envforge's."""
@@ -34,8 +34,7 @@ class LinkMode(StrEnum):
     COPY = "copy"
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """One name to make.
 
     Args:
@@ -51,8 +50,7 @@ class Link:
     mode: LinkMode
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
+class Script(Struct, frozen=True):
     """A script to write per generation.
 
     Args:
@@ -68,8 +66,7 @@ class Script:
     mode: LinkMode = LinkMode.SHARED
 
 
-@dataclass(frozen=True, slots=True)
-class Clobber:
+class Clobber(Struct, frozen=True):
     """Two distributions bring the same path; the first in order of name keeps it."""
 
     path: str
@@ -77,8 +74,7 @@ class Clobber:
     dropped: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkPlan:
+class LinkPlan(Struct, frozen=True, kw_only=True):
     """What to make, in order: folders (parents first), shortcuts, links, scripts.
 
     Shortcuts are links to the store's own folders; other links lead through them, which keeps their
@@ -166,8 +162,7 @@ def _is_used(shortcut: Link, links: Iterable[Link]) -> bool:
     )
 
 
-@dataclass(slots=True)
-class _Stored:
+class _Stored(Struct):
     """A tree's wish for one entry of site-packages, taken from the store's folders.
 
     ``bundle`` is the bundle that holds the same content (with its neighbours'), ``""`` for none.
@@ -192,8 +187,7 @@ class _Stored:
             yield name, replace(self, folder=f"{self.folder}/{name}", is_folder=is_folder)
 
 
-@dataclass(slots=True)
-class _Piece:
+class _Piece(Struct):
     """A wish that is spelled out: real folders (a mapping of names), and files in them.
 
     ``content`` is a folder's entries, a file's source, a script, a tree's whole ``lib``, or None for
@@ -220,8 +214,7 @@ class _Piece:
 _Claim = _Stored | _Piece
 
 
-@dataclass(slots=True)
-class _Made:
+class _Made(Struct):
     """What a part of the environment takes."""
 
     folders: list[str] = field(default_factory=list)

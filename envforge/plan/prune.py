@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
+
+from envforge.struct import Struct, field
 
 DAY_S = 24 * 3600.0
 IDLE_S = 90 * DAY_S
@@ -52,8 +53,7 @@ class Stay(StrEnum):
 _FIRM = (Stay.CURRENT, Stay.RUNNING, Stay.FRESH, Stay.OTHERS)
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """A thing in a cache.
 
     Args:
@@ -73,8 +73,7 @@ class Item:
     label: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PruneDemand:
+class PruneDemand(Struct, frozen=True, kw_only=True):
     """What is asked for.
 
     Args:
@@ -90,8 +89,7 @@ class PruneDemand:
     everything: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrunePlan:
+class PrunePlan(Struct, frozen=True, kw_only=True):
     """What goes, in order: a holder before what it holds.
 
     Args:

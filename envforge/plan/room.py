@@ -9,7 +9,8 @@ So there are two numbers: what is likely, which only warns, and the least that i
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from envforge.struct import Struct, field
 
 _LARGE_BYTES = 100_000_000
 _SMALL_GROWTH, _LARGE_GROWTH = 3.2, 1.8
@@ -21,8 +22,7 @@ _UNKNOWN_BYTES = 500_000
 """For archives whose size no index tells; half of all wheels are smaller than a tenth of it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Need:
+class Need(Struct, frozen=True, kw_only=True):
     """Room that something takes; ``files`` are inodes, so folders count."""
 
     likely_bytes: int = 0
@@ -39,8 +39,7 @@ class Need:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
+class Room(Struct, frozen=True, kw_only=True):
     """What a user can still write to a file system.
 
     Args:
@@ -52,8 +51,7 @@ class Room:
     free_files: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlaceNeed:
+class PlaceNeed(Struct, frozen=True, kw_only=True):
     """What a sync needs of one file system, and what there is.
 
     Args:

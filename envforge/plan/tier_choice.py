@@ -16,10 +16,10 @@ node, or this one after its scratch was purged, then needs no network. Nothing i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from envforge.model.storage import DeviceKind, HostStorage, Life, Origin, Reach, StoragePlace
+from envforge.struct import Struct
 
 WANTED_BYTES = 10_000_000_000
 WANTED_INODES = 60_000
@@ -55,8 +55,7 @@ _TYPICAL = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TierChoice:
+class TierChoice(Struct, frozen=True, kw_only=True):
     """What was chosen.
 
     Args:

@@ -9,12 +9,12 @@ driver) leads to the build that runs on most.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from envforge.errors import RequirementError, UsageError
 from envforge.model.accelerators import Version
 from envforge.model.requirement import specifier_admits
 from envforge.plan.accelerator_table import AcceleratorIndex, AcceleratorTable, CompiledFor
+from envforge.struct import Struct
 
 AUTO = "auto"
 _RELEASES_BEHIND = 2
@@ -23,8 +23,7 @@ _PATCHES = 10
 _NEWER, _OLDER = "-newer-gpus", "-older-gpus"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TorchVariant:
+class TorchVariant(Struct, frozen=True, kw_only=True):
     """A variant to write.
 
     Args:

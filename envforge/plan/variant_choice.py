@@ -6,13 +6,13 @@ Where none holds, the error says what the host has and what each one needs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from envforge.errors import HostError
 from envforge.model.accelerators import HostFacts, Version
 from envforge.model.variant import Condition
 from envforge.model.version_range import range_admits
+from envforge.struct import Struct
 
 
 class Conditional(Protocol):
@@ -25,8 +25,7 @@ class Conditional(Protocol):
     def condition(self) -> Condition: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VariantChoice:
+class VariantChoice(Struct, frozen=True, kw_only=True):
     """The variant that a host gets.
 
     Args:

@@ -11,7 +11,6 @@ Nothing here talks to a channel: :class:`envforge.model.conda.CondaSource` does.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import product
 
@@ -25,6 +24,7 @@ from envforge.model.conda import (
 )
 from envforge.model.requirement import parse_version, specifier_admits
 from envforge.model.target import Target
+from envforge.struct import Struct, field, replace
 
 Demands = Mapping[str, frozenset[str]]
 """Normalized PyPI name → specifiers that its version has to meet."""
@@ -33,8 +33,7 @@ _PYPI_BUILD = "pypi_0"
 _NO_BUILD = "envforge_none"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CondaPart:
+class CondaPart(Struct, frozen=True, kw_only=True):
     """What a resolution is asked of conda.
 
     Args:
@@ -49,11 +48,10 @@ class CondaPart:
     specs: tuple[str, ...]
     constraints: tuple[str, ...] = ()
     preferred: tuple[CondaRecord, ...] = ()
-    demands: Demands = field(default_factory=dict, hash=False)
+    demands: Demands = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class CondaSolution:
+class CondaSolution(Struct, frozen=True):
     """One answer of the conda solver, under consideration as a whole.
 
     Args:
@@ -63,8 +61,14 @@ class CondaSolution:
     """
 
     records: tuple[CondaRecord, ...]
-    provides: Mapping[str, str] = field(hash=False, compare=False)
-    constrains: Mapping[str, Collection[str]] = field(hash=False, compare=False)
+    provides: Mapping[str, str]
+    constrains: Mapping[str, Collection[str]]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CondaSolution) and self.records == other.records
+
+    def __hash__(self) -> int:
+        return hash(self.records)  # the rest follows from them
 
     @property
     def python(self) -> str:
@@ -84,8 +88,7 @@ class CondaSolution:
         return version is None or admits(specifier, version)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CondaSpace:
+class CondaSpace(Struct, frozen=True, kw_only=True):
     """A part of all solutions.
 
     Args:

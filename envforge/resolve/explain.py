@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import islice
 
 from envforge.errors import EnvforgeError, ResolutionError
@@ -20,13 +19,13 @@ from envforge.resolve.dependencies import DependencyReader, UnusableCandidateErr
 from envforge.resolve.explain_conda import CondaClash, find_conda_clash
 from envforge.resolve.problem import NoSolutionError, Problem
 from envforge.resolve.unfit import no_release_fits, unknown_project, why_nothing_fits
+from envforge.struct import Struct, replace
 
 _MAX_ITEMS_TO_MINIMIZE = 60
 _MAX_VERSIONS_TO_NAME = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Clash:
+class Clash(Struct, frozen=True):
     """The smallest part of the problem that has no solution.
 
     Args:

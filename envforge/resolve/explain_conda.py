@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from envforge.errors import CondaUnsolvableError, RequirementError, ResolutionError
@@ -14,6 +13,7 @@ from envforge.resolve.candidates import Candidate
 from envforge.resolve.conda import CondaLayer, CondaSolution
 from envforge.resolve.problem import NoSolutionError, Problem
 from envforge.resolve.provider import CondaDemand, FromConda, FromPyPI
+from envforge.struct import Struct
 
 if TYPE_CHECKING:
     from packaging.version import Version
@@ -24,8 +24,7 @@ _MAX_VERSIONS_TO_NAME = 3
 Cause = tuple[Requirement, Candidate | None]
 
 
-@dataclass(frozen=True, slots=True)
-class CondaClash:
+class CondaClash(Struct, frozen=True):
     """conda's side of a clash.
 
     Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +13,7 @@ from envforge.model.target import Target
 from envforge.resolve.candidates import CandidateFinder
 from envforge.resolve.dependencies import DependencyReader
 from envforge.resolve.walk import Answer, walk
+from envforge.struct import Struct, replace
 
 if TYPE_CHECKING:
     from envforge.resolve.conda import CondaLayer
@@ -66,8 +66,7 @@ class Origins(NamedTuple):
 NO_ORIGINS = Origins()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class Problem(Struct, frozen=True, kw_only=True):
     """What has to be met on one target, and by what.
 
     Args:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from resolvelib import AbstractProvider
@@ -21,6 +20,7 @@ from envforge.model.requirement import Requirement, specifier_admits
 from envforge.resolve.candidates import Candidate, CandidateFinder, requirement_extras
 from envforge.resolve.conda import CondaLayer, CondaSolution, admits
 from envforge.resolve.dependencies import DependencyReader, UnusableCandidateError
+from envforge.struct import Struct
 
 UNUSABLE = "\0unusable"
 CONDA = "\0conda"
@@ -28,36 +28,31 @@ _WISH = ""
 """The version of a candidate that conda is asked to bring. The solution that does has the real one."""
 
 
-@dataclass(frozen=True, slots=True)
-class CondaWanted:
+class CondaWanted(Struct, frozen=True):
     """A demand on the conda part: there has to be one."""
 
 
-@dataclass(frozen=True, slots=True)
-class CondaDemand:
+class CondaDemand(Struct, frozen=True):
     """A demand on the conda part: what it brings of a project, if anything, meets a specifier."""
 
     name: str
     specifier: str
 
 
-@dataclass(frozen=True, slots=True)
-class FromPyPI:
+class FromPyPI(Struct, frozen=True):
     """A demand on the conda part: it does not bring a project, and goes with a release of it."""
 
     name: str
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class CondaPresence:
+class CondaPresence(Struct, frozen=True):
     """A demand on the conda part: it brings a project."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class FromConda:
+class FromConda(Struct, frozen=True):
     """A demand on a project: it is what the conda part brings."""
 
     name: str

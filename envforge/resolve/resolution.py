@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from envforge.errors import ResolutionError
@@ -17,6 +16,7 @@ from envforge.resolve.candidates import Candidate, CandidateFinder
 from envforge.resolve.dependencies import DependencyReader
 from envforge.resolve.problem import NO_ORIGINS, NoSolutionError, Origins, Problem
 from envforge.resolve.walk import Answer
+from envforge.struct import replace
 
 if TYPE_CHECKING:
     from envforge.resolve.conda import CondaLayer, CondaPart

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from resolvelib import BaseReporter, ResolutionImpossible, ResolutionTooDeep
 from resolvelib.resolvers import Resolution
@@ -18,6 +17,7 @@ from envforge.resolve.problem import NoSolutionError, Problem
 from envforge.resolve.provider import CONDA, Choice, Demand, Provider
 from envforge.resolve.viability import Viability
 from envforge.resolve.walk import Answer
+from envforge.struct import replace
 
 _MAX_ROUNDS = 200_000
 _MAX_EXPLAINING_ROUNDS = 2_000

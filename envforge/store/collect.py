@@ -11,12 +11,12 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envforge.store.failures import store_failures
 from envforge.store.uses import aside_path, withdraw
+from envforge.struct import Struct
 
 if TYPE_CHECKING:
     from envforge.model.tree import Tree
@@ -25,16 +25,14 @@ if TYPE_CHECKING:
 BUILDS = "builds"
 
 
-@dataclass(frozen=True, slots=True)
-class StoredTree:
+class StoredTree(Struct, frozen=True):
     """A complete tree, and when its use was last noted (seconds since the epoch)."""
 
     tree: Tree
     used_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class StoredBundle:
+class StoredBundle(Struct, frozen=True):
     """A complete bundle: its id, the ids of its trees, when its use was last noted."""
 
     id: str
@@ -42,8 +40,7 @@ class StoredBundle:
     used_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class RememberedBuild:
+class RememberedBuild(Struct, frozen=True):
     """What was built of a source: the key of the source, the digest of the wheel, when it was last used."""
 
     key: str

@@ -25,7 +25,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -40,6 +39,7 @@ from envforge.store.sharing import is_shared, make_folders, share
 from envforge.store.site import SiteLayer, find_site, link_to
 from envforge.store.summary import read_tree, tree_fields
 from envforge.store.uses import note_use
+from envforge.struct import Struct
 
 if TYPE_CHECKING:
     from envforge.store.guard import Guard
@@ -61,8 +61,7 @@ class StoredFile(NamedTuple):
     executable: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Damage:
+class Damage(Struct, frozen=True):
     """A file that is not as it was stored: ``missing``, ``changed``, ``unexpected`` or ``unreadable``."""
 
     tree_id: str

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from envforge.model.tree import EntryPoint, Tree
 from envforge.store.failures import store_error
+from envforge.struct import to_builtins
 
 
 def read_tree(folder: Path, tree_id: str) -> Tree | None:
@@ -27,7 +27,7 @@ def read_tree(folder: Path, tree_id: str) -> Tree | None:
 def tree_fields(tree: Tree) -> dict[str, object]:
     """What a summary says."""
     points = [(point.name, point.module, point.attribute, point.gui) for point in tree.entry_points]
-    return {**asdict(tree), "entry_points": points}
+    return {**to_builtins(tree), "entry_points": points}
 
 
 def _parse_tree(fields: dict[str, Any]) -> Tree:

@@ -1,5 +1,5 @@
 """The stories of the commands: one file each, readable from top to bottom.
 
 A workflow gets a :class:`~envforge.workflows.session.Session` and options, and returns a report, a
-frozen dataclass that :mod:`envforge.cli` renders for people or as JSON. It never prints.
+frozen value that :mod:`envforge.cli` renders for people or as JSON. It never prints.
 """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 from envforge.errors import ManifestError, UsageError
 from envforge.manifest.edit import add_requirements, remove_requirements
@@ -12,12 +11,12 @@ from envforge.manifest.parse import parse_manifest
 from envforge.model.lock import Lock
 from envforge.model.match_spec import MatchSpecParts, parse_match_spec
 from envforge.model.requirement import Requirement, normalize_name, parse_requirement, parse_version
+from envforge.struct import Struct, replace
 
 CONDA_MARK = "conda:"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(Struct, frozen=True, kw_only=True):
     """Where in the manifest requirements go; conda's are in no group and no extra. At most one is named.
 
     Args:
@@ -47,8 +46,7 @@ class Place:
         return "project.dependencies"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Additions:
+class Additions(Struct, frozen=True, kw_only=True):
     """What is added.
 
     Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from envforge.model.lock import Lock, LockedFile, LockedPackage
 from envforge.model.tree import Tree
 from envforge.plan.link_plan import LinkMode
 from envforge.store.store import Store, tree_id
+from envforge.struct import Struct, replace
 from envforge.workflows.environments import is_prefix_there, note_parts, plan_environment
 from envforge.workflows.file_places import placed_url
 from envforge.workflows.index_urls import index_urls
@@ -37,8 +37,7 @@ if TYPE_CHECKING:
 _ATTEMPTS = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assembly:
+class Assembly(Struct, frozen=True, kw_only=True):
     """Everything that making one environment needs.
 
     Args:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from envforge.build.backend import BuildEnvironment
@@ -24,6 +23,7 @@ from envforge.model.rules import Rules
 from envforge.model.target import SystemAssumptions, Target, holding_requirements, marker_holds
 from envforge.plan.link_plan import LinkMode
 from envforge.resolve.resolution import resolve_target
+from envforge.struct import Struct
 from envforge.workflows.environments import plan_environment
 from envforge.workflows.file_places import placed_url
 from envforge.workflows.index_urls import index_urls
@@ -42,8 +42,7 @@ if TYPE_CHECKING:
     from envforge.workflows.session import Session
 
 
-@dataclass(frozen=True, slots=True)
-class Locked:
+class Locked(Struct, frozen=True):
     """What is locked for the target that is built for."""
 
     lock: Lock
@@ -62,8 +61,7 @@ class Locked:
         return any(name in record.pypi_names for record in self.lock.conda_records(self.target))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workshop:
+class Workshop(Struct, frozen=True, kw_only=True):
     """Where builds happen.
 
     Args:
@@ -83,8 +81,7 @@ class Workshop:
     building: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Furnished:
+class Furnished(Struct, frozen=True):
     """An isolated environment, and ``name==version`` of what is in it."""
 
     environment: BuildEnvironment

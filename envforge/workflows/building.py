@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +33,7 @@ from envforge.net.download import download
 from envforge.net.pools import ConnectionPools
 from envforge.store.guard import Guard
 from envforge.store.sharing import make_folders
+from envforge.struct import Struct, replace
 from envforge.workflows.build_environments import Furnished, Workshop, build_environment, runtime_files
 from envforge.workflows.built_wheels import build_key, find_built, find_shared, remember, store_wheel
 from envforge.workflows.file_places import placed_url
@@ -46,8 +46,7 @@ if TYPE_CHECKING:
     from envforge.workflows.project import Project
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Order:
+class _Order(Struct, frozen=True, kw_only=True):
     """One build.
 
     Args:

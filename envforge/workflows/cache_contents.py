@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from envforge.store.collect import (
 )
 from envforge.store.store import Store, tree_id
 from envforge.store.uses import aside_path, file_system_time_s
+from envforge.struct import Struct
 from envforge.workflows.prefixes import conda_packages_folder, prefixes_folder
 
 if TYPE_CHECKING:
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from envforge.workflows.session import Session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CacheContents:
+class CacheContents(Struct, frozen=True, kw_only=True):
     """Everything that there is.
 
     Args:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from envforge.environment.tenants import ProjectState, Tenant
 from envforge.host.paths import Places, find_data_root
 from envforge.plan.prune import Item, Kind, PruneDemand, Stay, plan_prune
 from envforge.store import uses
+from envforge.struct import Struct
 from envforge.workflows.cache_contents import CacheContents, read_contents
 from envforge.workflows.session import Session
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
+class Holding(Struct, frozen=True):
     """How many there are of a kind, what they take, and what of that nothing needs."""
 
     count: int
@@ -25,8 +24,7 @@ class Holding:
     unneeded_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProjectHolding:
+class ProjectHolding(Struct, frozen=True, kw_only=True):
     """What a project has on the tier.
 
     Args:
@@ -50,8 +48,7 @@ class ProjectHolding:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CacheReport:
+class CacheReport(Struct, frozen=True, kw_only=True):
     """What there is.
 
     Args:

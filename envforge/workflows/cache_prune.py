@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from envforge.store import uses
 from envforge.store.collect import drop_build, drop_bundle, drop_tree
 from envforge.store.failures import store_failures
 from envforge.store.store import Store
+from envforge.struct import Struct
 from envforge.workflows.cache_contents import (
     CacheContents,
     clock_of,
@@ -42,8 +42,7 @@ from envforge.workflows.session import Session
 _MOST_SHOWN = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PruneOptions:
+class PruneOptions(Struct, frozen=True, kw_only=True):
     """How to prune.
 
     Args:
@@ -57,8 +56,7 @@ class PruneOptions:
     dry_run: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PruneReport:
+class PruneReport(Struct, frozen=True, kw_only=True):
     """What ``prune`` did, or with ``dry_run`` would do.
 
     Args:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envforge.environment.collect import Occupancy, survey_generations
@@ -22,6 +21,7 @@ from envforge.store.bundle import ensure_bundle
 from envforge.store.collect import StoredBundle, list_bundles, list_trees
 from envforge.store.integrity import find_bundle_damage
 from envforge.store.store import Damage, Store, tree_id
+from envforge.struct import Struct, replace
 from envforge.workflows.cache_contents import clock_of
 from envforge.workflows.file_places import placed_url
 from envforge.workflows.index_urls import index_urls
@@ -30,8 +30,7 @@ from envforge.workflows.session import Session
 from envforge.workflows.stamp import forget_stamp
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DamagedThing:
+class DamagedThing(Struct, frozen=True, kw_only=True):
     """A tree, a bundle or an archive that is not what was stored.
 
     Args:
@@ -51,8 +50,7 @@ class DamagedThing:
     mended: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CacheVerifyReport:
+class CacheVerifyReport(Struct, frozen=True, kw_only=True):
     """What was looked at, what is damaged, and what kept it from being mended."""
 
     tree_count: int

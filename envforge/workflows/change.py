@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envforge.errors import EnvforgeError
@@ -18,6 +17,7 @@ from envforge.lock.diff import LockDiff, diff_locks
 from envforge.lock.write import format_lock
 from envforge.model.lock import Lock
 from envforge.store.guard import Guard
+from envforge.struct import Struct, replace
 from envforge.workflows.additions import Additions, Place, parse_additions, remove_from
 from envforge.workflows.lock import up_to_date_lock
 from envforge.workflows.project import (
@@ -33,8 +33,7 @@ from envforge.workflows.sync import PreparedSync, SyncOptions, SyncReport, finis
 from envforge.workflows.upgrades import Upgrades
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeReport:
+class ChangeReport(Struct, frozen=True, kw_only=True):
     """What ``add`` or ``remove`` did.
 
     Args:

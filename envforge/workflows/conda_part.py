@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from envforge.errors import CondaUnsolvableError, EnvforgeError, ImpossibleOnCondaError, UnknownPackageError
@@ -20,6 +19,7 @@ from envforge.model.resolution import TargetResolution
 from envforge.model.target import Target
 from envforge.resolve.conda import CondaLayer, CondaPart
 from envforge.resolve.dependencies import active_requirements
+from envforge.struct import replace
 from envforge.workflows.channels import channel_folders
 from envforge.workflows.project import FormerLock
 from envforge.workflows.session import Session

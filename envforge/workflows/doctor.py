@@ -7,7 +7,6 @@ A project whose manifest or lock is wrong is a finding, and not the end.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +27,12 @@ from envforge.model.storage import Reach
 from envforge.plan.accelerator_check import WheelProblem, check_wheels, cuda_needs
 from envforge.plan.diagnosis import EnvironmentFacts, Finding, Severity, diagnose
 from envforge.plan.variant_choice import VariantChoice, choose_variant
+from envforge.struct import Struct, replace
 from envforge.workflows.accelerator_data import read_accelerator_table
 from envforge.workflows.project import LOCK_NAME, VENV_NAME, Project, read_project
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProjectState:
+class ProjectState(Struct, frozen=True, kw_only=True):
     """What a project has on this host.
 
     Args:
@@ -51,8 +50,7 @@ class ProjectState:
     environment: EnvironmentFacts | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DoctorReport:
+class DoctorReport(Struct, frozen=True, kw_only=True):
     """All that was seen.
 
     Args:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from envforge.environment.collect import Occupancy, survey_generations, survey_project
@@ -18,13 +17,13 @@ from envforge.link.conda_collect import list_packages
 from envforge.plan.link_plan import LinkMode
 from envforge.plan.prune import Stay
 from envforge.store.store import Store
+from envforge.struct import Struct
 from envforge.workflows.cache_contents import clock_of
 from envforge.workflows.prefixes import conda_packages_folder
 from envforge.workflows.session import Session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnvironmentRow:
+class EnvironmentRow(Struct, frozen=True, kw_only=True):
     """An environment.
 
     Args:
@@ -58,8 +57,7 @@ class EnvironmentRow:
     leases: tuple[Lease, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnvironmentsReport:
+class EnvironmentsReport(Struct, frozen=True, kw_only=True):
     """What ``envs`` found: where, when (by the tier's clock), and what; newest first in each project."""
 
     tier: Path

@@ -5,10 +5,11 @@ So a lock is the same on every host, and the project can be moved with its files
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
+
+from envforge.struct import replace
 
 if TYPE_CHECKING:
     from envforge.manifest.manifest import Manifest

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from envforge.errors import ManifestError, UsageError
@@ -12,13 +11,13 @@ from envforge.manifest.edit import create_manifest, set_project_name
 from envforge.manifest.parse import parse_manifest
 from envforge.model.requirement import is_valid_name, normalize_name
 from envforge.model.target import DEFAULT_PLATFORMS
+from envforge.struct import Struct
 from envforge.workflows.project import LOCK_NAME, MANIFEST_NAME, read_text, write_text
 from envforge.workflows.resolving import KNOWN_PYTHONS
 from envforge.workflows.session import Session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InitReport:
+class InitReport(Struct, frozen=True, kw_only=True):
     """What ``init`` wrote.
 
     Args:

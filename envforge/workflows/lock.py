@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from envforge.lock.diff import LockDiff, diff_locks
 from envforge.lock.write import format_lock
 from envforge.manifest.targets import manifest_targets
 from envforge.model.lock import Lock
+from envforge.struct import Struct, replace
 from envforge.workflows.checked import mark_checked
 from envforge.workflows.project import FormerLock, Project, read_former_lock, read_project, write_text
 from envforge.workflows.session import Session
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 _MOST_FAULTS = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockReport:
+class LockReport(Struct, frozen=True, kw_only=True):
     """What ``lock`` did.
 
     Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from envforge.link.conda_prefix import Prefix, PrefixSpec, ensure_prefix, find_p
 from envforge.model.conda import CondaRecord
 from envforge.model.host import Interpreter
 from envforge.store.sharing import own_folder
+from envforge.struct import Struct, replace
 from envforge.workflows.channels import channel_locations
 
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from envforge.workflows.session import Session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CondaStock:
+class CondaStock(Struct, frozen=True, kw_only=True):
     """What of conda an environment has.
 
     Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from envforge.errors import LockError, ManifestError, StoreError
@@ -12,14 +11,14 @@ from envforge.manifest.digest import inputs_digest
 from envforge.manifest.manifest import Manifest
 from envforge.manifest.parse import parse_manifest
 from envforge.model.lock import Lock
+from envforge.struct import Struct
 
 MANIFEST_NAME = "pyproject.toml"
 LOCK_NAME = "envforge.lock"
 VENV_NAME = ".venv"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Project:
+class Project(Struct, frozen=True, kw_only=True):
     """A project as it is on disk.
 
     Args:
@@ -90,8 +89,7 @@ def read_text(path: Path) -> str:
         raise ManifestError(f"cannot read {path}", context=[error.strerror or str(error)]) from None
 
 
-@dataclass(frozen=True, slots=True)
-class FormerLock:
+class FormerLock(Struct, frozen=True):
     """What is known of earlier resolutions.
 
     Args:

@@ -11,17 +11,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from envforge.environment.generation import Generation, is_whole
 from envforge.environment.spec import GenerationPrefix
 from envforge.store.store import Store
+from envforge.struct import Struct
 from envforge.workflows.session import Session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remains:
+class Remains(Struct, frozen=True, kw_only=True):
     """What is left of an environment and what it stands on.
 
     Args:

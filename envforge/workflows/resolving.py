@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from envforge.errors import (
@@ -28,6 +27,7 @@ from envforge.model.target import Target
 from envforge.net.client import NetworkNeededError
 from envforge.resolve.problem import NO_ORIGINS, Origins
 from envforge.resolve.resolution import held_back_by_python, resolve_target
+from envforge.struct import Struct
 from envforge.workflows.channels import channel_folders
 from envforge.workflows.file_places import index_folders, with_paths
 from envforge.workflows.project import FormerLock, Project
@@ -44,8 +44,7 @@ KNOWN_PYTHONS = ("3.15", "3.14", "3.13", "3.12", "3.11", "3.10", "3.9", "3.8")
 """Released minors of CPython, newest first: what "the newest that everything admits" chooses from."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Problem:
+class _Problem(Struct, frozen=True, kw_only=True):
     """What has to be resolved, and from what; ``groups`` and ``views`` by variant."""
 
     manifest: Manifest

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from envforge.environment import switch
 from envforge.errors import GenerationError
+from envforge.struct import Struct
 from envforge.workflows.project import VENV_NAME
 from envforge.workflows.session import Session
 from envforge.workflows.stamp import forget_stamp
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RollbackReport:
+class RollbackReport(Struct, frozen=True, kw_only=True):
     """What ``rollback`` did: ``.venv`` pointed to ``previous``, now to ``generation``."""
 
     venv: Path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from envforge.errors import EnvforgeError, HostError, InterpreterError, UsageError
@@ -15,6 +14,7 @@ from envforge.model.conda import CondaRecord
 from envforge.model.host import Interpreter
 from envforge.model.lock import PROJECT_GROUP, Lock, LockedPackage, LockedTarget
 from envforge.model.requirement import normalize_name
+from envforge.struct import Struct
 from envforge.workflows.variants import ChosenVariant, choose_for_host, locked_target, nothing_for
 
 if TYPE_CHECKING:
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from envforge.workflows.sync import SyncOptions
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class Selection(Struct, frozen=True, kw_only=True):
     """What an environment is made of.
 
     Args:

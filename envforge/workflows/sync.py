@@ -8,7 +8,6 @@ untouched; a generation that is there already costs only the switch.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envforge.environment.collect import collect_generations
@@ -22,6 +21,7 @@ from envforge.model.requirement import normalize_name
 from envforge.plan.link_plan import LinkMode
 from envforge.plan.room import PlaceNeed
 from envforge.store.store import tree_id
+from envforge.struct import Struct, replace
 from envforge.workflows.assembly import (
     Assembly,
     assemble,
@@ -41,8 +41,7 @@ from envforge.workflows.upgrades import Upgrades
 from envforge.workflows.variants import NO_CHOICE, ChosenVariant, remember_choice
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncOptions:
+class SyncOptions(Struct, frozen=True, kw_only=True):
     """How to sync.
 
     Args:
@@ -69,8 +68,7 @@ class SyncOptions:
         return replace(self, frozen=False, ignore_host=False) == SyncOptions()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackageChange:
+class PackageChange(Struct, frozen=True, kw_only=True):
     """One difference between two environments; ``old`` or ``new`` is "" for what is not there.
 
     Args:
@@ -86,8 +84,7 @@ class PackageChange:
     ecosystem: str = "pypi"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncReport:
+class SyncReport(Struct, frozen=True, kw_only=True):
     """What ``sync`` did, or with ``dry_run`` would do.
 
     Args:
@@ -119,8 +116,7 @@ class SyncReport:
     room: tuple[PlaceNeed, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreparedSync:
+class PreparedSync(Struct, frozen=True, kw_only=True):
     """An environment that is ready to be switched to.
 
     Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from envforge.host.named_tier import check_mounted
 from envforge.host.paths import Places, find_cache_root, find_named_tier, find_places
 from envforge.host.tiers import Survey, survey_named, survey_storage
 from envforge.model.storage import StoragePlace
+from envforge.struct import Struct
 from envforge.workflows.project import find_project_root
 
 
@@ -22,8 +22,7 @@ class Use(StrEnum):
     ARCHIVES = "archives"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SurveyedPlace:
+class SurveyedPlace(Struct, frozen=True, kw_only=True):
     """A place with the verdict on it.
 
     Args:
@@ -39,8 +38,7 @@ class SurveyedPlace:
     measured_now: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TierReport:
+class TierReport(Struct, frozen=True, kw_only=True):
     """The storage of a host.
 
     Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from envforge.errors import HostError, LockError, UsageError
 from envforge.host.facts import host_platform
@@ -12,14 +11,14 @@ from envforge.manifest.manifest import requirements_by_group
 from envforge.model.lock import PROJECT_GROUP, Lock, LockedTarget
 from envforge.model.requirement import normalize_name
 from envforge.model.variant import AUTO
+from envforge.struct import Struct
 from envforge.workflows.lock import current_lock
 from envforge.workflows.project import Project, read_former_lock, read_project
 from envforge.workflows.session import Session
 from envforge.workflows.variants import VARIABLE, choose_for_host, known_variant, locked_target
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TreeNode:
+class TreeNode(Struct, frozen=True, kw_only=True):
     """A package where it stands in the tree.
 
     Args:
@@ -37,16 +36,14 @@ class TreeNode:
     repeated: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TreeReport:
+class TreeReport(Struct, frozen=True, kw_only=True):
     """The tree of one target; ``roots`` are the project's requirements, or the inverted package."""
 
     target: str
     roots: tuple[TreeNode, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WhyReport:
+class WhyReport(Struct, frozen=True, kw_only=True):
     """Why a package is there: chains of ``name version`` and requirement texts, shortest first."""
 
     name: str

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from envforge.struct import Struct
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upgrades:
+class Upgrades(Struct, frozen=True, kw_only=True):
     """Which locked versions need not be kept.
 
     Args:

@@ -7,7 +7,6 @@ nothing flips by itself; else the first variant whose condition holds here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from envforge.environment.variant_memory import RememberedVariant, read_variant, write_variant
@@ -19,6 +18,7 @@ from envforge.manifest.manifest import Manifest, Variant
 from envforge.model.lock import Lock, LockedTarget
 from envforge.model.requirement import normalize_name
 from envforge.model.variant import AUTO
+from envforge.struct import Struct
 from envforge.workflows.session import Session
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 VARIABLE = "ENVFORGE_VARIANT"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChosenVariant:
+class ChosenVariant(Struct, frozen=True, kw_only=True):
     """A choice for this host.
 
     Args:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envforge.environment.collect import remove_generation
@@ -16,6 +15,7 @@ from envforge.environment.verify_prefix import PrefixDamage, verify_prefix
 from envforge.errors import GenerationError, StoreError
 from envforge.model.tree import Tree
 from envforge.store.store import Damage, Store
+from envforge.struct import Struct, replace
 from envforge.workflows.environments import plan_environment
 from envforge.workflows.project import VENV_NAME, Project, read_project
 from envforge.workflows.session import Session
@@ -26,8 +26,7 @@ from envforge.workflows.sync import SyncOptions, sync
 _REPAIR = "run `envforge verify --repair`"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """Something that is not as it was made, and what to do.
 
     Args:
@@ -43,8 +42,7 @@ class Finding:
     conda_package: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyReport:
+class VerifyReport(Struct, frozen=True, kw_only=True):
     """What ``verify`` found: how many files it compared, what was wrong, and whether that was mended."""
 
     generation: Path

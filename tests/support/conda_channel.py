@@ -15,7 +15,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,6 +23,8 @@ from types import TracebackType
 from urllib.parse import unquote
 
 import pytest
+
+from envforge.struct import replace
 
 from support.scripted_server import Answer, Asked, _react
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from envforge.cli.formats import count, format_size
 from envforge.cli.surroundings import start_folder
+from envforge.struct import to_builtins
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -146,12 +146,12 @@ def _document(report: DoctorReport) -> dict[str, Any]:
     return {
         "broken": report.is_broken,
         "findings": [
-            {**asdict(finding), "severity": finding.severity.value, "hint": finding.hint or None}
+            {**to_builtins(finding), "severity": finding.severity.value, "hint": finding.hint or None}
             for finding in report.findings
         ],
-        "host": asdict(report.facts),
+        "host": to_builtins(report.facts),
         "project": _project_document(project) if project is not None else None,
-        "reading": asdict(report.reading),
+        "reading": to_builtins(report.reading),
     }
 
 
@@ -161,14 +161,14 @@ def _project_document(project: ProjectState) -> dict[str, Any]:
         "root": str(project.root),
         "name": project.name,
         "variant": project.variant or None,
-        "choice": asdict(project.choice) if project.choice is not None else None,
+        "choice": to_builtins(project.choice) if project.choice is not None else None,
         "environment": None
         if environment is None
         else {
             "path": environment.path,
             "python": environment.python,
             "platform": environment.platform,
-            "cuda": [asdict(need) for need in environment.cuda],
+            "cuda": [to_builtins(need) for need in environment.cuda],
             "torch": environment.answer.get("torch"),
             "installed_by_hand": list(environment.by_hand),
         },

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from envforge.cli.formats import fold_table, format_duration, format_latency, format_rate, format_size
 from envforge.cli.surroundings import start_folder
+from envforge.struct import to_builtins
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -161,7 +161,7 @@ def _place_document(each: SurveyedPlace) -> dict[str, object]:
         "total_bytes": place.total_bytes,
         "free_bytes": place.free_bytes,
         "free_inodes": place.free_inodes,
-        "quota": asdict(place.quota) if place.quota else None,
+        "quota": to_builtins(place.quota) if place.quota else None,
         "symlinks": place.symlinks,
         "hardlinks": place.hardlinks,
         "rates": _rates_document(place.rates),
@@ -170,4 +170,4 @@ def _place_document(each: SurveyedPlace) -> dict[str, object]:
 
 
 def _rates_document(rates: Rates | None) -> dict[str, float | None] | None:
-    return asdict(rates) if rates else None
+    return to_builtins(rates) if rates else None

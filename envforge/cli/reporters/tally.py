@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from threading import Lock
 from time import monotonic
 
@@ -25,10 +24,10 @@ from envforge.events import (
     WaitingFinished,
     WaitingForOwner,
 )
+from envforge.struct import Struct, field
 
 
-@dataclass(slots=True)
-class Transfer:
+class Transfer(Struct):
     """A download under way; ``size_bytes`` is 0 where nobody knows it."""
 
     filename: str
@@ -36,8 +35,7 @@ class Transfer:
     received_bytes: int = 0
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Struct):
     """Sums over the events of one command. Safe to be told things from many threads.
 
     Attributes:
@@ -72,7 +70,7 @@ class Tally:
     check_bytes: int = 0
     checked_bytes: int = 0
     waiting: dict[str, WaitingForOwner] = field(default_factory=dict)
-    lock: Lock = field(default_factory=Lock, repr=False)
+    lock: Lock = field(default_factory=Lock)
     _resolving_since_s: float = 0.0
 
     def add(self, event: Event) -> None:

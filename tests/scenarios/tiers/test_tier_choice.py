@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from envforge.model.storage import (
     StoragePlace,
 )
 from envforge.plan.tier_choice import choose_tier
+from envforge.struct import replace
 
 STORIES = {
     path.stem: tomllib.loads(path.read_text(encoding="utf-8"))

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from envforge.events import (
 from envforge.link.conda_prefix import MARKER, PrefixSpec, find_prefix, uncached_records
 from envforge.metadata.rattler_records import from_rattler
 from envforge.model.conda import CondaRecord
+from envforge.struct import replace
 
 from support.conda_archives import make_archive
 from support.conda_channel import ChannelServer

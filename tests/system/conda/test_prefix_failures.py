@@ -8,12 +8,12 @@ import subprocess
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from envforge.errors import ArchiveError, HashError, NetworkError, OfflineError, StoreError
+from envforge.struct import replace
 
 from support.conda_archives import make_archive
 from support.conda_channel import ChannelServer

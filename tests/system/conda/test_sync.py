@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import pytest
 from envforge.lock.parse import parse_lock
 from envforge.lock.write import format_lock
 from envforge.model.lock import Lock
+from envforge.struct import replace
 
 from support.conda_channel import ChannelServer
 from support.distributions import make_wheel

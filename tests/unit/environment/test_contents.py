@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from envforge.environment.activate_scripts import activation_files
@@ -13,6 +11,7 @@ from envforge.environment.spec import GenerationPrefix
 from envforge.errors import GenerationError
 from envforge.model.host import Interpreter
 from envforge.model.layout import environment_layout
+from envforge.struct import replace
 
 from support.environments import Grounds
 

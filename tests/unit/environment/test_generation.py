@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from envforge.environment.generation import is_generation, read_generation, swee
 from envforge.errors import ArchiveError, InterpreterError, StoreError
 from envforge.model.tree import EntryPoint
 from envforge.plan.link_plan import MARKER, LinkMode
+from envforge.struct import replace
 
 from support.environments import Grounds
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from envforge.environment.spec import generation_trees, parse_spec, spec_fields
 from envforge.plan.link_plan import LinkMode
+from envforge.struct import replace
 
 from support.environments import Grounds
 

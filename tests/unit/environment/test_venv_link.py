@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +25,7 @@ from envforge.environment.venv_link import (
     write_host_link,
 )
 from envforge.errors import GenerationError
+from envforge.struct import replace
 
 from support.environments import Grounds
 from support.nodes import require_nodes, shared_folder

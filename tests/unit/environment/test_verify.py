@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from envforge.environment.generation import Generation
 from envforge.environment.verify import ADD, PYTHON, REPAIR, Finding, verify_generation
 from envforge.plan.link_plan import LinkMode
 from envforge.store.store import Damage
+from envforge.struct import replace
 
 from support.environments import Grounds
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from envforge.host.devices import find_device_kind
 from envforge.host.mounts import Mount
 from envforge.model.storage import DeviceKind
+from envforge.struct import replace
 
 DISK = Mount(id=1, device="8:1", root="/", point="/x", file_system="ext4", source="/dev/sda1")
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="made of symlinks")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from envforge.host.quota import (
     parse_quota,
 )
 from envforge.model.storage import Origin, Quota, StoragePlace
+from envforge.struct import replace
 
 KIB = 1024
 PLACE = StoragePlace(folder="/work/jo", base="/work/jo", origin=Origin.WORK, offered_by="$WORK")

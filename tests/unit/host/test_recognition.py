@@ -8,7 +8,6 @@ with nothing but its platform and C library.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from envforge.errors import HostError
 from envforge.host.machine import MachineReading
 from envforge.host.recognition import gfx_name, parse_version, recognize
 from envforge.model.accelerators import HostFacts, NvidiaDriver
+from envforge.struct import replace, to_builtins
 
 HOSTS = sorted(Path(__file__).with_name("hosts").glob("*.json"))
 
@@ -39,12 +39,12 @@ def test_there_are_hosts() -> None:
 @pytest.mark.parametrize("path", HOSTS, ids=lambda path: path.stem)
 def test_a_host_is_recognized(path: Path) -> None:
     content = json.loads(path.read_text())
-    expected = asdict(HostFacts(platform="linux-64", glibc=(2, 35)))
+    expected = to_builtins(HostFacts(platform="linux-64", glibc=(2, 35)))
     for name, value in content["facts"].items():
         if name == "nvidia" and value is not None:
-            value = {**asdict(NvidiaDriver()), **value}
+            value = {**to_builtins(NvidiaDriver()), **value}
         expected[name] = value
-    found = asdict(recognize(reading(path.stem), {}))
+    found = to_builtins(recognize(reading(path.stem), {}))
     assert json.loads(json.dumps(found)) == json.loads(json.dumps(expected))
 
 

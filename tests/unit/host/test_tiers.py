@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from envforge.host.storage_probe import ProbeResult
 from envforge.host.tier_writing import find_write_strategy
 from envforge.host.tiers import Survey, survey_storage
 from envforge.model.storage import Origin, Rates
+from envforge.struct import replace
 
 from support.file_systems import mounted
 

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from envforge.errors import CondaUnsolvableError, ManifestError, PackageIndexErr
 from envforge.index.conda_source import ChannelLocation, CondaChannels
 from envforge.model.conda import CondaQuestion, CondaRecord, VirtualPackage
 from envforge.net.settings import NetworkSettings
+from envforge.struct import replace
 
 from support.conda_channel import write_channel
 

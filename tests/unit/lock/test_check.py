@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from envforge.lock.check import lock_is_current, reasons_to_lock, unmet_requirements
 from envforge.model.lock import Lock
 from envforge.model.requirement import parse_requirement
+from envforge.struct import replace
 
 from support.locks import INPUTS, conda_python, conda_record, lock_of, pin, resolution, simple_lock
 

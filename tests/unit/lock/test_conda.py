@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from envforge.lock.write import format_lock
 from envforge.model.conda import CondaRecord
 from envforge.model.lock import Lock
 from envforge.model.target import SystemAssumptions, Target
+from envforge.struct import replace
 
 from support.locks import (
     CONDA_FORGE,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from envforge.lock.conda_check import altered_records, spec_fault, unmet_specs
 from envforge.model.conda import CondaRecord
 from envforge.model.lock import Lock
 from envforge.model.target import SystemAssumptions
+from envforge.struct import replace
 
 from support.locks import conda_python, conda_record, lock_of, resolution
 

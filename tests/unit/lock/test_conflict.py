@@ -7,7 +7,6 @@ import random
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from envforge.lock.consistency import find_faults
 from envforge.lock.parse import has_conflict_markers, parse_lock
 from envforge.lock.write import format_lock
 from envforge.model.lock import Lock
+from envforge.struct import replace
 
 from support.locks import PYPI, lock_of, pin, resolution, simple_lock
 

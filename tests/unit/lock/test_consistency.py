@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from envforge.errors import LockError
@@ -11,6 +9,7 @@ from envforge.lock.consistency import find_faults
 from envforge.lock.parse import parse_lock
 from envforge.lock.write import format_lock
 from envforge.model.lock import Lock, LockedPackage
+from envforge.struct import replace
 
 from support.locks import PYPI, index_file, lock_of, pin, resolution, simple_lock
 

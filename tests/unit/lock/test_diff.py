@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from envforge.lock.diff import LockDiff, diff_locks, format_diff
 from envforge.model.conda import CondaRecord
 from envforge.model.lock import Lock
+from envforge.struct import replace
 
 from support.locks import conda_python, conda_record, lock_of, pin, resolution, simple_lock
 

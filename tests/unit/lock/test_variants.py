@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -19,6 +18,7 @@ from envforge.model.lock import Lock, LockedIndex
 from envforge.model.requirement import parse_requirement
 from envforge.model.resolution import Pin, TargetResolution
 from envforge.model.target import SystemAssumptions, Target
+from envforge.struct import replace
 
 from support.locks import INPUTS, PYPI, conda_python, conda_record, index_file, pin, resolution
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 from envforge.lock.write import format_lock
 from envforge.model.lock import LockedPackage
+from envforge.struct import replace
 
 from support.locks import INPUTS, lock_of, pin, resolution, simple_lock
 

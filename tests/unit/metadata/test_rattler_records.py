@@ -60,7 +60,7 @@ def test_any_noarch_in_any_subdir(noarch: str, subdir: str) -> None:
 
 @pytest.mark.parametrize("timestamp_ms", range(1786445051000, 1786445052000, 37))
 def test_no_millisecond_is_lost(timestamp_ms: int) -> None:
-    from dataclasses import replace
+    from envforge.struct import replace
 
     dated = replace(FULL, timestamp_ms=timestamp_ms)
     assert from_rattler(to_rattler(dated), _nobody).timestamp_ms == timestamp_ms

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from envforge.model.accelerators import Gpu, HostFacts, NvidiaDriver
@@ -18,6 +16,7 @@ from envforge.plan.accelerator_check import (
     torch_build,
     wheels_error,
 )
+from envforge.struct import replace
 from envforge.workflows.accelerator_data import read_accelerator_table
 
 TABLE = read_accelerator_table()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from envforge.model.accelerators import Gpu, HostFacts, NvidiaDriver, Rocm
 from envforge.plan.accelerator_check import CudaNeed, WheelProblem
 from envforge.plan.diagnosis import EnvironmentFacts, Finding, Severity, ShellFacts, diagnose
+from envforge.struct import replace
 
 HOST = HostFacts(platform="linux-64", glibc=(2, 36))
 DRIVER = NvidiaDriver(version="570.1", cuda=(12, 8), gpus=(Gpu(name="H100", capability=(9, 0)),))

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from envforge.model.tree import EntryPoint, Tree
 from envforge.store.failures import store_error
 from envforge.store.owner import Owner, this_process
 from envforge.store.store import Damage, Store, StoredFile, tree_id
+from envforge.struct import replace
 
 from .conftest import AsNobody, describe, stage
 

@@ -148,8 +148,7 @@ def _cuda_variant(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Build:
+class _Build(Struct, frozen=True, kw_only=True):
     """A release of torch on an index for CUDA, and what is known of the GPUs that it runs on."""
 
     index: AcceleratorIndex

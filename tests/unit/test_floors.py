@@ -11,7 +11,7 @@ import envforge
 
 PACKAGE = Path(envforge.__file__).parent
 FLOORS = (
-    ("errors", "events"),
+    ("errors", "events", "struct"),
     ("model",),
     ("manifest", "lock", "metadata"),
     ("resolve", "plan"),

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from envforge.model.requirement import Requirement
+from envforge.struct import Struct
 
 TORCH = "torch"
 _TORCH = re.compile(r"(pt|torch)([0-9]+(?:\.[0-9]+)*)")
@@ -24,8 +24,7 @@ _RUNTIME = re.compile(r"nvidia-cuda-runtime(?:-cu([0-9]+))?")
 _FIRST_WITH_NEW_ABI = (2, 7)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TorchBuild:
+class TorchBuild(Struct, frozen=True, kw_only=True):
     """A build of torch, or what an extension asks of one.
 
     Args:

@@ -7,17 +7,16 @@ that the target would take are refused with a reason; the others require its rel
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 
 from envforge.errors import BuildError, MetadataError, UnknownPackageError
 from envforge.metadata.torch_builds import TORCH, TorchBuild, build_asked_for, build_of_torch, mismatch
 from envforge.model.requirement import Requirement
 from envforge.model.target import holding_requirements
 from envforge.resolve.candidates import Candidate, CandidateFinder
+from envforge.struct import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class TorchDemand:
+class TorchDemand(Struct, frozen=True):
     """What a candidate asks of torch.
 
     Args:

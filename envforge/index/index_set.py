@@ -31,7 +31,7 @@ from envforge.model.rules import NO_RULES, Rules
 from envforge.model.tags import wheel_ranks
 from envforge.model.target import Target, python_admitted
 from envforge.net.auth import expand_url, redact
-from envforge.net.client import HttpClient
+from envforge.net.client import NOT_FOUND, HttpClient
 from envforge.net.settings import NetworkSettings
 from envforge.struct import replace
 
@@ -207,6 +207,28 @@ class IndexSet:
             return list(resolutions)
         return [_with_hashes(resolution, known) for resolution in resolutions]
 
+    def has_file(self, file: IndexFile) -> bool:
+        """Whether the server of a file that no index lists has it.
+
+        Raises:
+            OfflineError, NetworkError: it does not answer, or may not be asked.
+        """
+        absent = NOT_FOUND | {403}  # object stores say this of what is not there
+        return self._client.get(file.url, expected=absent, byte_range="0-0").status not in absent
+
+    @contextmanager
+    def unlisted_archive(self, file: IndexFile) -> Iterator[tuple[Path, IndexFile]]:
+        """The archive of a file that no index lists, for the block, and the file with its hash and size.
+
+        Raises:
+            NetworkError: it cannot be had.
+        """
+        from envforge.index.archive import archive_sha256, fetched_archive
+
+        with fetched_archive(file, self._client, self._locations, self._cache_dir, self._reporter) as archive:
+            size_bytes = archive.stat().st_size
+            yield archive, file._replace(sha256=archive_sha256(archive), size_bytes=size_bytes)
+
     def _open_fetcher(self) -> MetadataFetcher:
         from envforge.index.file_hosts import FileHosts
         from envforge.index.metadata_fetcher import MetadataFetcher
@@ -217,10 +239,8 @@ class IndexSet:
         )
 
     def _hash(self, file: IndexFile) -> str:
-        from envforge.index.archive import archive_sha256, fetched_archive
-
-        with fetched_archive(file, self._client, self._locations, self._cache_dir, self._reporter) as archive:
-            return archive_sha256(archive)
+        with self.unlisted_archive(file) as (_, known):
+            return known.sha256
 
     def _find_page(self, name: str) -> ProjectPage:
         only = self._sources.get(name)

@@ -1,10 +1,11 @@
-"""``[tool.envforge.build.NAME]``: how one project is built. A lock does not depend on it.
+"""``[tool.envforge.build.NAME]``: how one project is built. A lock depends on ``prebuilt`` only.
 
 Standards: PEP 517 (config settings).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,7 +15,12 @@ from envforge.manifest.reading import Reader, Table, kind
 from envforge.model.requirement import is_valid_name, normalize_name
 from envforge.struct import Struct, field
 
-_KEYS = ("config-settings", "env", "timeout-s", "with")
+_KEYS = ("config-settings", "env", "prebuilt", "timeout-s", "with")
+PLACEHOLDERS = ("version", "python", "platform", "arch", "torch", "cuda", "cuda-major", "abi")
+"""What ``prebuilt`` may have in braces."""
+PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+"""One of them, as it stands in a URL; its group is the name."""
+_PREBUILT = "https://…/v{version}/NAME-{version}+{cuda-major}torch{torch}-{python}-{python}-{platform}.whl"
 _EXAMPLES = {"config-settings": '{ "--build-option" = "…" }', "env": '{ MAX_JOBS = "4" }'}
 
 
@@ -27,12 +33,14 @@ class BuildSettings(Struct, frozen=True, kw_only=True):
         runtime: normalized names of projects that the build needs as they will be at run time
             (``with``): in the locked version where they are locked.
         timeout_s: for each step of the build, None for no limit.
+        prebuilt: URLs with :data:`PLACEHOLDERS` in braces of wheels to take instead of a build.
     """
 
     config_settings: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     runtime: tuple[str, ...] = ()
     timeout_s: float | None = None
+    prebuilt: tuple[str, ...] = ()
 
 
 USUAL = BuildSettings()
@@ -67,6 +75,7 @@ def _read_one(reader: Reader, table: Table, where: str, name: str) -> BuildSetti
         env=env,
         runtime=tuple(dict.fromkeys(_read_runtime(reader, table, where, name))),
         timeout_s=_read_timeout(reader, table, where),
+        prebuilt=tuple(_read_prebuilt(reader, table, where)),
     )
 
 
@@ -102,6 +111,24 @@ def _read_runtime(reader: Reader, table: Table, where: str, own_name: str) -> It
             reader.refuse(place, "is the project that is to be built", "remove it")
         else:
             yield normalize_name(text)
+
+
+def _read_prebuilt(reader: Reader, table: Table, where: str) -> Iterator[str]:
+    """One URL, or a list of them."""
+    value = table.get("prebuilt", [])
+    listed = {"prebuilt": [value] if isinstance(value, str) else value}
+    for url, place in reader.texts(listed, "prebuilt", where, f'"{_PREBUILT}"'):
+        unknown = [name for name in PLACEHOLDER.findall(url) if name not in PLACEHOLDERS]
+        if "@" in "/".join(url.split("/")[:3]):
+            right = "leave it out: the lock would have it; a netrc file may have it"
+            reader.refuse(place, "has a password or name in it", right)
+        elif not url.startswith(("https://", "http://")) or not url.endswith(".whl"):
+            reader.refuse(place, f"{url!r} is no URL of a wheel", f'write e.g. "{_PREBUILT}"')
+        elif unknown:
+            right = f"write one of {', '.join(f'{{{name}}}' for name in PLACEHOLDERS)}"
+            reader.refuse(place, f"{{{unknown[0]}}} is nothing that is known", right)
+        else:
+            yield url
 
 
 def _read_timeout(reader: Reader, table: Table, where: str) -> float | None:

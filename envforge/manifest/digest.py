@@ -70,6 +70,9 @@ def _variant_inputs(settings: Settings, own_name: str) -> dict[str, Any]:
         from envforge.manifest.rules import rules_inputs
 
         inputs |= rules_inputs(settings.rules)
+    prebuilt = {name: list(each.prebuilt) for name, each in settings.build.items() if each.prebuilt}
+    if prebuilt:
+        inputs["prebuilt"] = prebuilt
     if settings.variants:
         inputs["variants"] = [
             {

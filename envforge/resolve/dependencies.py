@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from envforge.errors import BuildError, MetadataError, UnknownPackageError
@@ -13,6 +12,7 @@ from envforge.model.requirement import Requirement
 from envforge.model.rules import NO_RULES, Rules
 from envforge.model.target import Target, holding_requirements, marker_holds, python_admitted
 from envforge.resolve.candidates import Candidate, CandidateFinder
+from envforge.struct import replace
 
 if TYPE_CHECKING:
     from envforge.resolve.torch_match import TorchDemand

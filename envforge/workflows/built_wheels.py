@@ -150,7 +150,7 @@ def remember(
     record = {"filename": wheel.name, "requires": sorted(requires), "sha256": tree.sha256}
     if shared and session.places.keeps_archives:
         try:
-            _keep(wheel, tree, session)
+            keep_archive(wheel, tree.id, wheel.name, session)
             _write_record(session.places.archives / _BUILDS, key, record)
         except OSError as error:
             message = f"{wheel.name} cannot be kept in {session.places.archives}: {error.strerror or error}"
@@ -158,15 +158,26 @@ def remember(
     _write_record(store.root / _BUILDS, key, record)
 
 
-def _keep(wheel: Path, tree: Tree, session: Session) -> None:
+def keep_archive(wheel: Path, tree_id: str, filename: str, session: Session) -> None:
+    """Keep a wheel among the archives, where whoever fetches it finds it.
+
+    Args:
+        wheel: the file.
+        tree_id: of the tree that it becomes.
+        filename: it is told by.
+        session: places, reporter.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
     archives = session.places.archives
     make_folders(archives)
-    aside = part_path(archives, tree.id)  # what a killed process leaves there is swept like half a download
-    with archive_guard(archives, tree.id).hold(session.reporter, wheel.name):
+    aside = part_path(archives, tree_id)  # what a killed process leaves there is swept like half a download
+    with archive_guard(archives, tree_id).hold(session.reporter, filename):
         shutil.copyfile(wheel, aside)
         if is_shared(archives):
             share(aside)
-        aside.replace(archive_path(archives, tree.id))
+        aside.replace(archive_path(archives, tree_id))
 
 
 def _write_record(folder: Path, key: str, record: Mapping[str, object]) -> None:

@@ -88,7 +88,7 @@ def resolve_lock(project: Project, former: FormerLock, upgrades: Upgrades, sessi
             rules=manifest_rules(manifest),
         )
         try:
-            resolutions = source.with_hashes(_resolve_for_best_python(problem))
+            resolutions = source.with_hashes(_with_prebuilt(_resolve_for_best_python(problem), problem))
         except UnknownPackageError as error:
             from envforge.workflows.conda_part import offer_conda
 
@@ -105,6 +105,23 @@ def resolve_lock(project: Project, former: FormerLock, upgrades: Upgrades, sessi
         )
         lock = with_paths(lock, index_folders(manifest, project.root))
         return with_folders_named(lock, channel_folders(manifest, project.root))
+
+
+def _with_prebuilt(resolutions: list[TargetResolution], problem: _Problem) -> list[TargetResolution]:
+    """The resolutions with wheels for sdists, where the manifest says where such wheels are."""
+    build = problem.manifest.settings.build
+    patterns = {name: settings.prebuilt for name, settings in build.items() if settings.prebuilt}
+    if not patterns:
+        return resolutions
+    from envforge.workflows.prebuilt import Prebuilt
+
+    return Prebuilt(
+        patterns=patterns,
+        former=() if problem.upgrades.everything else problem.former.sides,
+        rules=problem.rules,
+        source=problem.source,
+        session=problem.session,
+    ).put_into(resolutions)
 
 
 def _open_conda_wishes(

@@ -31,8 +31,15 @@ def test_all_of_it():
     assert parse_manifest(HEAD).settings.build == {}
 
 
-def test_a_lock_does_not_depend_on_it():
+def test_a_lock_depends_on_prebuilt_only():
     assert inputs_digest(parse_manifest(HEAD + FULL)) == inputs_digest(parse_manifest(HEAD))
+    patterns = [
+        "build.a.prebuilt = 'https://h/a-{version}-py3-none-any.whl'",
+        "build.a.prebuilt = ['https://h/a-{version}+{cuda}-py3-none-any.whl', 'https://h/a-{torch}.whl']",
+    ]
+    manifests = [parse_manifest(HEAD + text) for text in patterns]
+    assert [len(each.settings.build["a"].prebuilt) for each in manifests] == [1, 2]
+    assert len({inputs_digest(each) for each in (parse_manifest(HEAD), *manifests)}) == 3
 
 
 @pytest.mark.parametrize(
@@ -52,6 +59,11 @@ def test_a_lock_does_not_depend_on_it():
         ("build.a.with = 'torch'", "build.a.with: is a text, not a list", '["torch"]'),
         ("build.a.with = ['torch>=2']", "with[0]: 'torch>=2' is no name of a project", "lock has versions"),
         ("build.a.with = ['A']", "build.a.with[0]: is the project that is to be built", "remove it"),
+        ("build.a.prebuilt = 1", "build.a.prebuilt: is a number, not a list", "https://"),
+        ("build.a.prebuilt = 'a.whl'", "prebuilt[0]: 'a.whl' is no URL of a wheel", "https://"),
+        ("build.a.prebuilt = 'https://h/a.zip'", "is no URL of a wheel", "https://"),
+        ("build.a.prebuilt = 'https://u:p@h/a.whl'", "prebuilt[0]: has a password or name in it", "netrc"),
+        ("build.a.prebuilt = 'https://h/{abl}.whl'", "{abl} is nothing that is known", "{abi}"),
         ("build.a.timeout-s = true", "build.a.timeout-s: is no number of seconds", "3600"),
         ("build.a.timeout-s = 0", "build.a.timeout-s: is no number of seconds", "3600"),
     ],

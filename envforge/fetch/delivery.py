@@ -31,7 +31,7 @@ from envforge.store.store import Store, StoredFile, tree_id
 from envforge.struct import Struct
 
 if TYPE_CHECKING:
-    from envforge.fetch.fetch import FetchRequest
+    from envforge.fetch.request import FetchRequest
     from envforge.net.pools import ConnectionPools
     from envforge.net.settings import NetworkSettings
     from envforge.store.guard import Hold

@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from envforge.errors import HostError
 from envforge.model.accelerators import Gpu, HostFacts, NvidiaDriver, Version
 from envforge.model.lock import LockedFile, LockedPackage
 from envforge.model.requirement import normalize_name
-from envforge.plan.accelerator_table import AcceleratorTable, CompiledFor
 from envforge.struct import Struct
+
+if TYPE_CHECKING:
+    from envforge.plan.accelerator_table import AcceleratorTable, CompiledFor
 
 _RUNTIME = re.compile(r"cuda-toolkit|nvidia-cuda-runtime(?:-cu\d+)?")
 _LOCAL = re.compile(r"\+cu(\d{2,3})(?:\.|$)")
@@ -116,7 +119,7 @@ def check_wheels(
     packages: Sequence[LockedPackage],
     files: Sequence[LockedFile],
     facts: HostFacts,
-    table: AcceleratorTable,
+    table: AcceleratorTable | None,
 ) -> list[WheelProblem]:
     """What of the chosen wheels a host cannot use, the reasons to refuse first.
 
@@ -124,13 +127,12 @@ def check_wheels(
         packages: that are to be installed here.
         files: the wheels of them; sdists say nothing.
         facts: of the host.
-        table: of builds for accelerators.
+        table: of builds for accelerators; only asked where there is an NVIDIA driver.
     """
-    problems = [
-        *_driver_problems(cuda_needs(packages), facts, table),
-        *_architecture_problems(packages, facts, table),
-        *_system_problems(files, facts),
-    ]
+    problems = [*_system_problems(files, facts)]
+    if table is not None:
+        problems += _driver_problems(cuda_needs(packages), facts, table)
+        problems += _architecture_problems(packages, facts, table)
     return sorted(problems, key=lambda problem: not problem.refuses)
 
 

@@ -27,12 +27,21 @@ def sweep_store(store: Store) -> int:
     removed = 0
     for place in _list(store.tmp):
         removed += is_abandoned(place) and _remove(place)
-    for place in (*_list(store.trees), *_list(store.bundles)):
-        if place.suffix == REMOVED:
-            removed += _remove(place)
-        elif not place.suffix and not place.is_symlink() and not place.with_suffix(".json").exists():
-            removed += _sweep_unfinished(store, place)
+    for folder in (store.trees, store.bundles):
+        for place in _remains(folder):
+            removed += _remove(place) if place.suffix == REMOVED else _sweep_unfinished(store, place)
     return removed + sweep_guards(store.guards)
+
+
+def _remains(folder: Path) -> Iterator[Path]:
+    """What is being removed, and trees or bundles without a summary; links are the site's."""
+    with suppress(OSError):
+        # One listing, and no question to the disk for what is complete: a store has thousands.
+        names = set(os.listdir(folder))
+        for name in sorted(names):
+            unfinished = "." not in name and f"{name}.json" not in names
+            if name.endswith(REMOVED) or (unfinished and not os.path.islink(f"{folder}/{name}")):
+                yield folder / name
 
 
 def _list(folder: Path) -> Iterator[Path]:

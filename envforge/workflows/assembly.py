@@ -189,7 +189,8 @@ def missing_packages(assembly: Assembly) -> list[LockedPackage]:
 
 def _fetched(assembly: Assembly, check: Callable[[], None] = lambda: None) -> list[Tree]:
     """Trees of all locked wheels; ``check`` is called meanwhile and raises to end it."""
-    from envforge.fetch.fetch import FetchRequest, fetch_trees
+    from envforge.fetch.fetch import fetch_trees
+    from envforge.fetch.request import FetchRequest
     from envforge.host.tier_writing import find_write_strategy
 
     session = assembly.session

@@ -15,7 +15,8 @@ from envforge.build.jobs import with_jobs
 from envforge.environment.generation import create_generation
 from envforge.environment.spec import GenerationSpec, generation_trees
 from envforge.errors import BuildError
-from envforge.fetch.fetch import FetchRequest, fetch_trees
+from envforge.fetch.fetch import fetch_trees
+from envforge.fetch.request import FetchRequest
 from envforge.manifest.rules import manifest_rules
 from envforge.model.lock import LockedFile, LockedPackage
 from envforge.model.requirement import Requirement, parse_requirement, specifier_admits

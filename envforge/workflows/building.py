@@ -24,7 +24,7 @@ from envforge.build.sdist import unpack_sdist
 from envforge.build.source import read_build_system
 from envforge.errors import BuildError
 from envforge.events import BuildFinished, BuildStarted
-from envforge.fetch.fetch import checked_file
+from envforge.fetch.crew import checked_file
 from envforge.manifest.build_settings import USUAL, BuildSettings
 from envforge.metadata.core import parse_core_metadata
 from envforge.metadata.versions import version_of

@@ -19,7 +19,8 @@ from envforge.build.jobs import JOB_VARIABLES
 from envforge.errors import EnvforgeError
 from envforge.events import Warned
 from envforge.fetch.archives import archive_guard, archive_path, mark_used, part_path
-from envforge.fetch.fetch import FetchRequest, fetch_trees
+from envforge.fetch.fetch import fetch_trees
+from envforge.fetch.request import FetchRequest
 from envforge.model.requirement import normalize_name
 from envforge.store.sharing import is_shared, make_folders, share
 from envforge.store.store import Store, tree_id

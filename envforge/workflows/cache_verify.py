@@ -15,7 +15,8 @@ from envforge.environment.collect import Occupancy, survey_generations
 from envforge.errors import EnvforgeError, StoreError
 from envforge.events import CheckPlanned, CheckProgressed, Reporter
 from envforge.fetch.archives import archive_guard, archive_path, kept_archives
-from envforge.fetch.fetch import FetchRequest, fetch_trees
+from envforge.fetch.fetch import fetch_trees
+from envforge.fetch.request import FetchRequest
 from envforge.model.tree import Tree
 from envforge.store.bundle import ensure_bundle
 from envforge.store.collect import StoredBundle, list_bundles, list_trees

@@ -18,11 +18,11 @@ from envforge.plan.accelerator_check import (
     cuda_needs,
     wheels_error,
 )
-from envforge.workflows.accelerator_data import read_accelerator_table
 from envforge.workflows.assembly import lacks_prefix
 
 if TYPE_CHECKING:
     from envforge.model.conda import CondaRecord
+    from envforge.plan.accelerator_table import AcceleratorTable
     from envforge.workflows.assembly import Assembly
     from envforge.workflows.session import Session
 
@@ -69,9 +69,19 @@ def _wheel_problems(assembly: Assembly, facts: HostFacts) -> list[WheelProblem]:
     files = [file for _, file in assembly.files if file.filename.endswith(".whl")]
     packages = assembly.selection.packages
     return [
-        *check_wheels(packages, files, facts, read_accelerator_table()),
+        *check_wheels(packages, files, facts, _table_for(facts)),
         *check_use(packages, files, facts, assembly.selection.variant.name),
     ]
+
+
+def _table_for(facts: HostFacts) -> AcceleratorTable | None:
+    """The table, where something can be asked of it: reading it takes 10 ms."""
+    if facts.nvidia is None:
+        return None
+
+    from envforge.workflows.accelerator_data import read_accelerator_table
+
+    return read_accelerator_table()
 
 
 def _errors(
@@ -104,7 +114,7 @@ def _fitting_variants(assembly: Assembly, lock: Lock, facts: HostFacts) -> list[
                 lock.packages[package_id] for package_id in _package_ids(target, assembly.selection.groups)
             ]
             files = [package.file_for(target.id) for package in packages]
-            problems = check_wheels(packages, files, facts, read_accelerator_table())
+            problems = check_wheels(packages, files, facts, _table_for(facts))
             if not any(problem.refuses for problem in problems):
                 fitting.append((not cuda_needs(packages), target.id.partition(":")[2]))
     return [name for _, name in sorted(fitting, key=lambda entry: entry[0]) if name]

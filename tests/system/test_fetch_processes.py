@@ -18,7 +18,8 @@ import pytest
 import envforge
 from envforge.events import SilentReporter
 from envforge.fetch.archives import kept_archives, sweep_archives
-from envforge.fetch.fetch import FetchRequest, fetch_trees
+from envforge.fetch.fetch import fetch_trees
+from envforge.fetch.request import FetchRequest
 from envforge.net.settings import NetworkSettings
 from envforge.store.sealing import remove_sealed
 from envforge.store.store import Store, tree_id
@@ -33,7 +34,8 @@ FETCHER = """
 import json, sys
 from pathlib import Path
 from envforge.events import SilentReporter
-from envforge.fetch.fetch import FetchRequest, fetch_trees
+from envforge.fetch.fetch import fetch_trees
+from envforge.fetch.request import FetchRequest
 from envforge.net.settings import NetworkSettings
 from envforge.store.store import Store, tree_id
 folder = Path(sys.argv[1])

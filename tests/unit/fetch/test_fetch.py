@@ -13,7 +13,8 @@ import pytest
 
 from envforge.errors import ArchiveError, EnvforgeError, HashError, NetworkError, OfflineError, StoreError
 from envforge.events import Event, FetchPlanned, TreeStored, WaitingForOwner
-from envforge.fetch.fetch import FetchRequest, fetch_trees
+from envforge.fetch.fetch import fetch_trees
+from envforge.fetch.request import FetchRequest
 from envforge.net import transfer as transfer_module
 from envforge.net.settings import NetworkSettings
 from envforge.store.sealing import remove_sealed

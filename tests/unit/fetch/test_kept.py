@@ -15,7 +15,8 @@ from envforge.errors import ArchiveError, HashError, OfflineError, StoreError
 from envforge.events import Event, FetchPlanned, Warned
 from envforge.fetch import delivery as delivery_module
 from envforge.fetch.archives import archive_path, kept_archives, part_path
-from envforge.fetch.fetch import FetchRequest, fetch_trees
+from envforge.fetch.fetch import fetch_trees
+from envforge.fetch.request import FetchRequest
 from envforge.model.tree import Tree
 from envforge.net import transfer as transfer_module
 from envforge.net.settings import NetworkSettings

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from envforge.fetch.fetch import FetchRequest
+from envforge.fetch.request import FetchRequest
 from envforge.fetch.sizes import find_sizes
 from envforge.net.pools import ConnectionPools
 from envforge.net.settings import NetworkSettings

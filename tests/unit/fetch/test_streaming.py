@@ -13,7 +13,8 @@ from envforge.errors import ArchiveError, HashError, NetworkError
 from envforge.events import DownloadFinished, DownloadProgressed, DownloadStarted, Event
 from envforge.fetch import delivery as delivery_module
 from envforge.fetch import sources as sources_module
-from envforge.fetch.fetch import FetchRequest, fetch_trees
+from envforge.fetch.fetch import fetch_trees
+from envforge.fetch.request import FetchRequest
 from envforge.model.tree import Tree
 from envforge.net import transfer as transfer_module
 from envforge.net.settings import NetworkSettings

@@ -44,16 +44,17 @@ def editable_fingerprint(source: Path) -> str:
     return digest.hexdigest()
 
 
-def record_origin(wheel: Path, source: Path) -> None:
-    """Add ``direct_url.json`` to an editable wheel, which is replaced in one step.
+def record_origin(wheel: Path, source: Path, *, editable: bool) -> None:
+    """Add ``direct_url.json`` to a wheel, which is replaced in one step.
 
     Args:
         wheel: as its backend made it, checked.
         source: folder that it was built from.
+        editable: it has a way to the folder.
     """
     from zipfile import ZIP_DEFLATED, ZipFile
 
-    origin = {"url": source.resolve().as_uri(), "dir_info": {"editable": True}}
+    origin = {"url": source.resolve().as_uri(), "dir_info": {"editable": True} if editable else {}}
     content = json.dumps(origin).encode()
     aside = wheel.with_suffix(".new")
     with ZipFile(wheel) as made, ZipFile(aside, "w", ZIP_DEFLATED) as told:

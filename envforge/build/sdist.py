@@ -39,13 +39,19 @@ class _Entry(Struct, frozen=True):
 
 
 def unpack_sdist(
-    archive: Path, destination: Path, *, max_size_bytes: int = MAX_SIZE_BYTES, max_files: int = MAX_FILES
+    archive: Path,
+    destination: Path,
+    *,
+    subdirectory: str = "",
+    max_size_bytes: int = MAX_SIZE_BYTES,
+    max_files: int = MAX_FILES,
 ) -> Path:
-    """Unpack an sdist into ``destination`` and return its one top folder, complete or absent.
+    """Unpack an sdist into ``destination`` and return the project's folder in it, complete or absent.
 
     Args:
         archive: ``.tar.gz`` (also ``.bz2``, ``.xz``) or ``.zip``; what it is shows in its content.
         destination: is created; must not hold a folder of that name yet.
+        subdirectory: where the project is in its one top folder, ``""`` for that itself.
         max_size_bytes: of all unpacked files together.
         max_files: members altogether.
 
@@ -62,7 +68,7 @@ def unpack_sdist(
         raise ArchiveError(f"{destination} cannot be written", context=[str(error)]) from error
     try:
         _Unpacker(archive.name, aside, max_size_bytes, max_files).unpack(archive)
-        return _publish(archive.name, aside, destination)
+        return _publish(archive.name, aside, destination, subdirectory)
     except OSError as error:
         raise ArchiveError(f"{archive.name} cannot be unpacked", context=[str(error)]) from error
     finally:
@@ -204,7 +210,7 @@ class _Unpacker:
                 self._mtimes.append((path, entry.mtime))
 
 
-def _publish(filename: str, aside: Path, destination: Path) -> Path:
+def _publish(filename: str, aside: Path, destination: Path, subdirectory: str) -> Path:
     tops = sorted(aside.iterdir())
     if len(tops) != 1 or not tops[0].is_dir() or tops[0].is_symlink():
         names = ", ".join(top.name for top in tops[:5]) or "nothing"
@@ -212,9 +218,10 @@ def _publish(filename: str, aside: Path, destination: Path) -> Path:
             f"{filename} is no sdist: it has to have exactly one top folder", context=[f"it has {names}"]
         )
     [top] = tops
-    if not any((top / name).is_file() for name in ("pyproject.toml", "setup.py")):
-        raise ArchiveError(f"{filename} is no sdist: neither pyproject.toml nor setup.py is in {top.name}")
-    return top.rename(destination / top.name)
+    if not any((top / subdirectory / name).is_file() for name in ("pyproject.toml", "setup.py")):
+        where = "/".join(filter(None, (top.name, subdirectory)))
+        raise ArchiveError(f"{filename} is no sdist: neither pyproject.toml nor setup.py is in {where}")
+    return top.rename(destination / top.name) / subdirectory
 
 
 def _tar_kind(member: tarfile.TarInfo) -> str:

@@ -201,7 +201,7 @@ class IndexSet:
         known: dict[str, str] = {}
         for resolution in resolutions:
             for pin in resolution.pins.values():
-                if not pin.file.sha256 and pin.file.url not in known:
+                if not pin.file.sha256 and pin.file.origin is None and pin.file.url not in known:
                     known[pin.file.url] = self._hash(pin.file)
         if not known:
             return list(resolutions)
@@ -325,7 +325,8 @@ def _possible_projects(file: IndexFile) -> Iterable[str]:
 
 def _with_hashes(resolution: TargetResolution, known: Mapping[str, str]) -> TargetResolution:
     pins = {
-        name: replace(pin, file=pin.file._replace(sha256=known[pin.file.url])) if not pin.file.sha256 else pin
+        name: replace(pin, file=pin.file._replace(sha256=known[pin.file.url]))
         for name, pin in resolution.pins.items()
+        if pin.file.url in known
     }
-    return replace(resolution, pins=pins)
+    return replace(resolution, pins={**resolution.pins, **pins})

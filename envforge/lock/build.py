@@ -10,13 +10,14 @@ from envforge.errors import LockError
 from envforge.model.lock import Lock, LockedFile, LockedIndex, LockedPackage, LockedTarget
 from envforge.model.release import IndexFile
 from envforge.model.resolution import Pin, TargetResolution
+from envforge.model.sources import ArchiveOrigin, FolderOrigin
 from envforge.model.target import holding_requirements
 
 if TYPE_CHECKING:
     from envforge.model.conda import CondaRecord
 
 _Releases: TypeAlias = defaultdict[str, defaultdict[str, set[str]]]
-"""Name → version → the indexes that it comes from."""
+"""Name → version → the places that it comes from."""
 
 
 def build_lock(
@@ -42,7 +43,7 @@ def build_lock(
     releases: _Releases = defaultdict(lambda: defaultdict(set))
     for resolution in resolutions:
         for pin in resolution.pins.values():
-            releases[pin.name][pin.version].add(pin.file.index)
+            releases[pin.name][pin.version].add(pin.file.place)
     uses: dict[str, list[tuple[TargetResolution, Pin]]] = defaultdict(list)
     for resolution in resolutions:
         for pin in resolution.pins.values():
@@ -77,11 +78,11 @@ def _record_ids(resolutions: Sequence[TargetResolution]) -> dict[CondaRecord, st
 def _package_id(pin: Pin, releases: _Releases) -> str:
     """The name alone where it is enough: a new version then changes one entry of the lock, not all lists.
 
-    The same version from two indexes is two packages: they may be built for different hardware.
+    The same version from two places is two packages: they may be built for different hardware.
     """
     versions = releases[pin.name]
     if len(versions[pin.version]) > 1:
-        return f"{pin.name}@{pin.version}@{pin.file.index}"
+        return f"{pin.name}@{pin.version}@{pin.file.place}"
     return pin.name if len(versions) == 1 else f"{pin.name}@{pin.version}"
 
 
@@ -110,6 +111,7 @@ def _package(package_id: str, uses: Sequence[tuple[TargetResolution, Pin]]) -> L
         requires=tuple(sorted(set(_requires(uses)))),
         requires_python=first.metadata.requires_python or first.file.requires_python,
         files=_files(uses),
+        origin=first.file.origin,
     )
 
 
@@ -128,6 +130,8 @@ def _files(uses: Sequence[tuple[TargetResolution, Pin]]) -> tuple[LockedFile, ..
     chosen: dict[tuple[str, str, str], tuple[IndexFile, set[str]]] = {}
     for resolution, pin in uses:
         file = pin.file
+        if isinstance(file.origin, FolderOrigin):
+            continue
         if not file.sha256:
             raise LockError(
                 f"{file.filename} has no sha256, so that it cannot be locked",
@@ -137,10 +141,19 @@ def _files(uses: Sequence[tuple[TargetResolution, Pin]]) -> tuple[LockedFile, ..
         targets.add(resolution.target.id)
     return tuple(
         LockedFile(
-            url=file.url,
+            url=_locked_url(file),
             sha256=file.sha256,
             size_bytes=file.size_bytes,
             targets=tuple(sorted(targets)),
         )
         for _, (file, targets) in sorted(chosen.items())
     )
+
+
+def _locked_url(file: IndexFile) -> str:
+    """Where the file is, for everybody: an archive of the project's own disk by its path."""
+    if not isinstance(file.origin, ArchiveOrigin) or file.origin.is_url:
+        return file.url
+    from urllib.parse import quote
+
+    return quote(file.origin.place)

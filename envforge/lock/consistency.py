@@ -22,6 +22,7 @@ _VERSION = re.compile(
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://|(?:\.{0,2}|~)/")
 """Also a path, from the project's folder: ``./wheels/x-1.0-py3-none-any.whl``."""
+_PLACE = re.compile(r"https?://|(?:\.{0,2}|~)/|\.{1,2}$|[A-Za-z]:/")
 
 
 def find_faults(lock: Lock, *, whole: bool = True) -> list[str]:
@@ -64,8 +65,8 @@ def find_package_faults(lock: Lock) -> dict[str, list[str]]:
 
 
 def has_file_for(package: LockedPackage, target_id: str) -> bool:
-    """Whether a target installs a file of the package."""
-    return any(target_id in file.targets for file in package.files)
+    """Whether a target installs a file of the package; a folder is for whoever names it."""
+    return not package.has_files or any(target_id in file.targets for file in package.files)
 
 
 def _package_faults(
@@ -80,6 +81,8 @@ def _package_faults(
         yield f"{where}.version: {package.version!r} is no canonical version"
     if package.index and package.index not in index_names:
         yield f"{where}.index: no index is named {package.index}"
+    if package.origin is not None:
+        yield from _origin_faults(f"{where}.source", package)
     for number, file in enumerate(package.files):
         yield from _file_faults(f"{where}.files[{number}]", file, target_ids)
     if len(package.files) > 1:
@@ -87,9 +90,21 @@ def _package_faults(
             yield f"{where}.files: more than one is for {target_id}"
 
 
+def _origin_faults(where: str, package: LockedPackage) -> Iterator[str]:
+    place = str(package.origin)
+    if package.index:
+        yield f"{where}: {package.name} comes from index {package.index}, too"
+    if not _PLACE.match(place) or "\0" in place:
+        yield f"{where}: {place!r} is neither an absolute URL nor a path"
+    if package.files and not package.has_files:
+        yield f"{where}: a folder has no files"
+    elif package.has_files and len(package.files) != 1:
+        yield f"{where}: an archive is one file"
+
+
 def _possible_ids(package: LockedPackage) -> tuple[str, ...]:
     name, version = package.name, package.version
-    return name, f"{name}@{version}", f"{name}@{version}@{package.index}"
+    return name, f"{name}@{version}", f"{name}@{version}@{package.place}"
 
 
 def _file_faults(where: str, file: LockedFile, target_ids: Container[str]) -> Iterator[str]:

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from envforge.errors import EnvforgeError, LockError
 from envforge.lock.conda_records import read_record
 from envforge.lock.consistency import find_faults
 from envforge.lock.reading import Reader
-from envforge.lock.schema import VARIANT_VERSION, VERSION
+from envforge.lock.schema import DIRECT_VERSION, VARIANT_VERSION, VERSION
 from envforge.model.lock import Lock, LockedFile, LockedIndex, LockedPackage, LockedTarget
 from envforge.model.target import SystemAssumptions, Target
+
+if TYPE_CHECKING:
+    from envforge.model.sources import Origin
 
 _MOST_FAULTS = 10
 _PYTHON = re.compile(r"\d+\.\d+(\.\d+)?", re.ASCII)
@@ -65,17 +68,19 @@ def read_document(text: str, path: str) -> tuple[Lock, list[str]]:
     reader = Reader()
     document = _parse_json(text, path, reader)
     version = document.get("version")
-    if type(version) is int and version > VARIANT_VERSION:
+    if type(version) is int and version > DIRECT_VERSION:
         raise LockError(
             f"{path} was written by a newer envforge",
-            context=[f"it has format {version}, this envforge knows {VARIANT_VERSION}"],
+            context=[f"it has format {version}, this envforge knows {DIRECT_VERSION}"],
             hints=["upgrade envforge"],
         )
-    if type(version) is not int or version not in (VERSION, VARIANT_VERSION):  # True is 1, too
-        reader.faults.append(f"version: has to be {VERSION} or {VARIANT_VERSION}")
+    if type(version) is not int or version < VERSION:  # True is 1, too
+        reader.faults.append(f"version: has to be {VERSION}, {VARIANT_VERSION} or {DIRECT_VERSION}")
     lock = _read_lock(document, reader)
     if version == VERSION and any(target.target.variant for target in lock.targets):
         reader.faults.append(f"version: has to be {VARIANT_VERSION}, since there are variants")
+    if version in (VERSION, VARIANT_VERSION) and any(each.origin for each in lock.packages.values()):
+        reader.faults.append(f"version: has to be {DIRECT_VERSION}, since there are direct sources")
     return lock, reader.faults
 
 
@@ -193,7 +198,23 @@ def _read_package(package_id: str, table: object, reader: Reader) -> LockedPacka
             _read_file(file, f"{where}files[{number}].", reader)
             for number, file in enumerate(reader.tables(table, "files", where, needed=False))
         ),
+        origin=_read_origin(table, where, reader) if "source" in table else None,
     )
+
+
+def _read_origin(table: dict[str, Any], where: str, reader: Reader) -> Origin | None:
+    from envforge.model.sources import ArchiveOrigin, FolderMode, FolderOrigin
+
+    source = reader.table(table, "source", where)
+    kinds = [key for key in source if key in ("url", "path", *FolderMode)]
+    where = f"{where}source."
+    if len(kinds) != 1:
+        reader.faults.append(f"{where[:-1]}: has to name one of url, path, {', '.join(FolderMode)}")
+        return None
+    place = reader.text(source, kinds[0], where)
+    if kinds[0] not in ("url", "path"):
+        return FolderOrigin(place, FolderMode(kinds[0]))
+    return ArchiveOrigin(place, reader.text(source, "subdirectory", where, needed=False))
 
 
 def _read_file(table: dict[str, Any], where: str, reader: Reader) -> LockedFile:

@@ -6,15 +6,16 @@ import json
 from typing import Any
 
 from envforge.lock.conda_records import record_table
-from envforge.lock.schema import VARIANT_VERSION, VERSION
+from envforge.lock.schema import DIRECT_VERSION, VARIANT_VERSION, VERSION
 from envforge.model.lock import Lock, LockedFile, LockedPackage, LockedTarget
+from envforge.model.sources import FolderOrigin, Origin
 from envforge.model.target import SystemAssumptions
 
 
 def format_lock(lock: Lock) -> str:
     """The text of ``envforge.lock``."""
     document: dict[str, Any] = {
-        "version": VARIANT_VERSION if any(target.target.variant for target in lock.targets) else VERSION,
+        "version": _version(lock),
         "inputs": lock.inputs,
         "indexes": [{"name": index.name, "url": index.url} for index in lock.indexes],
         "targets": [_target(target) for target in lock.targets],
@@ -29,6 +30,12 @@ def format_lock(lock: Lock) -> str:
     if lock.exclude_newer:
         document["exclude-newer"] = lock.exclude_newer
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _version(lock: Lock) -> int:
+    if any(package.origin is not None for package in lock.packages.values()):
+        return DIRECT_VERSION
+    return VARIANT_VERSION if any(target.target.variant for target in lock.targets) else VERSION
 
 
 def _target(target: LockedTarget) -> dict[str, Any]:
@@ -61,10 +68,18 @@ def _package(package: LockedPackage) -> dict[str, Any]:
         "name": package.name,
         "version": package.version,
         "index": package.index,
+        "source": _source(package.origin) if package.origin is not None else {},
         "requires": list(package.requires),
         "requires-python": package.requires_python,
         "files": [_file(file) for file in package.files],
     }
+    return {key: value for key, value in fields.items() if value}
+
+
+def _source(origin: Origin) -> dict[str, str]:
+    if isinstance(origin, FolderOrigin):
+        return {origin.mode.value: origin.path}
+    fields = {"url" if origin.is_url else "path": origin.place, "subdirectory": origin.subdirectory}
     return {key: value for key, value in fields.items() if value}
 
 

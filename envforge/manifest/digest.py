@@ -8,22 +8,36 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from envforge.manifest.manifest import CondaDependency, Declared, Index, Manifest, Settings
+from envforge.manifest.manifest import (
+    CondaDependency,
+    Declared,
+    Index,
+    Manifest,
+    Settings,
+    without_credentials,
+)
 from envforge.model.requirement import normalize_name
+from envforge.model.sources import IndexSource, PathSource, Source, UrlSource
 
 _LEADING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-def inputs_digest(manifest: Manifest) -> str:
-    """``sha256:`` and the hex digest of the canonical JSON of :func:`resolution_inputs`."""
+def inputs_digest(manifest: Manifest, folders: Mapping[str, Any] | None = None) -> str:
+    """``sha256:`` and the hex digest of the canonical JSON of :func:`resolution_inputs`.
+
+    Args:
+        manifest: of the project.
+        folders: path of each folder that a project comes from → what a resolution depends on in it.
+    """
     import hashlib
 
-    inputs = json.dumps(
-        resolution_inputs(manifest), sort_keys=True, separators=(",", ":"), ensure_ascii=False
-    )
+    document = resolution_inputs(manifest)
+    if folders:
+        document["folders"] = dict(folders)
+    inputs = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return f"sha256:{hashlib.sha256(inputs.encode()).hexdigest()}"
 
 
@@ -36,8 +50,7 @@ def resolution_inputs(manifest: Manifest) -> dict[str, Any]:
     """
     settings = manifest.settings
     own_name = normalize_name(manifest.name)
-    sent_to = {source.index for source in settings.sources.values()}
-    sent_to |= {source.index for each in settings.variants for source in each.sources.values()}
+    sent_to = {source.index for _, source in settings.all_sources if isinstance(source, IndexSource)}
     asked = [index for index in settings.indexes if not index.explicit]
     explicit = [index for index in settings.indexes if index.explicit and index.name in sent_to]
     return {
@@ -47,7 +60,7 @@ def resolution_inputs(manifest: Manifest) -> dict[str, Any]:
         "exclude-newer": settings.exclude_newer,
         "indexes": [_index_texts(index) for index in asked],
         "explicit-indexes": sorted(_index_texts(index) for index in explicit),
-        "sources": {name: source.index for name, source in settings.sources.items()},
+        "sources": _source_texts(settings.sources),
         "system": {"glibc": list(settings.system.glibc), "macos": list(settings.system.macos)},
         "project": _texts(manifest.dependencies, own_name),
         "extras": {name: _texts(texts, own_name) for name, texts in manifest.optional_dependencies.items()},
@@ -55,6 +68,20 @@ def resolution_inputs(manifest: Manifest) -> dict[str, Any]:
         **_conda_inputs(settings),
         **_variant_inputs(settings, own_name),
     }
+
+
+def _source_texts(sources: Mapping[str, Source]) -> dict[str, Any]:
+    return {name: _source_text(source) for name, source in sources.items()}
+
+
+def _source_text(source: Source) -> Any:
+    if isinstance(source, IndexSource):
+        return source.index
+    if isinstance(source, UrlSource):
+        return {"url": without_credentials(source.url), "hash": source.sha256, "in": source.subdirectory}
+    if isinstance(source, PathSource):
+        return {"path": source.path, "editable": source.editable, "in": source.subdirectory}
+    return {"workspace": True}
 
 
 def _index_texts(index: Index) -> list[str]:
@@ -80,7 +107,7 @@ def _variant_inputs(settings: Settings, own_name: str) -> dict[str, Any]:
                 "when": str(variant.condition),
                 "dependencies": _texts(variant.dependencies, own_name),
                 "conda": _conda_texts(variant.conda_dependencies),
-                "sources": {name: source.index for name, source in variant.sources.items()},
+                "sources": _source_texts(variant.sources),
                 "remove": [sorted(variant.removed), sorted(variant.conda_removed)],
             }
             for variant in settings.variants

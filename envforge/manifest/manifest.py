@@ -17,6 +17,7 @@ from envforge.errors import EnvforgeError
 from envforge.manifest.faults import Fault, manifest_error, suggestion
 from envforge.model.lock import PROJECT_GROUP
 from envforge.model.requirement import Requirement, check_specifier, normalize_name, parse_requirement
+from envforge.model.sources import IndexSource, Source
 from envforge.model.target import DEFAULT_PLATFORMS, SystemAssumptions, Target, python_admitted
 from envforge.model.variant import ALWAYS, Condition
 from envforge.struct import Struct, field
@@ -78,12 +79,6 @@ class Index(Struct, frozen=True, kw_only=True):
 
 
 DEFAULT_INDEX = Index(name=DEFAULT_INDEX_NAME, url=DEFAULT_INDEX_URL, default=True)
-
-
-class Source(Struct, frozen=True):
-    """Where one project's distributions have to come from: the name of an index."""
-
-    index: str
 
 
 DEFAULT_CHANNEL_NAME = "conda-forge"
@@ -165,6 +160,11 @@ NO_VARIANT = Variant(name="")
 """What a project without variants has on every host."""
 
 
+def index_names(sources: Mapping[str, Source]) -> dict[str, str]:
+    """Normalized project name → name of its index, of those that come from one."""
+    return {name: source.index for name, source in sources.items() if isinstance(source, IndexSource)}
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """``[tool.envforge]``.
 
@@ -227,6 +227,13 @@ class Settings(Struct, frozen=True, kw_only=True):
     def sources_of(self, variant: Variant) -> Mapping[str, Source]:
         """Normalized project name → where it comes from for a variant."""
         return {**self.sources, **variant.sources} if variant.sources else self.sources
+
+    @property
+    def all_sources(self) -> Iterator[tuple[str, Source]]:
+        """(normalized project name, where it comes from) of all variants; names may repeat."""
+        yield from self.sources.items()
+        for variant in self.variants:
+            yield from variant.sources.items()
 
     def conda_dependencies_of(self, variant: Variant) -> tuple[CondaDependency, ...]:
         """What a variant wants from conda: the manifest's without what it removes, then its own."""

@@ -13,6 +13,7 @@ from envforge.struct import Struct, field
 
 if TYPE_CHECKING:
     from envforge.model.conda import CondaRecord
+    from envforge.model.sources import Origin
 
 PROJECT_GROUP = "project"
 """The group of ``project.dependencies``. Extras are ``extra:NAME``, dependency groups ``group:NAME``."""
@@ -55,13 +56,14 @@ class LockedPackage(Struct, frozen=True, kw_only=True):
 
     Args:
         id: ``name``, or ``name@version`` where targets need different versions, or
-            ``name@version@index`` where they need one version from different indexes.
+            ``name@version@place`` where they need one version from different places.
         name: normalized.
         version: canonical PEP 440.
-        index: name of a :class:`LockedIndex`.
+        index: name of a :class:`LockedIndex`, ``""`` for what comes from none.
         requires: requirement texts that hold for at least one target, sorted.
         requires_python: specifier, ``""`` for any.
-        files: sorted by filename.
+        files: sorted by filename; none of what comes from a folder.
+        origin: where it comes from, None for an index.
     """
 
     id: str
@@ -71,6 +73,19 @@ class LockedPackage(Struct, frozen=True, kw_only=True):
     requires: tuple[str, ...] = ()
     requires_python: str = ""
     files: tuple[LockedFile, ...] = ()
+    origin: Origin | None = None
+
+    @property
+    def place(self) -> str:
+        """The index or the origin."""
+        return self.index or str(self.origin or "")
+
+    @property
+    def has_files(self) -> bool:
+        """Whether it is of files that everybody has alike: not of a folder."""
+        from envforge.model.sources import FolderOrigin
+
+        return self.origin is None or not isinstance(self.origin, FolderOrigin)
 
     def file_for(self, target_id: str) -> LockedFile:
         """The file that a target installs; KeyError if the package is not for it."""

@@ -14,6 +14,7 @@ from envforge.model.requirement import Requirement
 from envforge.struct import Struct
 
 if TYPE_CHECKING:
+    from envforge.model.sources import Origin
     from envforge.model.tags import WheelRanks
 
 SDIST_SUFFIXES = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
@@ -35,6 +36,8 @@ class IndexFile(NamedTuple):
         upload_time: ISO 8601 UTC, ``""`` where the index gives none.
         has_metadata: the index advertises ``url + ".metadata"`` (PEP 658/714).
         metadata_sha256: its digest where advertised, else ``""``.
+        origin: what no index listed: the place that a project comes from; ``index`` is ``""`` then, and a
+            folder has neither wheel nor hash.
     """
 
     filename: str
@@ -47,10 +50,16 @@ class IndexFile(NamedTuple):
     upload_time: str = ""
     has_metadata: bool = False
     metadata_sha256: str = ""
+    origin: Origin | None = None
 
     @property
     def is_wheel(self) -> bool:
         return self.filename.endswith(".whl")
+
+    @property
+    def place(self) -> str:
+        """What tells it from other places that have the same version: the index, or the origin."""
+        return self.index or str(self.origin)
 
 
 def wheel_tags(filename: str) -> tuple[str, ...]:

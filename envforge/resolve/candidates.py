@@ -172,7 +172,10 @@ class CandidateFinder:
         key = (page.name, version)
         if key not in self._usable:
             files = page.files(version)
-            wheel, sdist = self.rules.wants_wheel(page.name), self.rules.wants_sdist(page.name)
+            # what only-binary and no-binary say is about indexes, which offer several files
+            listed = not any(file.origin for file in files)
+            wheel = listed and self.rules.wants_wheel(page.name)
+            sdist = listed and self.rules.wants_sdist(page.name)
             kept = [file for file in files if not file.is_wheel] if sdist else files
             self._usable[key] = _choose_file(kept, self.target, may_build=not wheel)
             if sdist and not kept:

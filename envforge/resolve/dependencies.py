@@ -44,8 +44,9 @@ class DependencyReader:
         """Requirements that hold for the target, with the candidate's extras active.
 
         Raises:
-            UnusableCandidateError: metadata is broken, does not admit the Python, or points to a URL; the
-                label of the version is for another build of torch.
+            UnusableCandidateError: metadata is broken, does not admit the Python, or points to a URL, which
+                only the project itself and what it takes from a folder or URL may do; the label of the
+                version is for another build of torch.
         """
         if candidate not in self._known:
             self._known[candidate] = tuple(self.rules.constrained(self._read(candidate), self.target))

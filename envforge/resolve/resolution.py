@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from envforge.errors import ResolutionError
 from envforge.model.release import IndexFile, PackageSource
 from envforge.model.requirement import Requirement, parse_version
 from envforge.model.resolution import Pin, TargetResolution
@@ -115,7 +114,6 @@ def _problem(
         },
         key=str,
     )
-    _refuse_direct_references(roots)
     return Problem(
         roots=tuple(roots),
         finder=CandidateFinder(source, target, preferred, rules),
@@ -185,13 +183,3 @@ def _reach(
         pin = pins[requirement.name]
         queue.extend(reader.dependencies(Candidate(pin.name, pin.version, united, pin.file)))
     return frozenset(name for name in extras if pins[name].file is not None)
-
-
-def _refuse_direct_references(roots: Sequence[Requirement]) -> None:
-    direct = [requirement for requirement in roots if requirement.url]
-    if direct:
-        raise ResolutionError(
-            "direct references (name @ URL) are not supported yet",
-            context=[str(requirement) for requirement in direct],
-            hints=["name a release on an index instead, e.g. " + direct[0].name],
-        )

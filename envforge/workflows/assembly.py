@@ -18,6 +18,7 @@ from envforge.errors import StoreError
 from envforge.host.paths import project_environments_folder
 from envforge.model.conda import CondaRecord
 from envforge.model.lock import Lock, LockedFile, LockedPackage
+from envforge.model.sources import FolderMode, FolderOrigin
 from envforge.model.tree import Tree
 from envforge.plan.link_plan import LinkMode
 from envforge.store.store import Store, tree_id
@@ -62,7 +63,17 @@ class Assembly(Struct, frozen=True, kw_only=True):
     def files(self) -> list[tuple[LockedPackage, LockedFile]]:
         """What the lock has for this host."""
         target_id = self.selection.target.id
-        return [(package, package.file_for(target_id)) for package in self.selection.packages]
+        packages = (package for package in self.selection.packages if package.has_files)
+        return [(package, package.file_for(target_id)) for package in packages]
+
+    @property
+    def folders(self) -> list[LockedPackage]:
+        """Packages that come from a folder and are installed."""
+        return [
+            package
+            for package in self.selection.packages
+            if isinstance(package.origin, FolderOrigin) and package.origin.mode is not FolderMode.VIRTUAL
+        ]
 
     @property
     def workshop(self) -> Workshop:
@@ -203,7 +214,7 @@ def _fetched(assembly: Assembly, check: Callable[[], None] = lambda: None) -> li
             sha256=file.sha256,
             size_bytes=file.size_bytes,
             index=package.index,
-            index_url=urls.get(package.index, ""),
+            index_url=urls.get(package.place, ""),
         )
         for package, file in assembly.files
         if _is_wheel(file)
@@ -222,13 +233,14 @@ def _fetched(assembly: Assembly, check: Callable[[], None] = lambda: None) -> li
 
 
 def _built(assembly: Assembly) -> list[Tree]:
-    """Trees of what is locked as an sdist, and of the project itself."""
+    """Trees of what is locked as an sdist or a folder, and of the project itself."""
     sdists = [(package, file) for package, file in assembly.files if not _is_wheel(file)]
-    if not sdists and not assembly.project.manifest.has_build_system:
+    if not sdists and not assembly.folders and not assembly.project.manifest.has_build_system:
         return []
-    from envforge.workflows.building import project_tree, sdist_tree
+    from envforge.workflows.building import folder_tree, project_tree, sdist_tree
 
     trees = [sdist_tree(package, file, assembly.workshop) for package, file in sdists]
+    trees += [folder_tree(package, assembly.workshop) for package in assembly.folders]
     if assembly.project.manifest.has_build_system:
         trees.append(project_tree(assembly.project, assembly.workshop))
     return trees
@@ -242,11 +254,12 @@ def _known_trees(assembly: Assembly) -> list[GenerationTree] | None:
         if _is_wheel(file)
     ]
     sdists = [(package, file) for package, file in assembly.files if not _is_wheel(file)]
-    if not sdists and not assembly.project.manifest.has_build_system:
+    if not sdists and not assembly.folders and not assembly.project.manifest.has_build_system:
         return trees
-    from envforge.workflows.building import find_project_tree, find_sdist_tree
+    from envforge.workflows.building import find_folder_tree, find_project_tree, find_sdist_tree
 
     built = [find_sdist_tree(package, file, assembly.workshop) for package, file in sdists]
+    built += [find_folder_tree(package, assembly.workshop) for package in assembly.folders]
     if assembly.project.manifest.has_build_system:
         built.append(find_project_tree(assembly.project, assembly.workshop))
     for tree in built:

@@ -262,7 +262,7 @@ def _fetch_request(
         sha256=file.sha256,
         size_bytes=file.size_bytes,
         index=package.index,
-        index_url=urls.get(package.index, ""),
+        index_url=urls.get(package.place, ""),
     )
 
 

@@ -19,16 +19,19 @@ from envforge.build.backend import (
     get_requires,
     prepare_metadata,
 )
+from envforge.build.content import content_fingerprint
 from envforge.build.editable import editable_fingerprint, record_origin
 from envforge.build.sdist import unpack_sdist
 from envforge.build.source import read_build_system
 from envforge.errors import BuildError
 from envforge.events import BuildFinished, BuildStarted
+from envforge.fetch.archives import file_digest
 from envforge.fetch.crew import checked_file
 from envforge.manifest.build_settings import USUAL, BuildSettings
 from envforge.metadata.core import parse_core_metadata
 from envforge.metadata.versions import version_of
 from envforge.model.requirement import normalize_name
+from envforge.model.sources import ArchiveOrigin, FolderMode, FolderOrigin
 from envforge.net.download import download
 from envforge.net.pools import ConnectionPools
 from envforge.store.guard import Guard
@@ -36,7 +39,7 @@ from envforge.store.sharing import make_folders
 from envforge.struct import Struct, replace
 from envforge.workflows.build_environments import Furnished, Workshop, build_environment, runtime_files
 from envforge.workflows.built_wheels import build_key, find_built, find_shared, remember, store_wheel
-from envforge.workflows.file_places import placed_url
+from envforge.workflows.file_places import place, placed_url
 from envforge.workflows.index_urls import index_urls
 
 if TYPE_CHECKING:
@@ -80,16 +83,34 @@ def sdist_tree(package: LockedPackage, file: LockedFile, workshop: Workshop) -> 
     """
 
     def build(folder: Path, inside: Workshop) -> tuple[Path, Furnished]:
-        source = unpack_sdist(_download_sdist(package, file, folder, inside), folder / "source")
+        archive = _find_kept(file, inside) or _download_sdist(package, file, folder, inside)
+        source = unpack_sdist(archive, folder / "source", subdirectory=_subdirectory(package))
         return _build("wheel", source, folder, inside, name=package.name, version=package.version)
 
     order = _Order(
         name=package.name,
         version=package.version,
         what=f"{package.name} {package.version}",
-        source=f"sdist {file.sha256}",
+        source=_sdist_source(package, file),
     )
     return _built_tree(order, build, workshop)
+
+
+def _subdirectory(package: LockedPackage) -> str:
+    """Where in an sdist the project is, ``""`` for its top."""
+    return package.origin.subdirectory if isinstance(package.origin, ArchiveOrigin) else ""
+
+
+def _sdist_source(package: LockedPackage, file: LockedFile) -> str:
+    return " ".join(filter(None, ("sdist", file.sha256, _subdirectory(package))))
+
+
+def _find_kept(file: LockedFile, workshop: Workshop) -> Path | None:
+    """An sdist that was kept when it was locked."""
+    from envforge.workflows.direct_archives import DirectArchives
+
+    kept = DirectArchives(workshop.session).find(file.sha256)
+    return kept if kept is not None and file_digest(kept) == file.sha256 else None
 
 
 def _download_sdist(package: LockedPackage, file: LockedFile, folder: Path, workshop: Workshop) -> Path:
@@ -106,7 +127,7 @@ def _download_sdist(package: LockedPackage, file: LockedFile, folder: Path, work
             size_bytes=file.size_bytes,
             filename=file.filename,
             index_name=package.index,
-            index_url=index_urls(workshop.manifest, session).get(package.index, ""),
+            index_url=index_urls(workshop.manifest, session).get(package.place, ""),
             pools=pools,
             settings=session.network,
             reporter=session.reporter,
@@ -116,7 +137,7 @@ def _download_sdist(package: LockedPackage, file: LockedFile, folder: Path, work
 
 def find_sdist_tree(package: LockedPackage, file: LockedFile, workshop: Workshop) -> Tree | None:
     """The tree of a locked sdist if it was built before, with what is locked now."""
-    return find_built(_key(package.name, f"sdist {file.sha256}", workshop), workshop.store)
+    return find_built(_key(package.name, _sdist_source(package, file), workshop), workshop.store)
 
 
 def sdist_metadata(file: IndexFile, archive: Path, workshop: Workshop) -> CoreMetadata:
@@ -143,6 +164,106 @@ def sdist_metadata(file: IndexFile, archive: Path, workshop: Workshop) -> CoreMe
         metadata = parse_core_metadata((dist_info / "METADATA").read_bytes(), file.filename)
     reporter.report(BuildFinished(what=what, duration_s=time.monotonic() - start))
     return metadata
+
+
+def unbuilt_metadata(
+    file: IndexFile, archive: Path, subdirectory: str, workshop: Callable[[], Workshop]
+) -> CoreMetadata:
+    """The metadata of an sdist that is named directly: its own, its pyproject.toml's, or a build's.
+
+    Args:
+        file: with its name.
+        archive: the file on this disk.
+        subdirectory: where in it the project is, ``""`` for its top.
+        workshop: gives where to build.
+
+    Raises:
+        MetadataError, BuildError, ArchiveError: it has none, or is no sdist.
+    """
+    from envforge.index.sdist import read_static_metadata
+    from envforge.workflows.folders import read_folder
+    from envforge.workflows.sources import tell_of_platforms
+
+    found = read_static_metadata(archive, file.filename) if not subdirectory else None
+    if found is not None:
+        return found
+    shop = workshop()
+    with shop.store.staging() as folder:
+        source = unpack_sdist(archive, folder / "source", subdirectory=subdirectory)
+        manifest = read_folder(source, file.filename)
+        if manifest is not None and manifest.is_static:
+            return manifest.metadata()
+        metadata = folder_metadata(file.filename, source, "wheel", shop)
+    tell_of_platforms(file.filename, shop)
+    return metadata
+
+
+def folder_metadata(name: str, source: Path, kind: Kind, workshop: Workshop) -> CoreMetadata:
+    """The metadata of a source folder, by its backend, in isolation.
+
+    Args:
+        name: what to call it, normalized where it is known.
+        source: the folder.
+        kind: of the wheel that it will become.
+        workshop: where to build.
+
+    Raises:
+        BuildError: with the backend's last words.
+    """
+    reporter = workshop.session.reporter
+    what = f"{name} (metadata)"
+    reporter.report(BuildStarted(what=what))
+    start = time.monotonic()
+    settings = workshop.manifest.settings.build.get(name, USUAL)
+    with workshop.store.staging() as folder:
+        job, _ = _job(kind, source, settings, workshop, name=name)
+        dist_info = prepare_metadata(kind, job, folder / "metadata")
+        metadata = parse_core_metadata((dist_info / "METADATA").read_bytes(), name)
+    reporter.report(BuildFinished(what=what, duration_s=time.monotonic() - start))
+    return metadata
+
+
+def folder_tree(package: LockedPackage, workshop: Workshop) -> Tree:
+    """The tree of a package that comes from a folder: built now, or found.
+
+    Its version is what the build says: one that is computed may have moved since it was locked.
+
+    Raises:
+        BuildError: with the backend's last words.
+    """
+    source, kind = _folder_of(package, workshop)
+
+    def build(folder: Path, inside: Workshop) -> tuple[Path, Furnished]:
+        return _build(kind, source, folder, inside, name=package.name)
+
+    what = f"{package.name} (editable)" if kind == "editable" else f"{package.name} ({package.place})"
+    order = _Order(name=package.name, version="", what=what, source=_folder_source(source, kind))
+    return _built_tree(order, build, workshop)
+
+
+def find_folder_tree(package: LockedPackage, workshop: Workshop) -> Tree | None:
+    """The tree of a package from a folder if it was built before, and nothing has changed since."""
+    source, kind = _folder_of(package, workshop)
+    return find_built(_key(package.name, _folder_source(source, kind), workshop), workshop.store)
+
+
+def _folder_of(package: LockedPackage, workshop: Workshop) -> tuple[Path, Kind]:
+    origin = package.origin
+    assert isinstance(origin, FolderOrigin)
+    source = place(origin.path, workshop.session.root)
+    if not source.is_dir():
+        raise BuildError(
+            f"the folder of {package.name} is not there",
+            context=[f"path: {source}", f"locked as: {origin.path}"],
+            hints=["bring it back, or take it out of tool.envforge.sources and run: envforge lock"],
+        )
+    return source, "editable" if origin.mode is FolderMode.EDITABLE else "wheel"
+
+
+def _folder_source(source: Path, kind: Kind) -> str:
+    if kind == "editable":
+        return f"editable {source} {editable_fingerprint(source)}"
+    return f"folder {source} {content_fingerprint(source)}"
 
 
 def _settings_for_file(filename: str, workshop: Workshop) -> BuildSettings:
@@ -223,9 +344,12 @@ def _build(
     settings = workshop.manifest.settings.build.get(normalize_name(name), USUAL)
     job, furnished = _job(kind, source, settings, workshop, name=name)
     if kind == "wheel":
-        return build_wheel(job, folder / "wheel", name=name, version=version), furnished
+        wheel = build_wheel(job, folder / "wheel", name=name, version=version)
+        if not source.is_relative_to(folder):
+            record_origin(wheel, source, editable=False)
+        return wheel, furnished
     wheel = build_editable(job, folder / "wheel", name=name, version=version)
-    record_origin(wheel, source)
+    record_origin(wheel, source, editable=True)
     return wheel, furnished
 
 

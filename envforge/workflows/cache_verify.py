@@ -272,7 +272,7 @@ def _requests(root: Path, wanted: Iterable[Tree], session: Session) -> Iterator[
                     sha256=file.sha256,
                     size_bytes=file.size_bytes,
                     index=package.index,
-                    index_url=urls.get(package.index, ""),
+                    index_url=urls.get(package.place, ""),
                 )
 
 

@@ -113,7 +113,7 @@ def _fitting_variants(assembly: Assembly, lock: Lock, facts: HostFacts) -> list[
             packages = [
                 lock.packages[package_id] for package_id in _package_ids(target, assembly.selection.groups)
             ]
-            files = [package.file_for(target.id) for package in packages]
+            files = [package.file_for(target.id) for package in packages if package.has_files]
             problems = check_wheels(packages, files, facts, _table_for(facts))
             if not any(problem.refuses for problem in problems):
                 fitting.append((not cuda_needs(packages), target.id.partition(":")[2]))

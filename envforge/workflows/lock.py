@@ -56,7 +56,9 @@ def lock_project(session: Session, upgrades: Upgrades = Upgrades()) -> LockRepor
     text = former.text if lock is former.lock else format_lock(lock)
     if text != former.text:
         write_text(project.lock_path, text)
-    mark_checked(str(session.places.cache), str(project.root), project.manifest_text.encode(), text.encode())
+    if not project.has_folders:  # a mark knows of nothing but manifest and lock
+        content = project.manifest_text.encode()
+        mark_checked(str(session.places.cache), str(project.root), content, text.encode())
     return LockReport(
         path=project.lock_path,
         lock=lock,

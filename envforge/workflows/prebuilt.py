@@ -57,7 +57,8 @@ class Prebuilt(Struct, frozen=True, kw_only=True):
     def _put_into(self, resolution: TargetResolution, absent: dict[str, dict[str, str]]) -> TargetResolution:
         pins = dict(resolution.pins)
         for name in self.patterns.keys() & pins.keys():
-            if pins[name].file.is_wheel or self.rules.wants_sdist(name):
+            file_there = pins[name].file
+            if file_there.is_wheel or file_there.origin is not None or self.rules.wants_sdist(name):
                 continue
             reasons: list[str] = []
             file = next(self._find(pins[name], resolution, reasons), None)

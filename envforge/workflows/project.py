@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from envforge.errors import LockError, ManifestError, StoreError
 from envforge.lock.parse import LockConflictError, parse_lock
@@ -25,13 +26,15 @@ class Project(Struct, frozen=True, kw_only=True):
         root: its folder.
         manifest_text: what pyproject.toml says.
         manifest: the same, understood.
-        inputs: digest of the manifest's resolution inputs.
+        inputs: digest of the manifest's resolution inputs, and of those in other folders.
+        has_folders: other folders have a say in it.
     """
 
     root: Path
     manifest_text: str
     manifest: Manifest
     inputs: str
+    has_folders: bool = False
 
     @property
     def venv(self) -> Path:
@@ -68,7 +71,24 @@ def read_project(root: Path) -> Project:
 def project_from_text(root: Path, manifest_text: str) -> Project:
     """A project whose manifest says ``manifest_text``, whatever is on disk."""
     manifest = parse_manifest(manifest_text, MANIFEST_NAME)
-    return Project(root=root, manifest_text=manifest_text, manifest=manifest, inputs=inputs_digest(manifest))
+    folders = _folder_inputs(manifest, root)
+    return Project(
+        root=root,
+        manifest_text=manifest_text,
+        manifest=manifest,
+        inputs=inputs_digest(manifest, folders),
+        has_folders=bool(folders),
+    )
+
+
+def _folder_inputs(manifest: Manifest, root: Path) -> dict[str, Any]:
+    """What the lock depends on in other folders; a manifest that names nothing directly pays nothing."""
+    names_some = any(True for _ in manifest.settings.all_sources) or "@" in manifest.text
+    if not names_some:
+        return {}
+    from envforge.workflows.folders import folder_inputs
+
+    return folder_inputs(manifest, root)
 
 
 def read_text(path: Path) -> str:

@@ -16,16 +16,23 @@ from envforge.errors import (
 from envforge.events import ResolutionFinished, ResolutionStarted, Warned
 from envforge.lock.build import build_lock
 from envforge.lock.folders import with_folders_named
-from envforge.manifest.manifest import Manifest, requirements_by_group, requirements_by_variant
+from envforge.manifest.manifest import (
+    Manifest,
+    index_names,
+    requirements_by_group,
+    requirements_by_variant,
+)
 from envforge.manifest.rules import manifest_rules
 from envforge.manifest.targets import manifest_targets
 from envforge.model.lock import Lock, LockedIndex
 from envforge.model.requirement import Requirement, normalize_name, parse_specifier
 from envforge.model.resolution import TargetResolution
 from envforge.model.rules import Rules
+from envforge.model.sources import IndexSource
 from envforge.model.target import Target
 from envforge.net.client import NetworkNeededError
 from envforge.resolve.problem import NO_ORIGINS, Origins
+from envforge.resolve.references import DirectView
 from envforge.resolve.resolution import held_back_by_python, resolve_target
 from envforge.struct import Struct
 from envforge.workflows.channels import channel_folders
@@ -39,6 +46,7 @@ if TYPE_CHECKING:
     from envforge.index.index_set import IndexSet
     from envforge.index.source_view import SourceView
     from envforge.workflows.conda_part import CondaWishes
+    from envforge.workflows.direct_sources import DirectSources
 
 KNOWN_PYTHONS = ("3.15", "3.14", "3.13", "3.12", "3.11", "3.10", "3.9", "3.8")
 """Released minors of CPython, newest first: what "the newest that everything admits" chooses from."""
@@ -56,6 +64,7 @@ class _Problem(Struct, frozen=True, kw_only=True):
     conda: CondaWishes | None
     session: Session
     rules: Rules
+    direct: DirectSources | None
 
 
 def resolve_lock(project: Project, former: FormerLock, upgrades: Upgrades, session: Session) -> Lock:
@@ -86,6 +95,7 @@ def resolve_lock(project: Project, former: FormerLock, upgrades: Upgrades, sessi
             conda=conda,
             session=session,
             rules=manifest_rules(manifest),
+            direct=_direct_sources(project, former, upgrades, session),
         )
         try:
             resolutions = source.with_hashes(_with_prebuilt(_resolve_for_best_python(problem), problem))
@@ -124,6 +134,18 @@ def _with_prebuilt(resolutions: list[TargetResolution], problem: _Problem) -> li
     ).put_into(resolutions)
 
 
+def _direct_sources(
+    project: Project, former: FormerLock, upgrades: Upgrades, session: Session
+) -> DirectSources | None:
+    """What comes from one certain archive or folder, None where the manifest names nothing of the kind."""
+    sources = (source for _, source in project.manifest.settings.all_sources)
+    if "@" not in project.manifest.text and all(isinstance(each, IndexSource) for each in sources):
+        return None
+    from envforge.workflows.direct_sources import DirectSources
+
+    return DirectSources(project, former, upgrades, session)
+
+
 def _open_conda_wishes(
     manifest: Manifest, exclude_newer: str, former: FormerLock, upgrades: Upgrades, session: Session
 ) -> AbstractContextManager[CondaWishes | None]:
@@ -152,7 +174,7 @@ def _resolve_for_best_python(problem: _Problem) -> list[TargetResolution]:
             continue
         first = resolutions[0]
         if len(choices) == 1 or not held_back_by_python(
-            first, problem.views[first.target.variant], problem.rules
+            first, _facts_for(first.target, problem)[1], problem.rules
         ):
             return resolutions
         second_best = second_best or resolutions
@@ -208,11 +230,17 @@ def _resolve_for_python(python: str, problem: _Problem) -> list[TargetResolution
         with problem.source.only_cached(targets):
             return _resolve_targets(targets, problem)
     except NetworkNeededError:
-        for variant, groups in problem.groups.items():
-            requirements = [requirement for group in groups.values() for requirement in group]
+        for variant in problem.groups:
             concerned = [target for target in targets if target.variant == variant]
+            groups, view = _facts_for(concerned[0], problem)
+            requirements = [requirement for group in groups.values() for requirement in group]
             preferred = _locked_versions(problem, concerned[0])
-            problem.views[variant].prefetch(requirements, concerned, preferred, problem.rules)
+            if isinstance(view, DirectView):
+                from envforge.index.prefetch import crawl
+
+                crawl(view, requirements, concerned, preferred, problem.source.connections, problem.rules)
+            else:
+                view.prefetch(requirements, concerned, preferred, problem.rules)
         return _resolve_targets(targets, problem)
 
 
@@ -263,7 +291,7 @@ def _resolve_target(
 ) -> TargetResolution:
     """Resolve with conda's versions of the earlier targets, else without."""
     conda = problem.conda
-    groups, source = problem.groups[target.variant], problem.views[target.variant]
+    groups, source = _facts_for(target, problem)
     origins = _origins(target, problem)
     if conda is None:
         return resolve_target(groups, target, source, preferred, origins=origins, rules=problem.rules)
@@ -281,6 +309,16 @@ def _resolve_target(
     return _resolve_target(target, preferred, earlier, problem)
 
 
+def _facts_for(
+    target: Target, problem: _Problem
+) -> tuple[Mapping[str, Sequence[Requirement]], IndexSet | SourceView | DirectView]:
+    """What is asked for on a target, and where packages for it come from."""
+    groups, view = problem.groups[target.variant], problem.views[target.variant]
+    if problem.direct is None:
+        return groups, view
+    return problem.direct.facts_for(target, groups, view, problem.rules)
+
+
 def _origins(target: Target, problem: _Problem) -> Origins:
     """What of a target's wishes is its variant's own."""
     if not target.variant:
@@ -291,7 +329,7 @@ def _origins(target: Target, problem: _Problem) -> Origins:
     return Origins(
         variant=target.variant,
         requirements=frozenset(own - base),
-        sources={name: source.index for name, source in sources.items()},
+        sources=index_names(sources),
     )
 
 

@@ -226,7 +226,7 @@ def prepare_sync(
         variant=assembly.selection.variant,
         repaired=not usable and (found is not None or is_back),
     )
-    is_plain = options.is_plain and not project.manifest.has_build_system
+    is_plain = options.is_plain and not project.manifest.has_build_system and not assembly.folders
     witness = remains.witness or any_witness(generation, assembly.store)
     return PreparedSync(
         project=project, generation=generation, report=report, is_plain=is_plain, witness=witness

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from envforge.errors import ManifestError
 from envforge.manifest.edit_variants import NewVariant, add_variants
 from envforge.manifest.lists import name_of
-from envforge.manifest.manifest import Manifest
+from envforge.manifest.manifest import Manifest, index_names
 from envforge.manifest.parse import parse_manifest
 from envforge.model.requirement import Requirement, normalize_name, parse_requirement
+from envforge.model.sources import IndexSource, Source
 from envforge.plan.torch_variants import AUTO, TorchVariant, plan_torch_variants
 from envforge.workflows.accelerator_data import read_accelerator_table
 
@@ -89,11 +90,13 @@ def _is_written(manifest: Manifest, planned: Sequence[TorchVariant], *, others_m
     """Whether the project has these variants, be it with more in them, or beside others."""
     here = {variant.name: variant for variant in manifest.settings.variants}
     return (others_may_be or len(here) == len(planned)) and all(
-        variant.name in here
-        and _sources(variant).items()
-        <= {name: source.index for name, source in here[variant.name].sources.items()}.items()
+        variant.name in here and _sources(variant).items() <= index_names(here[variant.name].sources).items()
         for variant in planned
     )
+
+
+def _told(source: Source) -> str:
+    return f": index {source.index!r}" if isinstance(source, IndexSource) else ""
 
 
 def _refuse_other_source(manifest: Manifest, planned: Sequence[TorchVariant]) -> None:
@@ -102,7 +105,7 @@ def _refuse_other_source(manifest: Manifest, planned: Sequence[TorchVariant]) ->
     if taken:
         name, source = next(iter(taken.items()))
         raise ManifestError(
-            f"{name} has a source already: index {source.index!r}",
+            f"{name} has a source already{_told(source)}",
             context=[f"{manifest.path}: tool.envforge.sources.{name}"],
             hints=["remove it to have variants written, or leave --torch out"],
         )

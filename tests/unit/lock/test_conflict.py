@@ -146,7 +146,7 @@ def test_a_side_that_is_no_lock_is_none():
     good = format_lock(locked({}))
     assert parse_conflicted(f"<<<<<<< HEAD\n{good}=======\nnonsense\n>>>>>>> theirs\n") == (locked({}), None)
     assert parse_conflicted(f"<<<<<<< HEAD\n=======\n{good}>>>>>>> theirs\n") == (None, locked({}))
-    newer = good.replace('"version": 1\n', '"version": 3\n')
+    newer = good.replace('"version": 1\n', '"version": 4\n')
     assert parse_conflicted(f"<<<<<<< HEAD\n{newer}=======\n{good}>>>>>>> theirs\n") == (None, locked({}))
     contradictory = format_lock(replace(locked({}), indexes=(PYPI, PYPI)))
     assert parse_conflicted(f"<<<<<<< HEAD\n{contradictory}=======\n[]\n>>>>>>> theirs\n") == (None, None)

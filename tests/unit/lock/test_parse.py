@@ -74,14 +74,14 @@ def test_what_is_no_lock_at_all(text: str, message: str, context: str):
 
 def test_a_newer_format_is_told_before_its_shape_is_looked_at():
     with pytest.raises(LockError, match="written by a newer envforge") as caught:
-        parse_lock('{"version": 3, "packages": []}')
-    assert caught.value.context == ("it has format 3, this envforge knows 2",)
+        parse_lock('{"version": 4, "packages": []}')
+    assert caught.value.context == ("it has format 4, this envforge knows 3",)
     assert caught.value.hints == ("upgrade envforge",)
 
 
 @pytest.mark.parametrize("version", [0, -1, True, 1.0, "1", None, [1]])
 def test_a_version_that_never_was(version: Any):
-    assert faults(broken("version", value=version)) == ("version: has to be 1 or 2",)
+    assert faults(broken("version", value=version)) == ("version: has to be 1, 2 or 3",)
 
 
 NUMPY = ("packages", "numpy")
@@ -95,7 +95,7 @@ SYSTEM = ("targets", 0, "system")
         (("inputs",), "inputs: is missing"),
         (("targets",), "targets: is missing"),
         (("packages",), "packages: is missing"),
-        (("version",), "version: has to be 1 or 2"),
+        (("version",), "version: has to be 1, 2 or 3"),
         (("indexes", 0, "url"), "indexes[0].url: is missing"),
         (("targets", 1, "platform"), "targets[1].platform: is missing"),
         (("targets", 1, "python"), "targets[1].python: is missing"),

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from envforge.manifest.manifest import DEFAULT_INDEX, Index, Settings, Source
+from envforge.manifest.manifest import DEFAULT_INDEX, Index, Settings
 from envforge.manifest.parse import parse_manifest
+from envforge.model.sources import IndexSource
 from envforge.model.target import DEFAULT_PLATFORMS, SystemAssumptions
 
 HEAD = '[project]\nname = "x"\n'
@@ -27,7 +28,7 @@ def test_a_real_one(read_corpus):
     assert settings.python == "3.12"
     assert settings.exclude_newer == "2026-11-01T00:00:00Z"
     assert settings.unshare == ("mlflow",)
-    assert settings.sources == {"torch": Source("pytorch-cu128")}
+    assert settings.sources == {"torch": IndexSource("pytorch-cu128")}
     assert settings.default_groups == ("dev",)
     assert [index.name for index in settings.indexes] == ["internal", "pypi", "pytorch-cu128"]
 
@@ -227,7 +228,42 @@ def test_a_patch_version_and_system_versions():
         ),
         ('sources = {torch = "a"}', "tool.envforge.sources.torch: is a text, not a table", "index ="),
         ('sources = {torch = {index = "pypy"}}', "there is no index 'pypy'", "did you mean pypi?"),
-        ('sources = {torch = {git = "x"}}', "only knows sources that name an index", "torch = { index ="),
+        (
+            'sources = {torch = {indx = "pypi"}}',
+            "sources.torch.indx: is no key of a source",
+            "did you mean index?",
+        ),
+        (
+            "sources = {torch = {}}",
+            "sources.torch: names no source",
+            "name one of index, path, url, workspace",
+        ),
+        (
+            'sources = {torch = {url = "https://a.org/a.zip", path = "./a"}}',
+            "tool.envforge.sources.torch: names two sources: url and path",
+            "keep one of them",
+        ),
+        (
+            'sources = {torch = {path = "./a", editble = true}}',
+            "sources.torch.editble: is no key of a source with path",
+            "did you mean editable?",
+        ),
+        (
+            'sources = {torch = {url = "https://a.org/a.exe"}}',
+            "sources.torch.url: is not the URL of a wheel or an sdist",
+            "name a file that ends with .whl",
+        ),
+        (
+            'sources = {torch = {url = "https://a.org/a.zip#sha256=12"}}',
+            "sources.torch.url: has a sha256 that is none",
+            "64 hexadecimal digits",
+        ),
+        (
+            'sources = {torch = {url = "https://a.org/a.zip", subdirectory = "../b"}}',
+            "sources.torch.subdirectory: '../b' is no folder inside an sdist",
+            "from the sdist's top",
+        ),
+        ("sources = {torch = {workspace = false}}", "torch.workspace: has to be true", "or remove it"),
         ('sources = {"a.b" = 1}', 'tool.envforge.sources."a.b": is a number', 'write "a.b" = { index'),
         (
             'sources = {A-b = {index = "pypi"}, a_B = {index = "pypi"}}',

@@ -1,0 +1,147 @@
+"""Projects that come from one certain folder or archive, as people have them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from support.distributions import BUILD_SYSTEM, backend, make_sdist, make_wheel, project_tables
+from support.projects import Project
+from support.simple_index import SimpleIndex
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="paths of the environment are POSIX here")
+
+
+def write_library(
+    folder: Path, name: str = "lib", version: str = "1.0", *, requires: tuple[str, ...] = (), more: str = ""
+) -> Path:
+    """A project in a folder, with a backend that needs nothing."""
+    module = name.replace("-", "_")
+    (folder / module).mkdir(parents=True, exist_ok=True)
+    (folder / "_backend").mkdir(exist_ok=True)
+    (folder / "_backend" / "backend.py").write_text(backend(name, version, requires))
+    (folder / module / "__init__.py").write_text("value = 1\n")
+    (folder / "pyproject.toml").write_text(project_tables(name, version, requires) + BUILD_SYSTEM + more)
+    return folder
+
+
+def source(text: str, *, name: str = "lib") -> str:
+    return f"[tool.envforge.sources]\n{name} = {{ {text} }}"
+
+
+def value(project: Project, module: str = "lib") -> str:
+    return project.python(f"import {module}; print({module}.value)").strip()
+
+
+def origin(project: Project, name: str) -> dict[str, object]:
+    code = f"import importlib.metadata as m; print(m.distribution({name!r}).read_text('direct_url.json'))"
+    found: dict[str, object] = json.loads(project.python(code))
+    return found
+
+
+def test_a_folder_is_locked_by_its_path_and_built_again_when_its_files_change(project: Project) -> None:
+    folder = write_library(project.root.parent / "lib", requires=("core<2",))
+    project.write("lib>=1", tables=source('path = "../lib/"'))
+    project.done("sync")
+    entry = json.loads(project.lock.read_text())["packages"]["lib"]
+    assert entry == {"name": "lib", "requires": ["core<2"], "source": {"folder": "../lib"}, "version": "1.0"}
+    assert json.loads(project.lock.read_text())["version"] == 3
+    assert str(project.root) not in project.lock.read_text()
+    assert value(project) == "1"
+    assert "core" in project.locked
+    assert origin(project, "lib") == {"url": folder.as_uri(), "dir_info": {}}
+    lock = project.lock.read_bytes()
+
+    assert "up to date" in project.done("sync").err
+    (folder / "lib" / "__init__.py").write_text("value = 2\n")
+    assert project.envforge("sync", "--check").code == 1
+    project.done("sync")
+    assert value(project) == "2"
+    assert project.lock.read_bytes() == lock, "code is no matter of the lock"
+    (folder / "build" / "lib").mkdir(parents=True)
+    (folder / "build" / "lib" / "x.py").write_text("")
+    assert "up to date" in project.done("sync").err
+
+
+def test_an_editable_folder_needs_no_build_for_its_code(project: Project) -> None:
+    folder = write_library(project.root.parent / "lib")
+    project.write("lib", tables=source('path = "../lib", editable = true'))
+    project.done("sync")
+    (folder / "lib" / "__init__.py").write_text("value = 2\n")
+    assert value(project) == "2"
+    assert "up to date" in project.done("sync").err
+    assert origin(project, "lib") == {"url": folder.as_uri(), "dir_info": {"editable": True}}
+
+
+def test_what_a_folder_requires_makes_the_lock_stale(project: Project) -> None:
+    folder = write_library(project.root.parent / "lib")
+    project.write("lib", tables=source('path = "../lib", editable = true'))
+    project.done("sync")
+    project.done("lock", "--check")
+    write_library(folder, requires=("core",))
+    project.fails("lock", "--check", says=["does not fit pyproject.toml", "envforge lock"])
+    project.fails("sync", "--frozen", says=["does not fit"])
+    project.done("sync")
+    assert set(project.locked) == {"core", "lib"}
+    project.done("lock", "--check")
+
+
+def test_a_project_with_folders_can_be_moved(project: Project, tmp_path: Path) -> None:
+    write_library(project.root.parent / "lib")
+    project.write("lib", tables=source('path = "../lib"'))
+    project.done("lock")
+    lock = project.lock.read_bytes()
+    elsewhere = Project(tmp_path / "elsewhere", project.index_url)
+    shutil.copytree(project.root, elsewhere.root, dirs_exist_ok=True)
+    shutil.copytree(project.root.parent / "lib", elsewhere.root.parent / "lib")
+    elsewhere.done("lock", "--check")
+    elsewhere.done("sync", "--frozen")
+    assert elsewhere.lock.read_bytes() == lock
+    assert value(elsewhere) == "1"
+
+
+def test_sources_of_a_folder_are_followed(project: Project) -> None:
+    more = '[tool.envforge.sources]\nother = { path = "../other", editable = true }\n'
+    write_library(project.root.parent / "libs" / "lib", requires=("other",), more=more)
+    write_library(project.root.parent / "libs" / "other", "other", "3.0")
+    project.write("lib", tables=source('path = "../libs/lib"'))
+    project.done("sync")
+    packages = json.loads(project.lock.read_text())["packages"]
+    assert packages["other"]["source"] == {"editable": "../libs/other"}
+    assert value(project, "other") == "1"
+    assert "other 3.0" in project.done("tree").out
+    assert "lib 1.0" in project.done("why", "other").out
+
+
+def test_archives_by_path_and_by_url(project: Project, index: SimpleIndex) -> None:
+    wheel, sdist = make_wheel("lib", "1.0", requires=["core<2"]), make_sdist("packed", "2.0")
+    index.add(make_wheel("far", "1.0"))
+    (project.root / "wheels").mkdir()
+    (project.root / "wheels" / wheel.filename).write_bytes(wheel.content)
+    (project.root / "wheels" / sdist.filename).write_bytes(sdist.content)
+    far = f"{index.url.removesuffix('simple')}files/far-1.0-py3-none-any.whl"
+    tables = (
+        source(f'path = "wheels/{wheel.filename}"') + f'\npacked = {{ path = "wheels/{sdist.filename}" }}\n'
+    )
+    project.write("lib", "packed", f"far @ {far}", tables=tables)
+    project.done("lock")
+    packages = json.loads(project.lock.read_text())["packages"]
+    assert packages["lib"]["source"] == {"path": f"./wheels/{wheel.filename}"}
+    assert packages["lib"]["files"][0]["url"] == f"./wheels/{wheel.filename}"
+    assert packages["far"]["source"] == {"url": far}
+    assert len(packages["far"]["files"][0]["sha256"]) == 64
+    index.forget()
+    project.done("sync")
+    assert index.downloads["far-1.0-py3-none-any.whl"] == 0, "what was fetched to be locked is kept"
+    assert project.installed()["far"] == "1.0"
+    assert project.installed()["packed"] == "2.0"
+    project.done("lock", "--check")
+    project.done("sync", "--offline")
+    index.forget()
+    project.write("lib", "packed", "core", f"far @ {far}", tables=tables)
+    project.done("lock", "--offline")
+    assert index.requests.total() == 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
+
+from msgspec.json import encode as encoded
+from msgspec.json import format as formatted
 
 from envforge.lock.conda_records import record_table
 from envforge.lock.schema import DIRECT_VERSION, VARIANT_VERSION, VERSION
@@ -29,7 +31,7 @@ def format_lock(lock: Lock) -> str:
         }
     if lock.exclude_newer:
         document["exclude-newer"] = lock.exclude_newer
-    return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    return formatted(encoded(document, order="sorted"), indent=1).decode() + "\n"
 
 
 def _version(lock: Lock) -> int:

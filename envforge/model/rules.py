@@ -103,7 +103,9 @@ class Rules(Struct, frozen=True, kw_only=True):
 
     def supplied_for(self, name: str, version: str) -> SuppliedMetadata | None:
         """What is supplied for a release: for its version, else for all versions, else None."""
-        entries = {each.version: each for each in self.supplied.get(name, ())}
+        if name not in self.supplied:
+            return None
+        entries = {each.version: each for each in self.supplied[name]}
         return entries.get(version) or entries.get("")
 
     def demands(self, target: Target) -> dict[str, frozenset[str]]:

@@ -11,12 +11,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from envforge.host.facts import host_platform
 from envforge.host.machine import MachineReading, ask_driver, processor_names, read_machine
+from envforge.host.memory_file import write_memory
 from envforge.host.recognition import recognize
 from envforge.model.accelerators import HostFacts
 from envforge.struct import replace
@@ -59,7 +59,7 @@ def read_host(
             "driver": ask_driver(environ) if asked else None,
             "archspec": list(processor_names()),
         }
-        _remember(file, {"format": _FORMAT, "key": key, "asked_at": now_s, **known})
+        write_memory(file, {"format": _FORMAT, "key": key, "asked_at": now_s, **known})
     return replace(reading, driver=known["driver"], archspec=tuple(known["archspec"]))
 
 
@@ -102,15 +102,3 @@ def _remembered(file: Path, key: list[Any], now_s: float, has_boot: bool) -> dic
 def _works(driver: Mapping[str, Any]) -> bool:
     parts = [driver.get("nvml"), driver.get("libcuda")]
     return any(isinstance(part, dict) and part.get("init") == 0 and part.get("devices") for part in parts)
-
-
-def _remember(file: Path, content: Mapping[str, Any]) -> None:
-    """Write aside and rename. Failure is silent: it is a cache."""
-    aside = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(json.dumps(content), encoding="utf-8")
-        aside.replace(file)
-    except OSError:
-        with suppress(OSError):
-            aside.unlink()

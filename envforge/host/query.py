@@ -11,11 +11,11 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from envforge.host.facts import glibc_version
+from envforge.host.memory_file import write_memory
 from envforge.host.probe import Probe, Report
 from envforge.struct import to_builtins
 
@@ -77,19 +77,9 @@ class InterpreterCache:
         return self._admitted[key]
 
     def save(self) -> None:
-        """Write what is new, aside and renamed. Failure is silent: it is a cache."""
-        if not self._changed:
-            return
-        aside = self._file.with_name(f".{self._file.name}.{os.getpid()}")
+        """Write what is new. Failure is silent: it is a cache."""
         content = {"format": _FORMAT, "interpreters": self._entries, "admitted": self._admitted}
-        try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            aside.write_text(json.dumps(content), encoding="utf-8")
-            aside.replace(self._file)
-        except OSError:
-            with suppress(OSError):
-                aside.unlink()
-        else:
+        if self._changed and write_memory(self._file, content):
             self._changed = False
 
     def _read(self) -> None:

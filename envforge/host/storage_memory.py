@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from envforge.host.batch import JOB_VARIABLES
+from envforge.host.memory_file import write_memory
 from envforge.host.own_folder import make_own_folder
 
 LIFETIME_S = 7 * 24 * 3600.0
@@ -193,22 +194,17 @@ class StorageMemory:
         self._content["facts"][f"{kind} {mount}"] = {"at": self._now_s, "fact": fact}
 
     def save(self) -> None:
-        """Write the file, aside and renamed. Failure is silent: it is a cache."""
+        """Write the file, and remove those of hosts that are long gone. Failure is silent: it is a cache."""
         facts = self._content["facts"]
         for name in list(facts):
             if self.find_fact(*name.split(" ", 1)) is None:
                 del facts[name]
-        aside = self._file.with_name(f".{self._file.name}.{os.getpid()}")
-        try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            aside.write_text(json.dumps(self._content), encoding="utf-8")
-            aside.replace(self._file)
+        if not write_memory(self._file, self._content):
+            return
+        with suppress(OSError):
             for old in self._file.parent.iterdir():
                 if self._now_s - old.stat().st_mtime > _HOSTS_KEPT_S:
                     old.unlink(missing_ok=True)
-        except OSError:
-            with suppress(OSError):
-                aside.unlink()
 
     # One at a time
 

@@ -128,7 +128,7 @@ def plan_prune(items: Iterable[Item], demand: PruneDemand) -> PrunePlan:
         size_bytes=shelf.size_bytes,
         left_bytes=shelf.left_bytes,
         fits=fits,
-        kept_bytes={} if fits else shelf.kept_bytes(),
+        kept_bytes={} if fits and not demand.everything else shelf.kept_bytes(),
     )
 
 

@@ -109,7 +109,8 @@ def _info_lines(report: CacheReport, now_s: float) -> Iterator[str]:
         spare = ""
         if holding.unneeded_count:
             spare = f"{holding.unneeded_count:,} ({format_size(holding.unneeded_bytes)})"
-        rows.append((_plural(kind), f"{holding.count:,}", format_size(holding.size_bytes), spare))
+        size = "links" if kind == "environment" else format_size(holding.size_bytes)
+        rows.append((_plural(kind), f"{holding.count:,}", size, spare))
     rows.append(("together", "", format_size(report.size_bytes), format_size(report.unneeded_bytes)))
     yield from format_table(rows, right=(1, 2, 3))
     if report.projects:
@@ -211,8 +212,8 @@ def _say_prune(report: PruneReport, output: Output) -> None:
             f"{format_size(report.max_size_bytes)} cannot be reached: the rest is in use",
             "envforge envs --all shows by whom",
         )
-        for why, size_bytes in report.kept_bytes.items():
-            output.say(f"  {format_size(size_bytes)}: {why}")
+    for why, size_bytes in report.kept_bytes.items():
+        output.say(f"  {format_size(size_bytes)}: {why}")
 
 
 def _counts(removed: Sequence[Item]) -> Iterator[str]:

@@ -139,6 +139,9 @@ def test_earlier_environments_go_last_and_only_for_a_size() -> None:
     assert not plan.fits
     assert plan.left_bytes == 10
     assert plan.kept_bytes == {"needed by environments in use": 10}
+    plan = plan_prune(items, PruneDemand(now_s=NOW_S, grace_s=GRACE_S, everything=True))
+    assert plan.fits
+    assert plan.kept_bytes == {"needed by environments in use": 10}  # whoever asks for all wants to know
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -18,6 +18,8 @@ from pathlib import Path
 
 from envforge.errors import StoreError
 
+_USUAL_TIER = "tier"
+"""Where the store is in a folder that is named as a cache."""
 _REFUSED = ".refused"
 _ATTEMPTS = 5
 
@@ -70,7 +72,8 @@ def find_site(root: Path | None, own: Path, is_readable: Callable[[Path], bool])
         return None, ""
     try:
         if not is_readable(root):
-            return None, "there is no store"
+            below = root / _USUAL_TIER
+            return None, "there is no store" + (f", but one in {below}" if is_readable(below) else "")
         return (None, "") if own.exists() and root.samefile(own) else (root, "")
     except (StoreError, OSError) as error:
         return None, error.message if isinstance(error, StoreError) else str(error)

@@ -156,6 +156,9 @@ def test_no_site_is_missed_where_none_is_wanted(tmp_path: Path, site: Store, dem
     assert Store(tmp_path / "own", tmp_path / "nothing").site_fault == "there is no store"
     (tmp_path / "file").write_text("")
     assert Store(tmp_path / "own", tmp_path / "file").site_fault == "there is no store"
+    Store(tmp_path / "cache/tier").prepare()
+    fault = f"there is no store, but one in {tmp_path / 'cache/tier'}"
+    assert Store(tmp_path / "own", tmp_path / "cache").site_fault == fault
 
 
 def test_its_bundle_is_used(site: Store, own: Store, demo: Tree) -> None:

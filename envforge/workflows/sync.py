@@ -12,7 +12,7 @@ from pathlib import Path
 
 from envforge.environment.collect import collect_generations
 from envforge.environment.generation import Generation
-from envforge.environment.switch import check_replaceable, recorded_generation, switch
+from envforge.environment.switch import check_replaceable, meant_generation, recorded_generation, switch
 from envforge.host.visibility import is_shared
 from envforge.lock.write import format_lock
 from envforge.model.conda import CondaRecord
@@ -198,6 +198,7 @@ def prepare_sync(
         EnvforgeError: the environment cannot be made.
     """
     check_replaceable(project.venv)  # before gigabytes are fetched for a place that is taken
+    meant = meant_generation(project.venv)  # now: another process may make it meanwhile
     assembly = open_assembly(project, lock, options, session)
     found = find_assembled(assembly)
     remains = look_for_remains(found, wheel_ids(assembly), assembly.store)
@@ -213,7 +214,6 @@ def prepare_sync(
         check_room(find_needs(assembly, missing, records), session)
     generation = found if found is not None and usable else assemble(assembly)
     current = recorded_generation(project.venv)
-    is_back = current is not None and current.path == generation.path
     report = SyncReport(
         venv=project.venv,
         generation=generation.path,
@@ -222,9 +222,9 @@ def prepare_sync(
         changes=_changes(current, assembly),
         fetched_count=len(missing) + len(records),
         locked=locked,
-        changed=not is_back,
+        changed=current is None or current.path != generation.path,
         variant=assembly.selection.variant,
-        repaired=not usable and (found is not None or is_back),
+        repaired=not usable and (found is not None or meant == generation.path),
     )
     is_plain = options.is_plain and not project.manifest.has_build_system and not assembly.folders
     witness = remains.witness or any_witness(generation, assembly.store)

@@ -42,6 +42,7 @@ def wait_for(processes: Sequence[subprocess.Popen[str]]) -> None:
         _, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
         assert "Traceback" not in err
+        assert "is back" not in err, "nothing was gone"
 
 
 def check(project: Project, *names: str) -> None:

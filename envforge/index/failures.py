@@ -18,7 +18,7 @@ class NeedsBuildError(MetadataError):
     def __init__(self, file: IndexFile) -> None:
         super().__init__(
             f"{file.filename} has to be built to learn what it requires",
-            context=["its PKG-INFO has none, or declares it dynamic (PEP 643)"],
+            context=["neither its PKG-INFO (PEP 643) nor its [project] table says it"],
             hints=["use a version that has a wheel for this platform"],
         )
         self.file = file

@@ -1,15 +1,18 @@
-"""PKG-INFO out of a source distribution, without unpacking it.
+"""What a source distribution says about itself, without unpacking or building it.
 
-Standards: PEP 625 (layout), PEP 643 (static metadata). A build is somebody else's business.
+Standards: PEP 625 (layout), PEP 643 (static metadata), PEP 621 (the project table). A build is somebody
+else's business.
 """
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from envforge.errors import MetadataError
 from envforge.metadata.core import parse_core_metadata, sdist_metadata_is_static
+from envforge.metadata.project_table import parse_project_table
 from envforge.model.release import CoreMetadata
 
 _LARGEST_BYTES = 16 << 20
@@ -23,45 +26,56 @@ def read_static_metadata(archive: Path, filename: str) -> CoreMetadata | None:
         filename: its name on the index, which tells the kind of archive.
 
     Raises:
-        MetadataError: the archive is damaged, or its PKG-INFO is.
+        MetadataError: the archive is damaged, or its PKG-INFO is. What is not static is not read.
     """
     try:
-        content = _read_zip(archive) if filename.endswith(".zip") else _read_tar(archive)
+        files = _zip_files(archive) if filename.endswith(".zip") else _tar_files(archive)
+        return _first_static(files, filename)
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise _damaged(filename, error) from None
     except Exception as error:
         if type(error).__module__ not in ("tarfile", "zipfile", "lzma", "_lzma"):
             raise
         raise _damaged(filename, error) from None
-    if content is None or not sdist_metadata_is_static(content):
-        return None
-    return parse_core_metadata(content, filename)
 
 
-def _is_pkg_info(name: str) -> bool:
-    folder, _, rest = name.removeprefix("./").partition("/")
-    return bool(folder) and rest == "PKG-INFO"
+def _first_static(files: Iterator[tuple[str, bytes]], filename: str) -> CoreMetadata | None:
+    """What PKG-INFO says if nothing in it is dynamic, else what the project table states."""
+    stated: CoreMetadata | None = None
+    for name, content in files:
+        if name == "pyproject.toml":
+            stated = parse_project_table(content)
+        elif sdist_metadata_is_static(content):
+            return parse_core_metadata(content, filename)
+    return stated
 
 
-def _read_tar(archive: Path) -> bytes | None:
+def _tar_files(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """Those of the top folder that may tell: name and content."""
     import tarfile
 
     with tarfile.open(archive) as tar:
         for member in tar:
-            if _is_pkg_info(member.name) and member.isfile() and member.size <= _LARGEST_BYTES:
+            name = _telling_name(member.name)
+            if name and member.isfile() and member.size <= _LARGEST_BYTES:
                 file = tar.extractfile(member)
-                return file.read() if file else None
-    return None
+                if file is not None:
+                    yield name, file.read()
 
 
-def _read_zip(archive: Path) -> bytes | None:
+def _zip_files(archive: Path) -> Iterator[tuple[str, bytes]]:
     from zipfile import ZipFile
 
     with ZipFile(archive) as zipped:
         for entry in zipped.infolist():
-            if _is_pkg_info(entry.filename) and entry.file_size <= _LARGEST_BYTES:
-                return zipped.read(entry)
-    return None
+            name = _telling_name(entry.filename)
+            if name and entry.file_size <= _LARGEST_BYTES:
+                yield name, zipped.read(entry)
+
+
+def _telling_name(path: str) -> str:
+    folder, _, rest = path.removeprefix("./").partition("/")
+    return rest if folder and rest in ("PKG-INFO", "pyproject.toml") else ""
 
 
 def _damaged(filename: str, error: Exception) -> MetadataError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -165,8 +166,8 @@ def backend(
 
 
 def project_tables(name: str, version: str, requires: Sequence[str] = ()) -> str:
-    listed = ", ".join(f"'{requirement}'" for requirement in requires)
-    return f'[project]\nname = "{name}"\nversion = "{version}"\ndependencies = [{listed}]\n'
+    listed = json.dumps(list(requires))
+    return f'[project]\nname = "{name}"\nversion = "{version}"\ndependencies = {listed}\n'
 
 
 def _metadata(

@@ -292,3 +292,17 @@ def test_a_backend_may_add_a_label_to_the_version(project: Project, index: Simpl
     assert project.installed() == {"telling": "1.0+cu128"}
     assert "telling" not in project.done("sync", "--dry-run").err
     assert count(noted) == 1
+
+
+def test_a_project_table_tells_what_an_sdist_requires(project: Project, index: SimpleIndex) -> None:
+    """Its PKG-INFO is too old to be relied upon; nothing is built to lock it."""
+    files = {
+        "PKG-INFO": "Metadata-Version: 2.1\nName: telling\nVersion: 1.0\n",
+        "pyproject.toml": project_tables("telling", "1.0", ["core", 'lint; sys_platform == "win32"'])
+        + BUILD_SYSTEM,
+        "_backend/backend.py": "raise SystemExit('built')",
+    }
+    index.add(make_sdist("telling", files=files))
+    project.write("telling")
+    assert "taken for" not in project.done("lock").err
+    assert project.locked == {"telling": "1.0", "core": "1.2.0", "lint": "1.0"}

@@ -19,7 +19,7 @@ from envforge.model.release import CoreMetadata, IndexFile
 from envforge.model.requirement import parse_requirement
 from envforge.model.target import Target
 
-from support.distributions import Distribution, make_sdist, make_wheel
+from support.distributions import BUILD_SYSTEM, Distribution, make_sdist, make_wheel
 from support.scripted_server import Answer, ScriptedServer
 
 OpenSet = Callable[..., IndexSet]
@@ -287,9 +287,8 @@ def test_static_sdists(open_set: OpenSet, shelf: Any, tmp_path: Path) -> None:
 
 
 def dynamic_sdist() -> Distribution:
-    return make_sdist(
-        "demo", requires=["unused"], files={"PKG-INFO": "Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n"}
-    )
+    old = "Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n"
+    return make_sdist("demo", requires=["unused"], files={"PKG-INFO": old, "pyproject.toml": BUILD_SYSTEM})
 
 
 def test_sdists_that_have_to_be_built(open_set: OpenSet, shelf: Any) -> None:

@@ -6,19 +6,16 @@ What the hook is and what its answer means is :mod:`envforge.build.backend`.
 from __future__ import annotations
 
 import os
-import signal
-import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from envforge.host.process_group import end_group
 from envforge.store.sharing import make_folders
 
 if TYPE_CHECKING:
     import subprocess
 
-_GRACE_S = 2.0
 _TAIL_LINES = 20
 _TAIL_BYTES = 32 * 1024
 _LINE_LENGTH = 300
@@ -103,7 +100,7 @@ class HookRunner:
         try:
             status = process.wait(self._timeout_s)
         except BaseException as error:  # Ctrl-C too: the terminal sends it to our group, not to this one
-            _end_group(process)
+            end_group(process)
             if not isinstance(error, subprocess.TimeoutExpired):
                 raise
             raise HookProcessError(f"it did not end in {self._timeout_s:g} s", timed_out=True) from None
@@ -129,29 +126,3 @@ def clean_environment(python: str, environ: Mapping[str, str]) -> dict[str, str]
     }
     path = [str(Path(python).parent), *(entry for entry in [environ.get("PATH", os.defpath)] if entry)]
     return {**kept, "PATH": os.pathsep.join(path)}
-
-
-def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all that it started: politely, then not."""
-    import subprocess
-
-    if sys.platform == "win32":
-        process.kill()
-        process.wait()
-        return
-    _signal_group(process, signal.SIGTERM)
-    try:
-        process.wait(_GRACE_S)
-    except subprocess.TimeoutExpired:
-        pass
-    finally:
-        _signal_group(process, signal.SIGKILL)
-        process.wait()
-
-
-if sys.platform != "win32":
-
-    def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-        # macOS refuses permission for a group of zombies.
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, number)

@@ -16,7 +16,7 @@ FLOORS = (
     ("manifest", "lock", "metadata"),
     ("resolve", "plan"),
     ("host", "net", "store"),
-    ("index", "fetch", "build", "link"),
+    ("index", "fetch", "build", "link", "git"),
     ("environment",),
     ("workflows",),
     ("cli",),

@@ -187,7 +187,7 @@ def test_a_backend_that_hangs(make_job: MakeJob, tmp_path: Path) -> None:
 def test_one_that_ignores_the_polite_signal_is_killed(
     make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("envforge.build.hook_process._GRACE_S", 0.2)
+    monkeypatch.setattr("envforge.host.process_group._GRACE_S", 0.2)
     job = make_job(
         """
         def build_wheel(folder, config_settings=None, metadata_directory=None):

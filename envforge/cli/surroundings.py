@@ -51,6 +51,28 @@ def open_session(arguments: Namespace, output: Output, *, root: Path | None = No
         )
 
 
+def refuse_in_member(arguments: Namespace) -> None:
+    """A member's manifest is its own: what is added to a workspace's root is not what was meant there.
+
+    Raises:
+        UsageError: the current folder is in a member of a workspace.
+        ManifestError: no project here.
+    """
+    from envforge.workflows.project import MANIFEST_NAME, find_project_root
+
+    start = start_folder(arguments)
+    root = find_project_root(start)
+    nearest = next(folder for folder in (start, *start.parents) if (folder / MANIFEST_NAME).is_file())
+    if nearest != root:
+        raise UsageError(
+            f"{nearest.relative_to(root)} is a member of the workspace in {root}",
+            hints=[
+                f"edit {nearest / MANIFEST_NAME}, then run: envforge sync",
+                f"or, for the workspace as a whole: envforge --project {root} …",
+            ],
+        )
+
+
 def find_root(arguments: Namespace) -> Path:
     """The project's folder for a command that needs no project: where there is none, where it would be.
 

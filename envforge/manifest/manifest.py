@@ -156,6 +156,13 @@ class Variant(NamedTuple):
     conda_removed: frozenset[str] = frozenset()
 
 
+class Workspace(Struct, frozen=True, kw_only=True):
+    """Which folders below this one are members of its workspace: patterns of paths, ``packages/*``."""
+
+    members: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
 NO_VARIANT = Variant(name="")
 """What a project without variants has on every host."""
 
@@ -190,6 +197,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         accelerator_mirror: base URL of torch's indexes for ``add --torch``, "" for PyTorch's own.
         rules: what it says over the heads of packages, None for nothing.
         build: normalized project name → how it is built.
+        workspace: its members, None for a project alone.
     """
 
     platforms: tuple[str, ...] = DEFAULT_PLATFORMS
@@ -209,6 +217,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     accelerator_mirror: str = ""
     rules: DeclaredRules | None = None
     build: Mapping[str, BuildSettings] = field(default_factory=dict)
+    workspace: Workspace | None = None
 
     @property
     def uses_conda(self) -> bool:
@@ -255,6 +264,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
         settings: ``[tool.envforge]``.
         has_build_system: the project is a package and can be installed.
         text: the file's content, to find lines in.
+        member_paths: of a workspace, the folders of its members (``./packages/a``), once looked for.
     """
 
     path: str
@@ -267,6 +277,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     settings: Settings = Settings()
     has_build_system: bool = False
     text: str = ""
+    member_paths: tuple[str, ...] = ()
 
 
 def requirements_by_group(

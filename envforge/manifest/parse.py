@@ -140,6 +140,9 @@ def _read_project(reader: Reader, data: Table) -> Table:
 
 def _refuse_missing_project(reader: Reader, data: Table) -> None:
     tool = data.get("tool")
+    ours = tool.get("envforge") if isinstance(tool, dict) else None
+    if isinstance(ours, dict) and "workspace" in ours:
+        return  # its members are projects, it need not be one
     if isinstance(tool, dict) and "poetry" in tool:
         reader.refuse(
             "tool.poetry",

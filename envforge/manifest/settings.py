@@ -25,6 +25,7 @@ from envforge.model.target import DEFAULT_PLATFORMS, PLATFORMS, SystemAssumption
 
 if TYPE_CHECKING:
     from envforge.manifest.build_settings import BuildSettings
+    from envforge.manifest.manifest import Workspace
     from envforge.manifest.rules import DeclaredRules
 
 _WHERE = "tool.envforge"
@@ -50,11 +51,11 @@ _KEYS = (
     "system",
     "unshare",
     "variants",
+    "workspace",
 )
 _LIMIT_KEYS = frozenset(["exclude-newer", "exclude-newer-package"])
 _CONDA_KEYS = frozenset(["channels", "conda-dependencies", "conda-pypi-map", "link-scripts"])
 _RULE_KEYS = frozenset(["constraints", "overrides", "metadata", "only-binary", "no-binary"])
-_NOT_YET = frozenset(["workspace"])
 _ELSEWHERE = {
     "dependencies": "PyPI requirements stand in project.dependencies",
     "optional-dependencies": "extras stand in [project.optional-dependencies]",
@@ -108,6 +109,7 @@ def read_settings(
         accelerator_mirror=_read_mirror(reader, table),
         rules=_read_rules(reader, table),
         build=_read_build(reader, table),
+        workspace=_read_workspace(reader, table),
         **_read_limits(reader, table),
         **conda,
     )
@@ -152,6 +154,14 @@ def _read_build(reader: Reader, table: Table) -> dict[str, BuildSettings]:
     return read_build_settings(reader, table, _WHERE)
 
 
+def _read_workspace(reader: Reader, table: Table) -> Workspace | None:
+    if "workspace" not in table:
+        return None
+    from envforge.manifest.workspace import read_workspace
+
+    return read_workspace(reader, table, _WHERE)
+
+
 def _read_variants(
     reader: Reader,
     table: Table,
@@ -190,9 +200,7 @@ def _read_conda(reader: Reader, table: Table, platforms: tuple[str, ...]) -> dic
 
 def _refuse_key(reader: Reader, key: str) -> None:
     where = child(_WHERE, key)
-    if key in _NOT_YET:
-        reader.refuse(where, "this version of envforge does not support it yet", "remove it")
-    elif key in _ELSEWHERE:
+    if key in _ELSEWHERE:
         reader.refuse(where, "does not belong here", _ELSEWHERE[key])
     else:
         reader.refuse(where, "unknown key", suggestion(key, _KEYS))

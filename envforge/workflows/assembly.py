@@ -278,7 +278,7 @@ def _spec(assembly: Assembly, trees: Sequence[GenerationTree]) -> GenerationSpec
         link_mode=assembly.link_mode,
         trees=tuple(sorted(trees, key=lambda tree: tree.name)),
         venv=str(assembly.project.venv),
-        prompt=assembly.project.manifest.name,
+        prompt=assembly.project.manifest.name or assembly.project.root.name,
         prefix=conda.recorded if conda is not None else None,
     )
 

@@ -166,10 +166,13 @@ class DirectCatalog:
     def _mode(
         self, path: Path, found: FolderManifest, name: str, source: PathSource, reference: Reference
     ) -> FolderMode:
-        if not source.editable:
+        is_member = source.path in self._project.manifest.member_paths
+        if not (is_member or source.editable):
             return FolderMode.COPY
         if found.has_build_system or (path / "setup.py").is_file():
             return FolderMode.EDITABLE
+        if is_member:
+            return FolderMode.VIRTUAL
         problem = f"{found.file} has no [build-system], so that {name} cannot be editable"
         right = 'add one, e.g. requires = ["hatchling"] and build-backend = "hatchling.build"'
         raise self._refusal(name, reference, problem, right)

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envforge.errors import ManifestError
+from envforge.manifest.dotted import item
+from envforge.manifest.faults import Fault, manifest_error
 from envforge.manifest.folders import FolderManifest, parse_folder
+from envforge.manifest.workspace import WHERE, is_member
 from envforge.model.sources import PathSource, Source
 from envforge.workflows.file_places import place
 
@@ -37,6 +40,39 @@ def read_folder(path: Path, shown: str) -> FolderManifest | None:
         raise ManifestError(f"{shown}/pyproject.toml cannot be read", context=[str(error)]) from None
     found = parse_folder(text, shown)
     return found if has_setup or found.project or found.has_build_system else None
+
+
+def find_members(manifest: Manifest, root: Path) -> dict[str, FolderManifest]:
+    """The members of a workspace: path (``./packages/a``) → what its pyproject.toml says, in order of paths.
+
+    A folder without pyproject.toml that a pattern matches is none; every pattern has to match a project.
+
+    Raises:
+        ManifestError: a pattern matches none, or a member cannot be read.
+    """
+    workspace = manifest.settings.workspace
+    assert workspace is not None
+    found: dict[str, FolderManifest] = {}
+    faults = []
+    for number, pattern in enumerate(workspace.members):
+        folders = [file.parent for file in root.glob(f"{pattern}/pyproject.toml")]
+        if not folders:
+            problem = f"{pattern!r} matches no folder with a pyproject.toml"
+            faults.append(Fault(item(f"{WHERE}.members", number), problem, "correct it, or remove it"))
+        for folder in folders:
+            path = folder.relative_to(root).as_posix()
+            if is_member(workspace, path):
+                member = read_folder(folder, f"./{path}")
+                if member is None:
+                    text = (folder / "pyproject.toml").read_text(encoding="utf-8")
+                    fault = Fault(
+                        "", "a member of a workspace needs a [project] table", "add one, with a name"
+                    )
+                    raise manifest_error(f"./{path}/pyproject.toml", text, [fault])
+                found[f"./{path}"] = member
+    if faults:
+        raise manifest_error(manifest.path, manifest.text, faults)
+    return dict(sorted(found.items()))
 
 
 def folder_inputs(manifest: Manifest, root: Path) -> dict[str, Any]:

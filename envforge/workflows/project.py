@@ -12,6 +12,7 @@ from envforge.manifest.digest import inputs_digest
 from envforge.manifest.manifest import Manifest
 from envforge.manifest.parse import parse_manifest
 from envforge.model.lock import Lock
+from envforge.model.sources import WorkspaceSource
 from envforge.struct import Struct
 
 MANIFEST_NAME = "pyproject.toml"
@@ -46,17 +47,40 @@ class Project(Struct, frozen=True, kw_only=True):
 
 
 def find_project_root(start: Path) -> Path:
-    """The nearest folder at or above ``start`` that holds a pyproject.toml.
+    """The nearest folder at or above ``start`` that holds a pyproject.toml, or its workspace's.
 
     Raises:
         ManifestError: there is none.
     """
     for folder in (start, *start.parents):
         if (folder / MANIFEST_NAME).is_file():
-            return folder
+            return find_workspace_root(folder) or folder
     raise ManifestError(
         f"no {MANIFEST_NAME} in {start} or any folder above it", hints=["start a project with: envforge init"]
     )
+
+
+def find_workspace_root(folder: Path) -> Path | None:
+    """The folder of the workspace that a project's folder is a member of, None for none."""
+    for above in folder.parents:
+        try:
+            text = (above / MANIFEST_NAME).read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            continue
+        if "tool.envforge.workspace" in text and _has_member(text, folder.relative_to(above).as_posix()):
+            return above
+    return None
+
+
+def _has_member(manifest_text: str, path: str) -> bool:
+    """Whether a manifest is that of a workspace with a member; what is wrong with it is told elsewhere."""
+    from envforge.manifest.workspace import is_member
+
+    try:
+        workspace = parse_manifest(manifest_text).settings.workspace
+    except ManifestError:
+        return False
+    return workspace is not None and is_member(workspace, path)
 
 
 def read_project(root: Path) -> Project:
@@ -71,6 +95,13 @@ def read_project(root: Path) -> Project:
 def project_from_text(root: Path, manifest_text: str) -> Project:
     """A project whose manifest says ``manifest_text``, whatever is on disk."""
     manifest = parse_manifest(manifest_text, MANIFEST_NAME)
+    if manifest.settings.workspace is not None:
+        from envforge.manifest.workspace import with_members
+        from envforge.workflows.folders import find_members
+
+        manifest = with_members(manifest, find_members(manifest, root))
+    else:
+        _refuse_workspace_sources(manifest)
     folders = _folder_inputs(manifest, root)
     return Project(
         root=root,
@@ -79,6 +110,17 @@ def project_from_text(root: Path, manifest_text: str) -> Project:
         inputs=inputs_digest(manifest, folders),
         has_folders=bool(folders),
     )
+
+
+def _refuse_workspace_sources(manifest: Manifest) -> None:
+    for name, source in manifest.settings.all_sources:
+        if isinstance(source, WorkspaceSource):
+            from envforge.manifest.faults import Fault, manifest_error
+
+            problem = "there is no workspace here"
+            right = "declare it in the folder above: [tool.envforge.workspace] with its members"
+            fault = Fault(f"tool.envforge.sources.{name}", problem, right)
+            raise manifest_error(manifest.path, manifest.text, [fault])
 
 
 def _folder_inputs(manifest: Manifest, root: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from envforge.cli.commands.change_options import add_place, read_place, read_sync, show_change
-from envforge.cli.surroundings import open_session
+from envforge.cli.surroundings import open_session, refuse_in_member
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -45,6 +45,7 @@ def execute(arguments: Namespace, output: Output) -> int:
         groups=(place.group,) if place.group else (),
         extras=(place.extra,) if place.extra else (),
     )
+    refuse_in_member(arguments)
     with open_session(arguments, output) as session:
         report = add(
             session,

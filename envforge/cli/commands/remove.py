@@ -6,7 +6,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from envforge.cli.commands.change_options import add_place, read_place, read_sync, show_change
-from envforge.cli.surroundings import open_session
+from envforge.cli.surroundings import open_session, refuse_in_member
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -33,6 +33,7 @@ def execute(arguments: Namespace, output: Output) -> int:
 
     start_s = perf_counter()
     options = read_sync(arguments)
+    refuse_in_member(arguments)
     with open_session(arguments, output) as session:
         report = remove(
             session, arguments.names, place=read_place(arguments), conda=arguments.conda, sync=options

@@ -130,7 +130,7 @@ def test_the_manifest_page_is_a_manifest_and_names_every_key():
 
 
 def test_the_lock_page_names_every_key():
-    from envforge.lock.schema import VARIANT_VERSION, VERSION
+    from envforge.lock.schema import DIRECT_VERSION, VARIANT_VERSION, VERSION
     from envforge.lock.write import format_lock
     from envforge.model.lock import Lock, LockedFile, LockedIndex, LockedPackage, LockedTarget
     from envforge.model.target import Target
@@ -161,5 +161,6 @@ def test_the_lock_page_names_every_key():
     assert keys >= {"sha256", "targets", "packages", "exclude-newer", "requires-python"}
     for key in keys - {"project"}:
         assert f"`{key}`" in text
-    versions = f"of the format: {VERSION}, of a project with variants {VARIANT_VERSION}\n"
-    assert versions in text.replace(" |", "")
+    versions = f"of the format: {VERSION}; of a project with variants {VARIANT_VERSION}; "
+    assert versions in text
+    assert f"from folders, archives or URLs {DIRECT_VERSION} |" in text

@@ -172,7 +172,7 @@ def test_a_patch_version_and_system_versions():
         ("system = {archspec = 1}", "tool.envforge.system.archspec: is a number", "x86_64_v3"),
         ("conda-pypi-map.a = 1", "conda-pypi-map.a: is a number", "name-on-pypi"),
         ('link-scripts = ["a b"]', "link-scripts[0]: 'a b' is no name", "name only"),
-        ("workspace = {}", "tool.envforge.workspace: this version", "remove it"),
+        ("workspace = {}", "tool.envforge.workspace: names no members", "packages/*"),
         ("dependencies = []", "tool.envforge.dependencies: does not belong here", "project.dependencies"),
         ('platforms = ["linux64"]', "platforms[0]: unknown platform 'linux64'", "did you mean linux-64?"),
         ('platforms = ["beos"]', "platforms[0]: unknown platform 'beos'", "known are: linux-64"),

@@ -13,7 +13,6 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -24,14 +23,14 @@ from envforge.store.guard import Guard
 from envforge.store.owner import this_process
 from envforge.store.sharing import is_shared, make_folders, share
 from envforge.store.uses import note_use
+from envforge.struct import Struct
 
 FOLDER = "git-1"
 """In the cache root; the number is that of the layout."""
 _HISTORY = "+history"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GitCache:
+class GitCache(Struct, frozen=True, kw_only=True):
     """Where commits are kept, and how servers may be asked.
 
     Args:
@@ -60,8 +59,7 @@ class GitCache:
         return Guard(self.root / "guards" / f"{self.folder(remote).name}-{name}.guard")
 
 
-@dataclass(frozen=True, slots=True)
-class KeptCommit:
+class KeptCommit(Struct, frozen=True):
     """A commit that is here.
 
     Args:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from envforge.errors import ArchiveError, EnvforgeError, RequirementError, StoreError
@@ -19,13 +18,13 @@ from envforge.git.fetch import fetch_commit
 from envforge.git.lfs import place_large_files
 from envforge.git.process import GitFailure, run_local
 from envforge.model.git import join_remote
+from envforge.struct import Struct
 
 _DEEPEST = 16
 _LINK_MODE = "160000"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckoutOptions:
+class CheckoutOptions(Struct, frozen=True, kw_only=True):
     """What belongs to a checkout.
 
     Args:

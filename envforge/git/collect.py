@@ -7,19 +7,18 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from envforge.store.failures import store_failures
 from envforge.store.guard import Guard, sweep_guards
 from envforge.store.sweeping import is_abandoned
 from envforge.store.uses import aside_path, is_fresh, withdraw
+from envforge.struct import Struct
 
 _OBJECTS = "lfs"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CachedCommit:
+class CachedCommit(Struct, frozen=True, kw_only=True):
     """A commit with its files, or the large files of a remote.
 
     Args:

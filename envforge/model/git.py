@@ -10,10 +10,10 @@ Source: gitprotocol, ``git help fetch`` ("GIT URLS"), ``git help check-ref-forma
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from enum import StrEnum
 
 from envforge.errors import RequirementError
+from envforge.struct import Struct
 
 SCHEMES = ("https", "ssh", "http", "git", "file")
 _URL = re.compile(r"([a-z]+)://(?:([^/@]*)@)?([^/@]*)(/.*)?", re.IGNORECASE)
@@ -26,8 +26,7 @@ _DISTRUST = "do not trust this repository"
 _RIGHT = "write https://host/path, ssh://user@host/path, user@host:path or file:///path"
 
 
-@dataclass(frozen=True, slots=True)
-class GitRemote:
+class GitRemote(Struct, frozen=True):
     """A repository somewhere.
 
     Args:
@@ -37,8 +36,11 @@ class GitRemote:
     """
 
     url: str
-    username: str = field(default="", repr=False)
-    password: str = field(default="", repr=False)
+    username: str = ""
+    password: str = ""
+
+    def __repr__(self) -> str:
+        return f"GitRemote({self.url!r})"  # not the password
 
     def __str__(self) -> str:
         return self.url
@@ -79,8 +81,7 @@ class ReferenceKind(StrEnum):
     """A commit, or else a tag or a branch: whatever the repository has of this name."""
 
 
-@dataclass(frozen=True, slots=True)
-class GitReference:
+class GitReference(Struct, frozen=True):
     """Which commit of a repository is meant.
 
     Args:

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from envforge.git.checkout import CheckoutOptions, check_out
 from envforge.git.fetch import fetch_commit
 from envforge.git.references import resolve_reference
 from envforge.model.git import DEFAULT_BRANCH, GitRemote, parse_remote
+from envforge.struct import replace
 
 from support.git_repositories import GitHttpServer, GitRepository, git, git_daemon
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from envforge.errors import HostError, NetworkError, OfflineError, PackageIndexError
 from envforge.git.cache import GitCache
 from envforge.git.references import resolve_reference
 from envforge.model.git import DEFAULT_BRANCH, GitReference, ReferenceKind, parse_remote
+from envforge.struct import replace
 
 from support.git_repositories import GitRepository
 

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import rattler
 
-from benchmarks.run import NINE
+from benchmarks.stacks import NINE
 from envforge.events import SilentReporter
 from envforge.index.conda_source import ChannelLocation, CondaChannels
 from envforge.link.conda_prefix import PrefixSpec, ensure_prefix

@@ -1,1 +1,1 @@
-"""Benchmarks: envforge beside uv, in one run, as ratios."""
+"""envforge beside uv, Poetry, pdm and pip-tools: the same projects, registry and machine, in one run."""

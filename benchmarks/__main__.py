@@ -1,0 +1,254 @@
+"""envforge beside uv, Poetry, pdm and pip-tools on the same projects, registry and machine, in one run.
+
+    python -m benchmarks                                        everything; takes hours, and 60 GB
+    python -m benchmarks --stack small --tools envforge uv      some minutes
+    python -m benchmarks --stack torch --only lock --json out.json
+    python -m benchmarks --from a.json b.json --page            the page, from former runs
+    python -m benchmarks --quick                                does it run? under a minute, no network
+
+Each scenario runs A B A B … after a warm-up; what counts is the ratio of the medians, because absolute times
+say more about the machine than about the tools. Caches are either all empty (cold) or all filled (warm);
+each tool has its own, on the same file system.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from benchmarks.disk import free_bytes
+from benchmarks.growth import measure_growth
+from benchmarks.local_index import QUICK, served_index
+from benchmarks.measuring import Ground, ToolProject
+from benchmarks.report import text_report, write_page
+from benchmarks.results import Results, from_json, joined, to_json
+from benchmarks.rounds import Patience, facts_of, measure
+from benchmarks.scenarios import LOCK, START, SYNC
+from benchmarks.stacks import STACKS, Stack
+from benchmarks.tools import CHECKOUT, PYPI, TOOLS, InstalledTool, install_tool
+
+_PAGE = CHECKOUT / "docs" / "benchmarks.md"
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Measure, or read what was measured; print the tables and write what was asked for."""
+    options = _parse_arguments(words)
+    if options.read:
+        results = joined([from_json(json.loads(path.read_text(encoding="utf-8"))) for path in options.read])
+    else:
+        results = _measure_all(options)
+    print(text_report(results))
+    if options.json:
+        options.json.write_text(json.dumps(to_json(results), indent=1) + "\n", encoding="utf-8")
+    if options.page:
+        write_page(results, options.page)
+    return 0 if any(run.samples for run in results.runs) else 1
+
+
+def _parse_arguments(words: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = parser.add_argument_group("what to measure")
+    what.add_argument(
+        "--stack",
+        nargs="+",
+        choices=[*STACKS, "growth"],
+        default=[*STACKS, "growth"],
+        help="projects; growth: the large one in pieces, and for more platforms (default: all)",
+        metavar=f"{{{','.join([*STACKS, 'growth'])}}}",
+    )
+    what.add_argument(
+        "--only", nargs="+", default=[], metavar="TEXT", help='scenarios whose name has TEXT, such as "lock"'
+    )
+    what.add_argument(
+        "--tools",
+        nargs="+",
+        choices=[*TOOLS],
+        default=[*TOOLS],
+        metavar="TOOL",
+        help=f"of {', '.join(TOOLS)}",
+    )
+    what.add_argument("--quick", action="store_true", help="made-up packages of a local index, one round")
+    how = parser.add_argument_group("how")
+    how.add_argument("--repeat", type=int, metavar="N", help="counted rounds (default: 5; 1 with --quick)")
+    how.add_argument(
+        "--python", default=sys.executable, help="interpreter for the environments (default: this)"
+    )
+    how.add_argument(
+        "--index", default=PYPI, metavar="URL", help="simple index for all tools (default: PyPI)"
+    )
+    how.add_argument(
+        "--workspace",
+        type=Path,
+        default=Path(".cache/benchmarks"),
+        metavar="DIR",
+        help="for tools, projects and caches: the file system that is measured (default: %(default)s)",
+    )
+    how.add_argument("--keep", action="store_true", help="use projects and caches of before, and leave them")
+    how.add_argument("--no-install", action="store_true", help="use only tools that are there")
+    how.add_argument(
+        "--timeout", type=float, default=900, metavar="S", help="a command that takes longer has failed (900)"
+    )
+    how.add_argument(
+        "--patience",
+        type=float,
+        default=180,
+        metavar="S",
+        help="a tool slower than this runs only once (180)",
+    )
+    out = parser.add_argument_group("what comes out, besides the tables")
+    out.add_argument("--json", type=Path, metavar="FILE", help="machine, versions and all samples")
+    out.add_argument(
+        "--page",
+        type=Path,
+        nargs="?",
+        const=_PAGE,
+        metavar="FILE",
+        help="renew the generated part of this Markdown file, and its plots (default: docs/benchmarks.md)",
+    )
+    out.add_argument(
+        "--from",
+        dest="read",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="measure nothing: read JSON of former runs",
+    )
+    options = parser.parse_args(words)
+    if options.repeat is None:
+        options.repeat = 1 if options.quick else 5
+    if options.repeat < 1:
+        parser.error("--repeat: at least 1")
+    return options
+
+
+def _measure_all(options: argparse.Namespace) -> Results:
+    workspace = options.workspace.resolve()
+    workspace.mkdir(parents=True, exist_ok=True)
+    patience = Patience(repeat=options.repeat, limit_s=options.patience)
+    with ExitStack() as block:
+        index_url = block.enter_context(served_index()) if options.quick else options.index
+        ground = _ground(options, workspace, index_url)
+        results = Results(machine=_machine(ground), date=time.strftime("%Y-%m-%d"), tools={})
+        installed = _install_tools(options, workspace, results)
+
+        @contextmanager
+        def opened(stack: Stack) -> Iterator[list[ToolProject]]:
+            projects = [ToolProject(tool, stack, ground) for tool in installed]
+            try:
+                yield projects
+            finally:
+                for project in () if options.keep else projects:
+                    project.remove()
+
+        if not installed:
+            return results
+        with opened(QUICK) as projects:
+            _measure_start(options, projects, results, patience)
+        for stack in [QUICK] if options.quick else [STACKS[name] for name in options.stack if name in STACKS]:
+            with opened(stack) as projects:
+                _measure_stack(options, stack, projects, results, patience)
+        if "growth" in options.stack and not options.quick:
+            measure_growth(results, opened, patience, _wanted(options))
+    return results
+
+
+def _ground(options: argparse.Namespace, workspace: Path, index_url: str) -> Ground:
+    code = "import os, sys; print(os.path.realpath(sys.executable)); print('%d.%d' % sys.version_info[:2])"
+    asked = subprocess.check_output([options.python, "-I", "-c", code], text=True)
+    interpreter, python = asked.splitlines()
+    return Ground(
+        folder=workspace,
+        interpreter=Path(interpreter),
+        python=python,
+        index_url=index_url,
+        timeout_s=options.timeout,
+        room_bytes=free_bytes(workspace),
+    )
+
+
+def _install_tools(options: argparse.Namespace, workspace: Path, results: Results) -> list[InstalledTool]:
+    installed = []
+    for name in options.tools:
+        tool = TOOLS[name]
+        try:
+            found = install_tool(
+                tool, workspace / "tools" / name, download=not (options.no_install or options.quick)
+            )
+        except LookupError as reason:
+            results.left_out[name] = str(reason)
+            print(f"left out: {name}: {reason}", file=sys.stderr)
+            continue
+        installed.append(found)
+        results.tools[name] = found.version
+        results.caveats += tool.caveats
+    return installed
+
+
+def _measure_start(
+    options: argparse.Namespace, projects: list[ToolProject], results: Results, patience: Patience
+) -> None:
+    wanted = _wanted(options)
+    for scenario in START:
+        if wanted(scenario.name):
+            for run in measure(scenario, projects, patience):
+                run.stack = ""
+                results.runs.append(run)
+
+
+def _measure_stack(
+    options: argparse.Namespace,
+    stack: Stack,
+    projects: list[ToolProject],
+    results: Results,
+    patience: Patience,
+) -> None:
+    wanted = _wanted(options)
+    for scenario in (*LOCK, *SYNC):
+        if wanted(scenario.name):
+            results.runs += measure(scenario, projects, patience)
+    results.stacks.append(facts_of(stack, projects))
+
+
+def _wanted(options: argparse.Namespace) -> Callable[[str], bool]:
+    return lambda name: not options.only or any(text in name for text in options.only)
+
+
+def _file_system(folder: Path) -> str:
+    """Type of the file system that a folder lies on, by the system's own tools."""
+    for command in (["findmnt", "-n", "-o", "FSTYPE", "-T"], ["stat", "-f", "-c", "%T"]):
+        try:
+            asked = subprocess.run([*command, str(folder)], capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            continue
+        if asked.returncode == 0:
+            return asked.stdout.strip()
+    return "unknown"
+
+
+def _machine(ground: Ground) -> dict[str, str]:
+    facts = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
+        "file system": _file_system(ground.folder),
+        "Python": ground.python,
+        "index": "made up, on this machine" if "127.0.0.1" in ground.index_url else ground.index_url,
+    }
+    if sys.platform == "linux":
+        pages, page_bytes = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+        facts["memory"] = f"{pages * page_bytes / 2**30:.0f} GiB"
+    return facts
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""The benchmarks run from a checkout, on a local index, without the network. No thresholds: they run."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.projects import CHECKOUT
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the benchmarks need a POSIX system")
+
+
+def benchmarks(*words, timeout_s=120):
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks", *map(str, words)],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+    )
+
+
+def test_quick_times_every_scenario_and_writes_json_and_page(tmp_path):
+    tools = ["envforge", "uv"] if shutil.which("uv") else ["envforge"]
+    out, page = tmp_path / "out.json", tmp_path / "page.md"
+    finished = benchmarks(
+        "--quick",
+        "--no-install",
+        "--tools",
+        *tools,
+        "--workspace",
+        tmp_path / "w",
+        "--json",
+        out,
+        "--page",
+        page,
+    )
+    assert finished.returncode == 0, finished.stderr
+    document = json.loads(out.read_text())
+    assert not [run for run in document["runs"] if run["failures"]], finished.stderr
+    assert {run["scenario"] for run in document["runs"]} >= {
+        "version", "lock cold", "lock warm", "lock unchanged", "lock, one package added",
+        "lock, upgrade all", "sync cold", "sync warm, new environment", "sync unchanged",
+        "sync, one package added", "sync, one package removed", "sync, one package upgraded",
+        "switch back to a former lock", "first import after sync cold",
+    }  # fmt: skip
+    for run in document["runs"]:
+        for tool in tools:
+            (sample,) = run["samples"][tool]
+            assert sample["wall_s"] > 0
+            assert sample["peak_bytes"] > 1_000_000
+    assert document["stacks"][0]["packages"] == 10
+    assert "lock cold" in page.read_text()
+    assert (tmp_path / "page" / "quick.svg").exists()
+    again = benchmarks("--from", out, "--page", tmp_path / "other.md")
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "other.md").read_text().replace("other/", "page/") == page.read_text()
+
+
+def test_a_scenario_that_fails_is_shown_and_the_others_go_on(tmp_path):
+    finished = benchmarks(
+        "--stack", "small", "--no-install", "--tools", "envforge", "--only", "lock warm", "version",
+        "--index", "http://127.0.0.1:1/simple", "--repeat", "1", "--workspace", tmp_path, "--json",
+        tmp_path / "out.json",
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stderr
+    runs = {run["scenario"]: run for run in json.loads((tmp_path / "out.json").read_text())["runs"]}
+    assert "127.0.0.1:1" in runs["lock warm"]["failures"]["envforge"]
+    assert "127.0.0.1:1" in finished.stderr
+    assert runs["version"]["samples"]["envforge"]
+
+
+def test_a_tool_that_is_not_there_is_left_out_and_said(tmp_path):
+    finished = benchmarks(
+        "--quick", "--no-install", "--tools", "pip-tools", "--workspace", tmp_path, "--only", "version"
+    )
+    if (Path(sys.executable).parent / "pip-compile").exists() or shutil.which("pip-compile"):
+        pytest.skip("pip-tools is on this machine")
+    assert finished.returncode == 1
+    assert "left out: pip-tools: pip-compile is not on this machine" in finished.stderr
+
+
+def test_help_names_the_options():
+    shown = benchmarks("--help")
+    assert shown.returncode == 0
+    for option in ("--stack", "--only", "--repeat", "--tools", "--json", "--page", "--quick", "--from"):
+        assert option in shown.stdout

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from envforge.errors import MetadataError
+from envforge.manifest.folders import stated_metadata
 from envforge.metadata.core import parse_core_metadata, sdist_metadata_is_static
-from envforge.metadata.project_table import parse_project_table
 from envforge.model.release import CoreMetadata
 
 _LARGEST_BYTES = 16 << 20
@@ -44,7 +44,7 @@ def _first_static(files: Iterator[tuple[str, bytes]], filename: str) -> CoreMeta
     stated: CoreMetadata | None = None
     for name, content in files:
         if name == "pyproject.toml":
-            stated = parse_project_table(content)
+            stated = stated_metadata(content)
         elif sdist_metadata_is_static(content):
             return parse_core_metadata(content, filename)
     return stated

@@ -154,6 +154,21 @@ def parse_folder(text: str, folder: str) -> FolderManifest:
     return FolderManifest(file=file, document=document, sources=placed, text=text)
 
 
+def stated_metadata(content: bytes) -> CoreMetadata | None:
+    """The metadata that the pyproject.toml of an sdist states, None where only a build can tell.
+
+    A backend has to keep to what stands there (PEP 621).
+
+    Args:
+        content: of the file. What is broken says nothing: the build tells what is wrong with it.
+    """
+    try:
+        found = FolderManifest(file="", document=read_toml(content.decode("utf-8"), ""))
+        return found.metadata() if found.is_static else None
+    except (UnicodeDecodeError, EnvforgeError):
+        return None
+
+
 def joined_path(folder: str, path: str) -> str:
     """A path that is from a folder, as from where the folder's own path is from."""
     if path.startswith(("/", "~")) or path[1:2] == ":":

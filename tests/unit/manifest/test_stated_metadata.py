@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from envforge.metadata.project_table import parse_project_table
+from envforge.manifest.folders import stated_metadata
 
 WHOLE = b"""
 [project]
@@ -19,9 +19,9 @@ All_Plots = ["matplotlib", "pywin32; sys_platform == 'win32' or os_name == 'nt'"
 
 
 def test_all_of_it() -> None:
-    found = parse_project_table(WHOLE)
+    found = stated_metadata(WHOLE)
     assert found is not None
-    assert (found.name, found.version, found.requires_python) == ("Some.Thing", "1.0", ">=3.9")
+    assert (found.name, found.version, found.requires_python) == ("some-thing", "1.0", ">=3.9")
     assert [(item.name, item.specifier) for item in found.requires[:2]] == [
         ("numpy", ">=1.20"),
         ("tomli", ""),
@@ -33,7 +33,7 @@ def test_all_of_it() -> None:
 
 
 def test_no_dependencies_are_none() -> None:
-    found = parse_project_table(b'[project]\nname = "a"\nversion = "1"\n')
+    found = stated_metadata(b'[project]\nname = "a"\nversion = "1"\n')
     assert found is not None and found.requires == () and found.requires_python == ""
 
 
@@ -60,4 +60,4 @@ def test_no_dependencies_are_none() -> None:
     ],
 )
 def test_what_only_a_build_can_tell(text: str) -> None:
-    assert parse_project_table(text.encode()) is None
+    assert stated_metadata(text.encode()) is None

@@ -32,8 +32,9 @@ from envforge.workflows.session import Session
 from envforge.workflows.stores import open_store
 
 if TYPE_CHECKING:
-    from envforge.workflows.build_environments import Workshop
+    from envforge.workflows.build_orders import Order
     from envforge.workflows.sync import SyncOptions
+    from envforge.workflows.workshop import Workshop
 
 _ATTEMPTS = 5
 
@@ -78,7 +79,7 @@ class Assembly(Struct, frozen=True, kw_only=True):
     @property
     def workshop(self) -> Workshop:
         """Where what is no wheel is built."""
-        from envforge.workflows.build_environments import Locked, Workshop
+        from envforge.workflows.workshop import Locked, Workshop
 
         return Workshop(
             manifest=self.project.manifest,
@@ -234,16 +235,36 @@ def _fetched(assembly: Assembly, check: Callable[[], None] = lambda: None) -> li
 
 def _built(assembly: Assembly) -> list[Tree]:
     """Trees of what is locked as an sdist or a folder, and of the project itself."""
+    return [
+        _find_built(order, assembly.workshop) or _build(order, assembly.workshop)
+        for order in _orders(assembly)
+    ]
+
+
+def _find_built(order: Order, workshop: Workshop) -> Tree | None:
+    from envforge.workflows.build_orders import find_tree
+
+    return find_tree(order, workshop)
+
+
+def _build(order: Order, workshop: Workshop) -> Tree:
+    from envforge.workflows.building import built_tree
+
+    return built_tree(order, workshop)
+
+
+def _orders(assembly: Assembly) -> list[Order]:
+    """What of an environment is no wheel of the lock."""
     sdists = [(package, file) for package, file in assembly.files if not _is_wheel(file)]
     if not sdists and not assembly.folders and not assembly.project.manifest.has_build_system:
         return []
-    from envforge.workflows.building import folder_tree, project_tree, sdist_tree
+    from envforge.workflows.build_orders import folder_order, project_order, sdist_order
 
-    trees = [sdist_tree(package, file, assembly.workshop) for package, file in sdists]
-    trees += [folder_tree(package, assembly.workshop) for package in assembly.folders]
+    orders = [sdist_order(package, file) for package, file in sdists]
+    orders += [folder_order(package, assembly.session.root) for package in assembly.folders]
     if assembly.project.manifest.has_build_system:
-        trees.append(project_tree(assembly.project, assembly.workshop))
-    return trees
+        orders.append(project_order(assembly.project))
+    return orders
 
 
 def _known_trees(assembly: Assembly) -> list[GenerationTree] | None:
@@ -253,16 +274,8 @@ def _known_trees(assembly: Assembly) -> list[GenerationTree] | None:
         for package, file in assembly.files
         if _is_wheel(file)
     ]
-    sdists = [(package, file) for package, file in assembly.files if not _is_wheel(file)]
-    if not sdists and not assembly.folders and not assembly.project.manifest.has_build_system:
-        return trees
-    from envforge.workflows.building import find_folder_tree, find_project_tree, find_sdist_tree
-
-    built = [find_sdist_tree(package, file, assembly.workshop) for package, file in sdists]
-    built += [find_folder_tree(package, assembly.workshop) for package in assembly.folders]
-    if assembly.project.manifest.has_build_system:
-        built.append(find_project_tree(assembly.project, assembly.workshop))
-    for tree in built:
+    for order in _orders(assembly):
+        tree = _find_built(order, assembly.workshop)
         if tree is None:
             return None
         trees.append(_linked(tree.name, tree.version, tree.id, assembly))

@@ -7,7 +7,7 @@ lock: those packages are there in exactly the locked versions, with what they ne
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from envforge.build.backend import BuildEnvironment
@@ -29,6 +29,7 @@ from envforge.workflows.environments import plan_environment
 from envforge.workflows.file_places import placed_url
 from envforge.workflows.index_urls import index_urls
 from envforge.workflows.sources import open_index_set
+from envforge.workflows.workshop import Workshop, runtime_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,50 +37,8 @@ if TYPE_CHECKING:
     from envforge.manifest.build_settings import BuildSettings
     from envforge.manifest.manifest import Manifest
     from envforge.model.host import Interpreter
-    from envforge.model.lock import Lock, LockedTarget
     from envforge.model.resolution import Pin
     from envforge.model.tree import Tree
-    from envforge.store.store import Store
-    from envforge.workflows.session import Session
-
-
-class Locked(Struct, frozen=True):
-    """What is locked for the target that is built for."""
-
-    lock: Lock
-    target: LockedTarget
-
-    def find(self, name: str) -> tuple[LockedPackage, LockedFile] | None:
-        """A project and its file, None where it does not come from PyPI here."""
-        for package_id in self.target.package_ids(self.target.groups):
-            package = self.lock.packages[package_id]
-            if package.name == name:
-                return package, package.file_for(self.target.id)
-        return None
-
-    def conda_brings(self, name: str) -> bool:
-        """Whether a project comes from conda."""
-        return any(name in record.pypi_names for record in self.lock.conda_records(self.target))
-
-
-class Workshop(Struct, frozen=True, kw_only=True):
-    """Where builds happen.
-
-    Args:
-        manifest: its indexes serve the build requirements.
-        interpreter: the Python to build with and for.
-        store: where trees go.
-        session: places, network, reporter.
-        locked: for builds that need what is locked, None while there is no lock.
-        building: names of what is being built, from the outside to the inside.
-    """
-
-    manifest: Manifest
-    interpreter: Interpreter
-    store: Store
-    session: Session
-    locked: Locked | None = None
-    building: tuple[str, ...] = ()
 
 
 class Furnished(Struct, frozen=True):
@@ -91,28 +50,6 @@ class Furnished(Struct, frozen=True):
 
 BuildSdist = Callable[["LockedPackage", "LockedFile", Workshop], "Tree"]
 """Builds a locked sdist that another build needs."""
-
-
-def runtime_files(names: Iterable[str], workshop: Workshop) -> dict[str, tuple[LockedPackage, LockedFile]]:
-    """What of some projects is locked: name → package and file.
-
-    Raises:
-        BuildError: one of them comes from conda.
-    """
-    locked = workshop.locked
-    found: dict[str, tuple[LockedPackage, LockedFile]] = {}
-    for name in names if locked is not None else ():
-        assert locked is not None
-        entry = locked.find(name)
-        if entry is not None:
-            found[name] = entry
-        elif locked.conda_brings(name):
-            raise BuildError(
-                f"a build needs {name}, which comes from conda",
-                context=["only packages from PyPI can be in the environment of a build"],
-                hints=[f"take {name} from PyPI, or the package that is built from conda"],
-            )
-    return found
 
 
 def build_environment(
@@ -172,7 +109,7 @@ def _runtime_closure(names: Sequence[str], workshop: Workshop) -> dict[str, tupl
         name, extras = queue.popleft()
         requires = map(parse_requirement, found[name][0].requires)
         for requirement in holding_requirements(requires, target, extras):
-            entry = workshop.locked.find(requirement.name)
+            entry = workshop.locked.find_file(requirement.name)
             step = (requirement.name, frozenset(requirement.extras))
             if entry is not None and step not in seen:
                 found[requirement.name] = entry

@@ -1,21 +1,14 @@
-"""What was built, found again: under which digest, in this store or among the archives of other nodes.
-
-A build is asked for by what goes into it, not by what it requires to run: the versions that its build
-requirements resolve to are noted, but a new setuptools is no reason to compile again.
-"""
+"""Wheels that were built: into the store, and among the archives for other nodes."""
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envforge.build.jobs import JOB_VARIABLES
 from envforge.errors import EnvforgeError
 from envforge.events import Warned
 from envforge.fetch.archives import archive_guard, archive_path, mark_used, part_path
@@ -24,58 +17,11 @@ from envforge.fetch.request import FetchRequest
 from envforge.model.requirement import normalize_name
 from envforge.store.sharing import is_shared, make_folders, share
 from envforge.store.store import Store, tree_id
-from envforge.store.uses import note_use
+from envforge.workflows.build_records import read_record, write_record
 
 if TYPE_CHECKING:
-    from envforge.manifest.build_settings import BuildSettings
-    from envforge.model.host import Interpreter
     from envforge.model.tree import Tree
     from envforge.workflows.session import Session
-
-_BUILDS = "builds"
-_HARDWARE = "TORCH_CUDA_ARCH_LIST"
-"""Variable that decides for which GPUs PyTorch's extension builder compiles."""
-
-
-def build_key(
-    source: str,
-    interpreter: Interpreter,
-    settings: BuildSettings,
-    runtime: Sequence[tuple[str, str, str]],
-    environ: Mapping[str, str],
-) -> str:
-    """The digest of everything that decides what a build gives.
-
-    Args:
-        source: kind and digest of the source.
-        interpreter: Python, platform and C library to build for.
-        settings: of the project.
-        runtime: (name, version, sha256) of what it is built with.
-        environ: of the process.
-    """
-    env = {**{_HARDWARE: environ.get(_HARDWARE, "")}, **settings.env}
-    parts = [
-        source,
-        [interpreter.implementation, interpreter.minor, interpreter.platform, interpreter.glibc],
-        {
-            name: list(value) if not isinstance(value, str) else value
-            for name, value in settings.config_settings.items()
-        },
-        {name: value for name, value in env.items() if value and name not in JOB_VARIABLES},
-        sorted(runtime),
-    ]
-    return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def find_built(key: str, store: Store) -> Tree | None:
-    """The tree of a build that this store remembers."""
-    try:
-        place = store.root / _BUILDS / f"{key}.json"
-        record = json.loads(place.read_bytes())
-        note_use(str(place))
-        return store.find_tree(record["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def find_shared(key: str, version: str, store: Store, session: Session) -> Tree | None:
@@ -85,7 +31,7 @@ def find_shared(key: str, version: str, store: Store, session: Session) -> Tree 
     """
     archives = session.places.archives
     try:
-        record = json.loads((archives / _BUILDS / f"{key}.json").read_bytes())
+        record = read_record(archives, key)
         digest, filename = str(record["sha256"]), str(record["filename"])
         kept = archive_path(archives, tree_id(digest))
         if Path(filename).name != filename or not kept.is_file():
@@ -98,7 +44,7 @@ def find_shared(key: str, version: str, store: Store, session: Session) -> Tree 
         link = folder / filename
         link.symlink_to(kept.resolve())
         tree = store_wheel(link, version, store, session, digest)
-        _write_record(store.root / _BUILDS, key, record)
+        write_record(store.root, key, record)
         return tree
     return None
 
@@ -152,11 +98,11 @@ def remember(
     if shared and session.places.keeps_archives:
         try:
             keep_archive(wheel, tree.id, wheel.name, session)
-            _write_record(session.places.archives / _BUILDS, key, record)
+            write_record(session.places.archives, key, record)
         except OSError as error:
             message = f"{wheel.name} cannot be kept in {session.places.archives}: {error.strerror or error}"
             session.reporter.report(Warned(message=message, hint="the next node has to build it again"))
-    _write_record(store.root / _BUILDS, key, record)
+    write_record(store.root, key, record)
 
 
 def keep_archive(wheel: Path, tree_id: str, filename: str, session: Session) -> None:
@@ -179,13 +125,3 @@ def keep_archive(wheel: Path, tree_id: str, filename: str, session: Session) -> 
         if is_shared(archives):
             share(aside)
         aside.replace(archive_path(archives, tree_id))
-
-
-def _write_record(folder: Path, key: str, record: Mapping[str, object]) -> None:
-    make_folders(folder)
-    node = os.uname().nodename if hasattr(os, "uname") else ""
-    aside = folder / f".{key}.{node}.{os.getpid()}"
-    aside.write_text(json.dumps(record), encoding="utf-8")
-    if is_shared(folder):
-        share(aside)
-    aside.replace(folder / f"{key}.json")

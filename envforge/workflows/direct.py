@@ -38,10 +38,10 @@ from envforge.workflows.index_urls import expanded_url
 
 if TYPE_CHECKING:
     from envforge.build.backend import Kind
-    from envforge.workflows.build_environments import Workshop
     from envforge.workflows.project import FormerLock, Project
     from envforge.workflows.session import Session
     from envforge.workflows.upgrades import Upgrades
+    from envforge.workflows.workshop import Workshop
 
 _OURS = "your project"
 
@@ -156,7 +156,7 @@ class DirectCatalog:
         elif mode is FolderMode.VIRTUAL:
             metadata = found.metadata(version="0")
         else:
-            from envforge.workflows.building import folder_metadata
+            from envforge.workflows.build_metadata import folder_metadata
 
             kind: Kind = "editable" if mode is FolderMode.EDITABLE else "wheel"
             metadata = _normalized(folder_metadata(name, path, kind, self._workshop()), str(path))
@@ -229,12 +229,12 @@ class DirectCatalog:
                 problem = "a wheel has no subdirectory to build"
                 raise self._refusal(name, reference, problem, "leave subdirectory out")
             return _normalized(read_wheel_file(path, file.filename), file.filename)
-        from envforge.workflows.building import unbuilt_metadata
+        from envforge.workflows.build_metadata import unbuilt_metadata
 
         return _normalized(unbuilt_metadata(file, path, source.subdirectory, self._workshop), file.filename)
 
     def _workshop(self) -> Workshop:
-        from envforge.workflows.sources import metadata_workshop
+        from envforge.workflows.build_metadata import metadata_workshop
 
         return metadata_workshop(self._project.manifest, self._session)
 

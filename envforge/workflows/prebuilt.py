@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from envforge.events import Warned
@@ -100,10 +101,10 @@ class Prebuilt(Struct, frozen=True, kw_only=True):
         return find_contradiction(metadata, pin, resolution)
 
     def _fetch(self, file: IndexFile) -> IndexFile:
-        """The file with its hash. Its archive is kept, so that it does not come twice."""
+        """The file with its hash. Its archive is kept where it can be, so that it does not come twice."""
         from envforge.store.store import tree_id
         from envforge.workflows.built_wheels import keep_archive
 
-        with self.source.unlisted_archive(file) as (archive, known):
+        with self.source.unlisted_archive(file) as (archive, known), suppress(OSError):
             keep_archive(archive, tree_id(known.sha256), known.filename, self.session)
         return known

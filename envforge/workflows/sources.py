@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from envforge.index.source_view import SourceView
     from envforge.manifest.manifest import Manifest
     from envforge.model.release import CoreMetadata, IndexFile
-    from envforge.workflows.build_environments import Workshop
     from envforge.workflows.session import Session
 
 
@@ -122,41 +121,6 @@ def _build_metadata(
     What a backend says may depend on the platform, and nobody can know. It is taken for all targets, which
     is said, and only where a release has neither a wheel nor static metadata.
     """
-    from envforge.workflows.building import sdist_metadata
+    from envforge.workflows.build_metadata import metadata_workshop, sdist_metadata
 
-    workshop = metadata_workshop(manifest, session, building)
-    metadata = sdist_metadata(file, archive, workshop)
-    tell_of_platforms(file.filename, workshop)
-    return metadata
-
-
-def metadata_workshop(manifest: Manifest, session: Session, building: tuple[str, ...] = ()) -> Workshop:
-    """Where backends are asked for metadata: with the manifest's Python, else the newest on this host.
-
-    Args:
-        manifest: its indexes serve the build requirements.
-        session: the surroundings.
-        building: names of what is being built, for which this is needed.
-    """
-    from envforge.store.store import Store
-    from envforge.workflows.build_environments import Workshop
-    from envforge.workflows.selection import find_any_interpreter
-
-    interpreter = find_any_interpreter(manifest, session)
-    store = Store(session.places.tier, session.places.site)
-    return Workshop(
-        manifest=manifest, interpreter=interpreter, store=store, session=session, building=building
-    )
-
-
-def tell_of_platforms(what: str, workshop: Workshop) -> None:
-    """Warn that a backend's answer on this platform is taken for all others."""
-    platform = workshop.interpreter.platform
-    others = [each for each in workshop.manifest.settings.platforms if each != platform]
-    if others:
-        from envforge.events import Warned
-
-        told = f"what {what} requires was found out by its build backend on {platform}"
-        message = f"{told}; its answer and its markers are taken for {', '.join(others)} too"
-        hint = "if it requires something else there, say so in tool.envforge.metadata"
-        workshop.session.reporter.report(Warned(message=message, hint=hint))
+    return sdist_metadata(file, archive, metadata_workshop(manifest, session, building))

@@ -306,3 +306,27 @@ def test_a_project_table_tells_what_an_sdist_requires(project: Project, index: S
     project.write("telling")
     assert "taken for" not in project.done("lock").err
     assert project.locked == {"telling": "1.0", "core": "1.2.0", "lint": "1.0"}
+
+
+def test_requirements_that_depend_on_the_platform(project: Project, index: SimpleIndex) -> None:
+    """Its backend says one thing here, and told its author another."""
+    files = {
+        "PKG-INFO": "Metadata-Version: 2.1\nName: telling\nVersion: 1.0\n",
+        "pyproject.toml": BUILD_SYSTEM,
+        "_backend/backend.py": backend("telling", "1.0", ["core"]),
+        "setup.py": "import sys\nextra = ['lint'] if sys.platform == 'win32' else []\n",
+        "telling.egg-info/requires.txt": "core\nlint\n",
+    }
+    index.add(make_sdist("telling", files=files))
+    project.write("telling", settings='platforms = ["linux-64", "win-64"]')
+    project.fails(
+        "lock", says=["depends on the platform", "win-64", "packed core, lint", "tool.envforge.metadata"]
+    )
+    supplied = (
+        "[tool.envforge.metadata]\ntelling = { requires = ['core', \"lint; sys_platform == 'win32'\"] }"
+    )
+    project.write("telling", settings='platforms = ["linux-64", "win-64"]', tables=supplied)
+    project.done("lock")
+    assert project.locked == {"telling": "1.0", "core": "1.2.0", "lint": "1.0"}
+    project.write("telling", settings='platforms = ["linux-64"]')
+    project.done("lock")

@@ -1,0 +1,98 @@
+"""What is noted of a build, so that it is found again: in a store, or beside the archives for other nodes.
+
+A build is asked for by what goes into it, not by what it requires to run: the versions that its build
+requirements resolve to are noted, but a new setuptools is no reason to compile again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from envforge.build.jobs import JOB_VARIABLES
+from envforge.store.sharing import is_shared, make_folders, share
+from envforge.store.uses import note_use
+
+if TYPE_CHECKING:
+    from envforge.manifest.build_settings import BuildSettings
+    from envforge.model.host import Interpreter
+    from envforge.model.tree import Tree
+    from envforge.store.store import Store
+
+_BUILDS = "builds"
+_HARDWARE = "TORCH_CUDA_ARCH_LIST"
+"""Variable that decides for which GPUs PyTorch's extension builder compiles."""
+
+
+def build_key(
+    source: str,
+    interpreter: Interpreter,
+    settings: BuildSettings,
+    runtime: Sequence[tuple[str, str, str]],
+    environ: Mapping[str, str],
+) -> str:
+    """The digest of everything that decides what a build gives.
+
+    Args:
+        source: kind and digest of the source.
+        interpreter: Python, platform and C library to build for.
+        settings: of the project.
+        runtime: (name, version, sha256) of what it is built with.
+        environ: of the process.
+    """
+    env = {**{_HARDWARE: environ.get(_HARDWARE, "")}, **settings.env}
+    parts = [
+        source,
+        [interpreter.implementation, interpreter.minor, interpreter.platform, interpreter.glibc],
+        {
+            name: list(value) if not isinstance(value, str) else value
+            for name, value in settings.config_settings.items()
+        },
+        {name: value for name, value in env.items() if value and name not in JOB_VARIABLES},
+        sorted(runtime),
+    ]
+    return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def find_built(key: str, store: Store) -> Tree | None:
+    """The tree of a build that this store remembers."""
+    try:
+        record = read_record(store.root, key)
+        note_use(str(_place(store.root, key)))
+        return store.find_tree(record["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def read_record(root: Path, key: str) -> dict[str, Any]:
+    """What is noted of a build in a store or a folder of archives.
+
+    Raises:
+        OSError, ValueError: nothing, or nothing that can be read.
+    """
+    record: dict[str, Any] = json.loads(_place(root, key).read_bytes())
+    return record
+
+
+def _place(root: Path, key: str) -> Path:
+    return root / _BUILDS / f"{key}.json"
+
+
+def write_record(root: Path, key: str, record: Mapping[str, object]) -> None:
+    """Note a build in a store or a folder of archives, in one step.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    folder = root / _BUILDS
+    make_folders(folder)
+    node = os.uname().nodename if hasattr(os, "uname") else ""
+    aside = folder / f".{key}.{node}.{os.getpid()}"
+    aside.write_text(json.dumps(record), encoding="utf-8")
+    if is_shared(folder):
+        share(aside)
+    aside.replace(_place(root, key))

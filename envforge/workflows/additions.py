@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from envforge.errors import ManifestError, UsageError
 from envforge.manifest.edit import add_requirements, remove_requirements
 from envforge.manifest.edit_conda import add_conda_dependencies, remove_conda_dependencies
+from envforge.manifest.edit_sources import without_unused_source
 from envforge.manifest.parse import parse_manifest
 from envforge.model.lock import Lock
 from envforge.model.match_spec import MatchSpecParts, parse_match_spec
 from envforge.model.requirement import Requirement, normalize_name, parse_requirement, parse_version
 from envforge.struct import Struct, replace
+from envforge.workflows.local_additions import LocalAddition, is_path, read_local
 
 CONDA_MARK = "conda:"
 
@@ -53,11 +56,13 @@ class Additions(Struct, frozen=True, kw_only=True):
         requirements: for PyPI.
         conda: match specs.
         place: where the requirements go.
+        local: what comes from a path, and is among the requirements too.
     """
 
     requirements: tuple[Requirement, ...]
     conda: tuple[MatchSpecParts, ...]
     place: Place
+    local: tuple[LocalAddition, ...] = ()
 
     @property
     def recorded(self) -> tuple[str, ...]:
@@ -84,6 +89,10 @@ class Additions(Struct, frozen=True, kw_only=True):
             texts = [str(item) for item in self.requirements]
             place = self.place
             text = add_requirements(text, texts, group=place.group, extra=place.extra, variant=place.variant)
+        for addition in self.local:
+            from envforge.manifest.edit_sources import put_source
+
+            text = put_source(text, addition.name, addition.table)
         if self.conda:
             wishes = {part.name: part.spec for part in self.conda}
             text = add_conda_dependencies(text, wishes, variant=self.place.variant)
@@ -98,17 +107,30 @@ class Additions(Struct, frozen=True, kw_only=True):
         )
 
 
-def parse_additions(texts: Sequence[str], place: Place, *, conda: bool) -> Additions:
+def parse_additions(
+    texts: Sequence[str],
+    place: Place,
+    *,
+    conda: bool,
+    editable: Sequence[str] = (),
+    base: Path = Path(),
+    root: Path = Path(),
+) -> Additions:
     """Read what the command line names.
 
     Args:
-        texts: PEP 508 requirements, or match specs after ``conda:``.
+        texts: PEP 508 requirements, paths, or match specs after ``conda:``.
         place: where the requirements go.
         conda: all are match specs.
+        editable: paths of folders to be used where they stand.
+        base: folder that paths are from.
+        root: folder of the manifest.
 
     Raises:
         RequirementError: one of them cannot be read.
-        UsageError: a place is named for conda packages only, which have their own.
+        UsageError: a place is named for conda packages only, which have their own; or there is nothing at
+            a path.
+        ManifestError: what is at a path is no project.
     """
     specs = [text.removeprefix(CONDA_MARK) for text in texts if conda or text.startswith(CONDA_MARK)]
     others = [] if conda else [text for text in texts if not text.startswith(CONDA_MARK)]
@@ -117,10 +139,15 @@ def parse_additions(texts: Sequence[str], place: Place, *, conda: bool) -> Addit
             f"conda packages stand in {place.conda}, not in a group or an extra",
             hints=["leave --group, --dev and --extra out"],
         )
+    paths = [text for text in others if is_path(text)]
+    local = [read_local(text, base, root, editable=False) for text in paths]
+    local += [read_local(text, base, root, editable=True) for text in editable]
+    named = [parse_requirement(text) for text in others if text not in paths]
     return Additions(
-        requirements=tuple(parse_requirement(text) for text in others),
+        requirements=(*named, *(Requirement(each.name) for each in local)),
         conda=tuple(parse_match_spec(text) for text in specs),
         place=place,
+        local=tuple(local),
     )
 
 
@@ -141,6 +168,8 @@ def remove_from(manifest_text: str, names: Sequence[str], place: Place, *, conda
     text = manifest_text
     if others:
         text = _without_requirements(text, others, place)
+    for name in others:
+        text = without_unused_source(text, normalize_name(name))
     if specs:
         text = remove_conda_dependencies(text, specs, variant=place.variant)
     places = [str(place)] if others else []
@@ -171,7 +200,10 @@ def _without_requirements(manifest_text: str, names: Sequence[str], place: Place
 def _bounded_requirement(requirement: Requirement, lock: Lock) -> Requirement:
     if requirement.specifier or requirement.url:
         return requirement
-    versions = [package.version for package in lock.packages.values() if package.name == requirement.name]
+    packages = [package for package in lock.packages.values() if package.name == requirement.name]
+    if any(package.origin is not None for package in packages):
+        return requirement  # there is this version only
+    versions = [package.version for package in packages]
     versions += [
         record.version for record in lock.conda_packages.values() if requirement.name in record.pypi_names
     ]

@@ -56,6 +56,8 @@ def add(
     place: Place = Place(),
     conda: bool = False,
     torch: str = "",
+    editable: Sequence[str] = (),
+    base: Path | None = None,
     sync: SyncOptions | None = SyncOptions(),
 ) -> ChangeReport:
     """Add packages to the manifest, lock and sync.
@@ -68,12 +70,15 @@ def add(
         place: where in the manifest requirements go.
         conda: all texts are match specs.
         torch: write variants for torch's builds: ``auto``, or the one index to take it from; "" for none.
+        editable: paths of folders to be used where they stand.
+        base: folder that paths are from, None for the project's.
         sync: how to sync afterwards, None not to.
 
     Raises:
         EnvforgeError: manifest, lock and environment are as before.
     """
-    asked = parse_additions(texts, place, conda=conda)
+    base, root = base or session.root, session.root
+    asked = parse_additions(texts, place, conda=conda, editable=editable, base=base, root=root)
     with _alone(session):
         manifest_text = read_text(session.root / MANIFEST_NAME)
         former = read_former_lock(project_from_text(session.root, manifest_text))

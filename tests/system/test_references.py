@@ -145,3 +145,52 @@ def test_archives_by_path_and_by_url(project: Project, index: SimpleIndex) -> No
     project.write("lib", "packed", "core", f"far @ {far}", tables=tables)
     project.done("lock", "--offline")
     assert index.requests.total() == 0
+
+
+def test_add_and_remove_folders_and_archives(project: Project, index: SimpleIndex) -> None:
+    write_library(project.root.parent / "lib")
+    write_library(project.root.parent / "other", "other")
+    wheel = make_wheel("packed", "1.0")
+    (project.root / wheel.filename).write_bytes(wheel.content)
+    index.add(make_wheel("far", "1.0"))
+    far = f"far @ {index.url.removesuffix('simple')}files/far-1.0-py3-none-any.whl"
+    project.write("core<2")
+    (project.root / "src").mkdir()
+    project.done("add", "../../lib", "--editable", "../../other", cwd=project.root / "src")
+    project.done("add", f"./{wheel.filename}", far)
+    manifest = project.manifest.read_text()
+    assert 'lib = { path = "../lib" }' in manifest
+    assert 'other = { path = "../other", editable = true }' in manifest
+    assert f'packed = {{ path = "./{wheel.filename}" }}' in manifest
+    for entry in ('"lib"', '"other"', '"packed"', f'"{far}"'):
+        assert entry in manifest, "without a bound: there is this version only"
+    assert {"lib", "other", "packed", "far", "core"} <= project.installed().keys()
+    project.done("remove", "lib", "other", "packed", "far")
+    manifest = project.manifest.read_text()
+    assert "sources" not in manifest
+    assert "far" not in manifest
+    assert set(project.locked) == {"core"}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["./nowhere"], 2, ["there is nothing at", "nowhere"]),
+        (["."], 2, ["cannot require itself"]),
+        (["../empty"], 1, ["is no project", "neither a pyproject.toml with a project nor a setup.py"]),
+        (["--editable", "./x-1.0.zip"], 2, ["x-1.0.zip is an archive: only a folder"]),
+        (["./odd.zip"], 1, ["not named like an sdist"]),
+        ([], 2, ["nothing to add"]),
+        (["lib @ https://host/lib.exe"], 1, ["URL of lib is not the URL of a wheel or an sdist"]),
+        (["lib @ ftp://me:secret@host/lib.zip"], 1, ["is not the URL of an archive"]),
+    ],
+)
+def test_what_cannot_be_added_is_refused(
+    project: Project, words: list[str], code: int, says: list[str]
+) -> None:
+    (project.root.parent / "empty").mkdir()
+    for name in ("x-1.0.zip", "odd.zip"):
+        (project.root / name).write_bytes(b"")
+    project.write()
+    finished = project.fails("add", *words, code=code, says=says)
+    assert "secret" not in finished.err

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from envforge.cli.commands.change_options import add_place, read_place, read_sync, show_change
 from envforge.cli.surroundings import open_session, refuse_in_member
+from envforge.errors import UsageError
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -17,12 +19,20 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: Parser) -> None:
     """Declare options and arguments."""
-    parser.usage = "%(prog)s [options] REQUIREMENT..."
+    parser.usage = "%(prog)s [options] [REQUIREMENT...]"
     parser.add_argument(
         "requirements",
         metavar="REQUIREMENT",
-        nargs="+",
-        help="such as torch, 'transformers[torch]>=4.40', or conda:ffmpeg from conda",
+        nargs="*",
+        help="such as torch, 'transformers[torch]>=4.40', ./folder, or conda:ffmpeg from conda",
+    )
+    parser.add_argument(
+        "-e",
+        "--editable",
+        metavar="DIR",
+        action="append",
+        default=[],
+        help="a folder with a project, whose code is used where it stands (repeatable)",
     )
     parser.add_argument(
         "--torch",
@@ -37,6 +47,8 @@ def execute(arguments: Namespace, output: Output) -> int:
     """Add requirements."""
     from envforge.workflows.change import add
 
+    if not (arguments.requirements or arguments.editable):
+        raise UsageError("nothing to add: a REQUIREMENT is missing", hints=["such as torch, or a path"])
     start_s = perf_counter()
     place = read_place(arguments)
     # What was just added is wanted now, also where its group is not synced by default.
@@ -53,6 +65,8 @@ def execute(arguments: Namespace, output: Output) -> int:
             place=place,
             conda=arguments.conda,
             torch=arguments.torch,
+            editable=arguments.editable,
+            base=Path.cwd(),
             sync=options,
         )
     show_change(output, report, verb="Added {} to", key="added", duration_s=perf_counter() - start_s)

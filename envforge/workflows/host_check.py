@@ -40,13 +40,14 @@ def host_facts(session: Session) -> HostFacts:
     )
 
 
-def check_host(assembly: Assembly, lock: Lock, *, ignore: bool) -> None:
+def check_host(assembly: Assembly, lock: Lock, *, ignore: bool, is_there: bool = False) -> None:
     """Compare what the chosen packages need of a machine with this one.
 
     Args:
-        assembly: what is to be made, and is not there yet.
+        assembly: what is to be made.
         lock: to name a variant that fits where the chosen one does not.
         ignore: warn only.
+        is_there: it was let in before, maybe by another host: only tell what would be a reason to refuse.
 
     Raises:
         HostError: this host lacks something, or has what these packages cannot use.
@@ -55,13 +56,13 @@ def check_host(assembly: Assembly, lock: Lock, *, ignore: bool) -> None:
     facts = host_facts(session)
     problems = _wheel_problems(assembly, facts)
     errors = list(_errors(assembly, lock, facts, problems))
-    if errors and not ignore:
+    if errors and not (ignore or is_there):
         raise _joined(errors)
     for error in errors:
         message = "\n".join([error.message, *error.context])
-        session.reporter.report(Warned(message=message, hint=_RISK))
+        session.reporter.report(Warned(message=message, hint=_hint(error) if is_there else _RISK))
     for problem in problems:
-        if not problem.refuses:
+        if not (problem.refuses or is_there):
             session.reporter.report(Warned(message=problem.message, hint=problem.hint))
 
 
@@ -122,6 +123,10 @@ def _fitting_variants(assembly: Assembly, lock: Lock, facts: HostFacts) -> list[
 
 def _package_ids(target: LockedTarget, groups: Sequence[str]) -> list[str]:
     return target.package_ids(group for group in groups if group in target.groups)
+
+
+def _hint(error: HostError) -> str:
+    return next((hint for hint in error.hints if hint != IGNORE_HINT), _RISK)
 
 
 def _joined(errors: Sequence[HostError]) -> EnvforgeError:

@@ -158,8 +158,8 @@ def plan_sync(session: Session, options: SyncOptions = SyncOptions()) -> SyncRep
     project, lock, former = _wanted_lock(session, options)
     assembly = open_assembly(project, lock, options, session)
     generation = find_assembled(assembly)
-    if generation is None:
-        _check_host(assembly, lock, options)
+    if generation is None or generation.path != meant_generation(project.venv):
+        _check_host(assembly, lock, options, generation)
     remains = look_for_remains(generation, wheel_ids(assembly), assembly.store)
     whole = generation is not None and not (remains.purged or remains.is_damaged)
     missing, records = missing_packages(assembly), missing_records(assembly)
@@ -205,8 +205,8 @@ def prepare_sync(
     take_out(remains, found, assembly.store, session)
     missing = missing_packages(assembly)
     records = missing_records(assembly)
-    if found is None:
-        _check_host(assembly, lock, options)
+    if found is None or found.path != meant:
+        _check_host(assembly, lock, options, found)
     # A generation whose trees were purged has links that lead nowhere: fetching them again mends it.
     usable = found is not None and not (missing or remains.purged or remains.is_damaged)
     if not usable:
@@ -256,11 +256,11 @@ def _wanted_lock(session: Session, options: SyncOptions) -> tuple[Project, Lock,
     return project, up_to_date_lock(project, former, Upgrades(), session), former
 
 
-def _check_host(assembly: Assembly, lock: Lock, options: SyncOptions) -> None:
-    """Look whether this host can use an environment that is not there yet, before anything is downloaded."""
+def _check_host(assembly: Assembly, lock: Lock, options: SyncOptions, found: Generation | None) -> None:
+    """Look whether this host can use an environment, before anything is downloaded; a made one may stay."""
     from envforge.workflows.host_check import check_host
 
-    check_host(assembly, lock, ignore=options.ignore_host)
+    check_host(assembly, lock, ignore=options.ignore_host, is_there=found is not None)
 
 
 def _changes(current: Generation | None, assembly: Assembly) -> tuple[PackageChange, ...]:

@@ -136,7 +136,7 @@ def _summary(findings: tuple[Finding, ...]) -> str:
     counts = Counter(finding.severity.value for finding in findings)
     if not counts["broken"] and not counts["warning"]:
         return "Nothing is wrong."
-    told = [f"{counts['broken']} broken"] if counts["broken"] else []
+    told = [f"{count(counts['broken'], 'thing')} broken"] if counts["broken"] else []
     told += [count(counts["warning"], "warning")] if counts["warning"] else []
     return f"Found {' and '.join(told)}."
 

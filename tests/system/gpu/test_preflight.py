@@ -76,5 +76,20 @@ def test_builds_with_local_versions(project: Project, build: str, cuda: str, fit
         on(project, cuda).fails("sync", says=["brings CUDA 12.6", "525.60.13"])
 
 
+def test_an_environment_that_another_host_was_let_into_is_told(project: Project) -> None:
+    """It was made where there is no driver; with one that is too old it is worth a word, not a refusal."""
+    on(project, "").done("sync")
+    files = (project.manifest, project.lock)
+    cuda13 = [file.read_text() for file in files]
+    project.write("torch==2.13.0+cpu")
+    project.done("sync")
+    for file, text in zip(files, cuda13, strict=True):
+        file.write_text(text)
+    told = on(project, "12.4").done("sync").err
+    assert "brings CUDA 13.2" in told
+    assert "hint: update the driver" in told
+    assert "CUDA" not in project.done("sync").err
+
+
 def test_a_variable_that_is_no_version(project: Project) -> None:
     on(project, "twelve").fails("sync", says=["CONDA_OVERRIDE_CUDA", "twelve"])

@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,8 +24,6 @@ from types import TracebackType
 from urllib.parse import unquote
 
 import pytest
-
-from envforge.struct import replace
 
 from support.scripted_server import Answer, Asked, _react
 

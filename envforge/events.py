@@ -66,9 +66,10 @@ class TreeStored(NamedTuple):
 
 
 class BuildStarted(NamedTuple):
-    """A wheel is being built."""
+    """A wheel is being built; ``log`` is the file that gets what is printed, where that is worth a look."""
 
     what: str
+    log: str = ""
 
 
 class BuildFinished(NamedTuple):

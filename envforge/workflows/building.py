@@ -29,6 +29,7 @@ from envforge.workflows.index_urls import index_urls
 if TYPE_CHECKING:
     from envforge.model.lock import LockedFile, LockedPackage
     from envforge.model.tree import Tree
+    from envforge.workflows.session import Session
     from envforge.workflows.workshop import Workshop
 
 
@@ -48,7 +49,7 @@ def built_tree(order: Order, workshop: Workshop) -> Tree:
             present = find_shared(key, order.version, store, session)
         if present is not None:
             return present
-        session.reporter.report(BuildStarted(what=order.what))
+        session.reporter.report(BuildStarted(what=order.what, log=str(_log_path(order.name, session))))
         start = time.monotonic()
         with store.staging() as aside:
             wheel, furnished = _build(order, _source_of(order, aside, inside), aside, inside)
@@ -82,7 +83,7 @@ def prepare_job(
         BuildError, ResolutionError: the environment cannot be had.
     """
     requires = read_build_system(source).requires
-    log_path = workshop.session.places.cache / "build-logs" / f"{name}-{int(workshop.session.now_s)}.log"
+    log_path = _log_path(name, workshop.session)
     make_folders(log_path.parent)
     furnished = build_environment(requires, settings, workshop, _sdist_tree)
     job = BuildJob(
@@ -101,6 +102,10 @@ def prepare_job(
         furnished = build_environment((*requires, *more), settings, workshop, _sdist_tree)
         job = replace(job, environment=furnished.environment)
     return job, furnished
+
+
+def _log_path(name: str, session: Session) -> Path:
+    return session.places.cache / "build-logs" / f"{name}-{int(session.now_s)}.log"
 
 
 def _sdist_tree(package: LockedPackage, file: LockedFile, workshop: Workshop) -> Tree:

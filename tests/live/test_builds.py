@@ -91,6 +91,28 @@ SCIKIT = {
 }
 
 
+def rust_home() -> dict[str, str]:
+    """Where rustup keeps its toolchain: tests have another home."""
+    places = {"RUSTUP_HOME": ".rustup", "CARGO_HOME": ".cargo"}
+    return {name: os.environ.get(name, str(Path.home() / folder)) for name, folder in places.items()}
+
+
+@pytest.mark.skipif(not shutil.which("cargo"), reason="there is no Rust")
+def test_a_program_in_rust(project: Project, own: SimpleIndex) -> None:
+    files = {
+        "PKG-INFO": "Metadata-Version: 2.1\nName: rusted\nVersion: 1.0\n",  # maturin asks cargo
+        "pyproject.toml": '[build-system]\nrequires = ["maturin>=1,<2"]\nbuild-backend = "maturin"\n'
+        '[tool.maturin]\nbindings = "bin"\n',
+        "Cargo.toml": '[package]\nname = "rusted"\nversion = "1.0.0"\nedition = "2021"\n',
+        "src/main.rs": 'fn main() { println!("rusted"); }\n',
+    }
+    own.add(make_sdist("rusted", files=files))
+    project.variables.update(rust_home())
+    project.write("rusted", tables=own_index(own))
+    project.done("sync", timeout_s=BUILD_S)
+    assert project.done("run", "rusted").out == "rusted\n"
+
+
 @pytest.mark.parametrize(("name", "files"), [("mesoned", MESON), ("scikited", SCIKIT)])
 def test_other_toolchains(project: Project, own: SimpleIndex, name: str, files: dict[str, str]) -> None:
     own.add(make_sdist(name, files=files))

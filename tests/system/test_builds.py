@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -330,3 +333,84 @@ def test_requirements_that_depend_on_the_platform(project: Project, index: Simpl
     assert project.locked == {"telling": "1.0", "core": "1.2.0", "lint": "1.0"}
     project.write("telling", settings='platforms = ["linux-64"]')
     project.done("lock")
+
+
+def test_ctrl_c_ends_a_build_and_all_that_it_started(
+    project: Project, index: SimpleIndex, tmp_path: Path
+) -> None:
+    hang = """
+def build_wheel(*a, **k):
+    import subprocess, sys
+    print("compiling", flush=True)
+    subprocess.run([sys.executable, "-c", "import time; time.sleep(100)", "compiler-of-this-test"])
+"""
+    index.add(telling(hang))
+    project.write("telling")
+    project.done("lock")
+    with project.unchanged():
+        process = project.start("sync")
+        assert process.stderr is not None
+        told = next(line for line in process.stderr if line.startswith("Building telling 1.0 (log: "))
+        log = Path(told.partition("(log: ")[2].rstrip(")\n"))
+        wait_until(lambda: log.is_file() and "compiling" in log.read_text())
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+        assert process.returncode == 130
+    assert b"compiler-of-this-test" not in b"".join(command_lines())
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def command_lines() -> Iterator[bytes]:
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            yield place.read_bytes()
+
+
+HEADED = """
+#include <Python.h>
+#include <number.h>
+static struct PyModuleDef def = {PyModuleDef_HEAD_INIT, "headed", 0, -1, 0};
+PyMODINIT_FUNC PyInit_headed(void) {
+    PyObject *module = PyModule_Create(&def);
+    PyModule_AddIntConstant(module, "number", NUMBER);
+    return module;
+}
+"""
+COMPILING = """
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    import headers, os, subprocess, sysconfig
+    with open(os.environ["BUILDS_NOTED"], "a") as noted:
+        noted.write("built\\n")
+    includes = ["-I" + headers.folder, "-I" + sysconfig.get_path("include")]
+    subprocess.run(["cc", "-shared", "-fPIC", *includes, "module.c", "-o", "headed.so"], check=True)
+    with open("headed.so", "rb") as built:
+        return _pack(folder, {"headed" + sysconfig.get_config_var("EXT_SUFFIX"): built.read()})
+"""
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="there is no C compiler")
+def test_an_extension_against_headers_of_what_is_locked(
+    project: Project, index: SimpleIndex, noted: Path
+) -> None:
+    """The header moves with the locked version, and so does what is compiled."""
+    where = "import os\nfolder = os.path.dirname(__file__)\n"
+    for version, number in (("1.0", 1), ("2.0", 2)):
+        header = f"#define NUMBER {number}\n"
+        index.add(
+            make_wheel("headers", version, files={"headers/__init__.py": where, "headers/number.h": header})
+        )
+    source = {"module.c": HEADED, "_backend/backend.py": backend("headed", "1.0") + COMPILING}
+    index.add(make_sdist("headed", requires=["headers"], files=source))
+    for version, built in (("1.0", 1), ("2.0", 2), ("1.0", 2)):
+        tables = '[tool.envforge.build.headed]\nwith = ["headers"]'
+        project.write("headed", f"headers=={version}", tables=tables)
+        project.done("sync")
+        assert project.python("import headed; print(headed.number)") == version[0]
+        assert count(noted) == built

@@ -10,6 +10,7 @@ from envforge.cli.formats import count, format_duration, format_size
 from envforge.cli.reporters.tally import Tally
 from envforge.events import (
     BuildFinished,
+    BuildStarted,
     DownloadFinished,
     DownloadProgressed,
     FetchPlanned,
@@ -55,9 +56,9 @@ class LineReporter:
 
     def sign_of_life(self) -> None:
         """Say how far a long download is."""
-        if not self._is_time():
-            return
         tally = self.tally
+        if not tally.planned_files or not self._is_time():
+            return
         of_bytes = f" of {format_size(tally.planned_bytes)}" if tally.planned_bytes else ""
         self.output.say(
             f"Downloading: {tally.finished_files} of {count(tally.planned_files, 'file')}, "
@@ -82,6 +83,10 @@ class LineReporter:
         size = f" ({format_size(event.size_bytes)})" if event.size_bytes else ""
         self.output.say(f"Downloading {count(event.file_count, 'file')}{size}")
 
+    def build_begins(self, event: BuildStarted) -> None:
+        """Say what may take an hour, and where to look meanwhile; a live display shows it instead."""
+        self.output.say(f"Building {event.what} (log: {event.log})")
+
     def _say(self, event: Event) -> None:
         match event:
             case FetchPlanned():
@@ -93,6 +98,8 @@ class LineReporter:
                 self._say_fetched()
             case WaitingForOwner():
                 self._say_waiting(event)
+            case BuildStarted() if event.log:
+                self.build_begins(event)
             case BuildFinished():
                 self.output.say(f"Built {event.what} in {format_duration(event.duration_s)}")
             case PrefixFinished():

@@ -64,6 +64,9 @@ class TerminalReporter(LineReporter):
     def fetch_begins(self, event: FetchPlanned) -> None:
         """The display shows it."""
 
+    def build_begins(self, event: BuildStarted) -> None:
+        """The display shows it."""
+
 
 def _means_work(event: Event) -> bool:
     if isinstance(event, FetchPlanned):

@@ -6,8 +6,11 @@ Left out is what builds, tests and tools leave behind, and what version control 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # stamps look at folders this way: see envforge.workflows.watch
+    from collections.abc import Iterator
+    from pathlib import Path
 
 _LEFT_BEHIND = frozenset(("__pycache__", "node_modules", "dist"))
 _ENDINGS = (".pyc", ".pyo", ".egg-info", ".swp")
@@ -22,7 +25,7 @@ def content_fingerprint(source: Path) -> str:
     from hashlib import sha256
 
     digest = sha256()
-    for path, entry in source_files(str(source)):
+    for path, entry in source_files(os.fspath(source)):
         digest.update(f"{path}\0{os.access(entry.path, os.X_OK)}\0".encode(errors="surrogateescape"))
         digest.update(_digest(entry))
     return digest.hexdigest()
@@ -56,8 +59,8 @@ def _is_left_behind(path: str, entry: os.DirEntry[str]) -> bool:
     if not entry.is_dir(follow_symlinks=False):
         return False
     # a folder "build" at the top is setuptools', unless somebody has put a package there
-    is_build = path == "build" and not Path(entry.path, "__init__.py").exists()
-    return is_build or name.startswith(".") or Path(entry.path, "pyvenv.cfg").exists()
+    is_build = path == "build" and not os.path.exists(f"{entry.path}/__init__.py")
+    return is_build or name.startswith(".") or os.path.exists(f"{entry.path}/pyvenv.cfg")
 
 
 def _digest(entry: os.DirEntry[str]) -> bytes:

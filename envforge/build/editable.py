@@ -44,6 +44,13 @@ def editable_fingerprint(source: Path) -> str:
     return digest.hexdigest()
 
 
+def determinant_files(source: Path) -> list[Path]:
+    """The files whose content :func:`editable_fingerprint` looks at, also those that are not there."""
+    document = _parse(_read(source / "pyproject.toml")) or {}
+    names = ("pyproject.toml", *_READ_WHOLE, *_files_named(document), *_backend_files(source, document))
+    return [source / name for name in names]
+
+
 def record_origin(wheel: Path, source: Path, *, editable: bool) -> None:
     """Add ``direct_url.json`` to a wheel, which is replaced in one step.
 

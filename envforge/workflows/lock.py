@@ -56,7 +56,7 @@ def lock_project(session: Session, upgrades: Upgrades = Upgrades()) -> LockRepor
     text = former.text if lock is former.lock else format_lock(lock)
     if text != former.text:
         write_text(project.lock_path, text)
-    if not project.has_folders:  # a mark knows of nothing but manifest and lock
+    if not project.folders:  # a mark knows of nothing but manifest and lock
         content = project.manifest_text.encode()
         mark_checked(str(session.places.cache), str(project.root), content, text.encode())
     return LockReport(

@@ -28,14 +28,14 @@ class Project(Struct, frozen=True, kw_only=True):
         manifest_text: what pyproject.toml says.
         manifest: the same, understood.
         inputs: digest of the manifest's resolution inputs, and of those in other folders.
-        has_folders: other folders have a say in it.
+        folders: paths of other folders that have a say in it.
     """
 
     root: Path
     manifest_text: str
     manifest: Manifest
     inputs: str
-    has_folders: bool = False
+    folders: tuple[str, ...] = ()
 
     @property
     def venv(self) -> Path:
@@ -108,7 +108,7 @@ def project_from_text(root: Path, manifest_text: str) -> Project:
         manifest_text=manifest_text,
         manifest=manifest,
         inputs=inputs_digest(manifest, folders),
-        has_folders=bool(folders),
+        folders=tuple(folders),
     )
 
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 SUFFIX = ".stamp"
-_FORMAT = "2"
+_WATCHED = ".stamp.watched"
+_FORMAT = "3"
 _LOOKED_AT = ("bin/python", "envforge-generation.json", ".gitignore")
 """Of the generation. A purge by age takes first what nobody reads, such as the last of these."""
 _VARIABLES = (
@@ -58,6 +59,7 @@ def find_stamped(root: str, environ: Mapping[str, str]) -> str:
         for name in ("pyproject.toml", "envforge.lock"):
             with open(f"{root}/{name}", "rb") as file:
                 contents.append(file.read())
+        contents += _watched(generation)
         if stamped != stamp_text(root, generation, environ, contents):
             return ""
         for name in _LOOKED_AT:
@@ -92,8 +94,25 @@ def _read_stamp(place: str) -> str:
             return file.read()
 
 
+def _watched(generation: str) -> list[bytes]:
+    """The state of other folders that have a say; nothing where none has."""
+    try:
+        with open(f"{generation}{_WATCHED}", encoding="utf-8", errors="surrogateescape") as file:
+            entries = file.read().splitlines()
+    except FileNotFoundError:
+        return []
+    from envforge.workflows.watch import watched_state
+
+    return [watched_state(entries)]
+
+
 def stamp_text(root: str, generation: str, environ: Mapping[str, str], contents: Sequence[bytes]) -> str:
-    """What a stamp says; equal texts mean that nothing has changed. ``contents``: manifest and lock."""
+    """What a stamp says; equal texts mean that nothing has changed.
+
+    Args:
+        root, generation, environ: see :func:`write_stamp`.
+        contents: manifest and lock, and the state of other folders where these have a say.
+    """
     # hosts with other processors may see the same files, and need another environment
     machine = os.uname().machine if hasattr(os, "uname") else ""
     facts = [_FORMAT, __version__, root, generation, machine]
@@ -110,6 +129,7 @@ def write_stamp(
     *,
     only_here: bool = False,
     witness: str = "",
+    watched: Sequence[str] = (),
 ) -> None:
     """Remember a plain sync. A stamp that cannot be written costs the next sync time, nothing else.
 
@@ -117,18 +137,26 @@ def write_stamp(
         root: the project's folder.
         generation: what ``.venv`` means now.
         environ: the process environment.
-        contents: manifest and lock that were synced; what is on disk may have changed since they were read.
+        contents: manifest and lock that were synced, and the state of what is watched; what is on disk may
+            have changed since they were read.
         only_here: another host that sees the same files may need another environment, or have a faster place.
         witness: a file in the store that a purge would take among the first.
+        watched: entries of :mod:`.watch`.
     """
-    place = f"{generation}{SUFFIX}{_node() if only_here else ''}"
-    aside = f"{place}.{os.getpid()}"
+    text = stamp_text(root, generation, environ, contents)
     try:
-        with open(aside, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(f"{stamp_text(root, generation, environ, contents)}\n{witness}")
-        os.replace(aside, place)
+        if watched:
+            _write(f"{generation}{_WATCHED}", "\n".join(watched))
+        _write(f"{generation}{SUFFIX}{_node() if only_here else ''}", f"{text}\n{witness}")
     except OSError:
         pass
+
+
+def _write(place: str, text: str) -> None:
+    aside = f"{place}.{os.getpid()}"
+    with open(aside, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)
+    os.replace(aside, place)
 
 
 def forget_stamp(generation: str) -> None:

@@ -33,7 +33,14 @@ from envforge.workflows.assembly import (
 )
 from envforge.workflows.lock import current_lock, up_to_date_lock
 from envforge.workflows.preflight import check_room, find_needs
-from envforge.workflows.project import FormerLock, Project, read_former_lock, read_project, write_text
+from envforge.workflows.project import (
+    FormerLock,
+    Project,
+    project_from_text,
+    read_former_lock,
+    read_project,
+    write_text,
+)
 from envforge.workflows.purged import any_witness, look_for_remains, take_out
 from envforge.workflows.session import Session
 from envforge.workflows.stamp import forget_stamp, write_stamp
@@ -116,6 +123,20 @@ class SyncReport(Struct, frozen=True, kw_only=True):
     room: tuple[PlaceNeed, ...] = ()
 
 
+class Watched(Struct, frozen=True, kw_only=True):
+    """Folders and files outside of manifest and lock.
+
+    Args:
+        entries: see :mod:`.watch`.
+        state: theirs, before the environment was made.
+        is_telling: as long as it is the same, the environment is up to date.
+    """
+
+    entries: tuple[str, ...] = ()
+    state: bytes = b""
+    is_telling: bool = True
+
+
 class PreparedSync(Struct, frozen=True, kw_only=True):
     """An environment that is ready to be switched to.
 
@@ -125,6 +146,7 @@ class PreparedSync(Struct, frozen=True, kw_only=True):
         report: what finishing will have done.
         is_plain: made with default options, so that a stamp may vouch for it.
         witness: a file of what it stands on that a purge would take among the first.
+        watched: what outside of manifest and lock has a say.
     """
 
     project: Project
@@ -132,6 +154,7 @@ class PreparedSync(Struct, frozen=True, kw_only=True):
     report: SyncReport
     is_plain: bool
     witness: str
+    watched: Watched
 
 
 def sync(session: Session, options: SyncOptions = SyncOptions()) -> SyncReport:
@@ -200,6 +223,7 @@ def prepare_sync(
     check_replaceable(project.venv)  # before gigabytes are fetched for a place that is taken
     meant = meant_generation(project.venv)  # now: another process may make it meanwhile
     assembly = open_assembly(project, lock, options, session)
+    watched = _look(assembly)
     found = find_assembled(assembly)
     remains = look_for_remains(found, wheel_ids(assembly), assembly.store)
     take_out(remains, found, assembly.store, session)
@@ -226,11 +250,31 @@ def prepare_sync(
         variant=assembly.selection.variant,
         repaired=not usable and (found is not None or meant == generation.path),
     )
-    is_plain = options.is_plain and not project.manifest.has_build_system and not assembly.folders
-    witness = remains.witness or any_witness(generation, assembly.store)
     return PreparedSync(
-        project=project, generation=generation, report=report, is_plain=is_plain, witness=witness
+        project=project,
+        generation=generation,
+        report=report,
+        is_plain=options.is_plain and watched.is_telling,
+        witness=remains.witness or any_witness(generation, assembly.store),
+        watched=watched,
     )
+
+
+def _look(assembly: Assembly) -> Watched:
+    """Look at folders that have a say before they are used: what changes then is seen next time."""
+    project = assembly.project
+    if not (project.folders or project.manifest.has_build_system or project.manifest.settings.workspace):
+        return Watched()
+    from envforge.workflows.watch import watched_state
+    from envforge.workflows.watched import watched_entries
+
+    entries = watched_entries(assembly)
+    if entries is None:
+        return Watched(is_telling=False)
+    state = watched_state(entries)
+    # what the lock was compared with was read before
+    is_telling = project_from_text(project.root, project.manifest_text).inputs == project.inputs
+    return Watched(entries=tuple(entries), state=state, is_telling=is_telling)
 
 
 def finish_sync(prepared: PreparedSync, lock_text: str, session: Session) -> SyncReport:
@@ -241,9 +285,17 @@ def finish_sync(prepared: PreparedSync, lock_text: str, session: Session) -> Syn
         collect_generations(prepared.generation.path.parent, prepared.project.venv)
     remember_choice(prepared.project.manifest, prepared.report.variant, session)
     if prepared.is_plain:
-        contents = (prepared.project.manifest_text.encode(), lock_text.encode())
-        only_here = bool(prepared.project.manifest.settings.variants) or is_shared(root)
-        write_stamp(root, path, session.environ, contents, only_here=only_here, witness=prepared.witness)
+        contents = [prepared.project.manifest_text.encode(), lock_text.encode()]
+        watched = prepared.watched
+        write_stamp(
+            root,
+            path,
+            session.environ,
+            [*contents, watched.state] if watched.entries else contents,
+            only_here=bool(prepared.project.manifest.settings.variants) or is_shared(root),
+            witness=prepared.witness,
+            watched=watched.entries,
+        )
     return prepared.report
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from envforge.workflows.stamp import find_stamped
+
 from support.distributions import BUILD_SYSTEM, backend, make_sdist, make_wheel, project_tables
 from support.projects import Project
 from support.simple_index import SimpleIndex
@@ -43,6 +45,11 @@ def origin(project: Project, name: str) -> dict[str, object]:
     return found
 
 
+def stamped(project: Project) -> bool:
+    """Whether the next plain sync takes the environment for right without reading manifest and lock."""
+    return find_stamped(str(project.root), project.environ()) != ""
+
+
 def test_a_folder_is_locked_by_its_path_and_built_again_when_its_files_change(project: Project) -> None:
     folder = write_library(project.root.parent / "lib", requires=("core<2",))
     project.write("lib>=1", tables=source('path = "../lib/"'))
@@ -57,7 +64,9 @@ def test_a_folder_is_locked_by_its_path_and_built_again_when_its_files_change(pr
     lock = project.lock.read_bytes()
 
     assert "up to date" in project.done("sync").err
+    assert stamped(project)
     (folder / "lib" / "__init__.py").write_text("value = 2\n")
+    assert not stamped(project)
     assert project.envforge("sync", "--check").code == 1
     project.done("sync")
     assert value(project) == "2"
@@ -73,8 +82,10 @@ def test_an_editable_folder_needs_no_build_for_its_code(project: Project) -> Non
     project.done("sync")
     (folder / "lib" / "__init__.py").write_text("value = 2\n")
     assert value(project) == "2"
-    assert "up to date" in project.done("sync").err
+    assert stamped(project), "its code is no matter of the environment"
     assert origin(project, "lib") == {"url": folder.as_uri(), "dir_info": {"editable": True}}
+    (folder / "lib2.py").write_text("")
+    assert not stamped(project), "a new name to be imported is"
 
 
 def test_what_a_folder_requires_makes_the_lock_stale(project: Project) -> None:
@@ -83,6 +94,7 @@ def test_what_a_folder_requires_makes_the_lock_stale(project: Project) -> None:
     project.done("sync")
     project.done("lock", "--check")
     write_library(folder, requires=("core",))
+    assert not stamped(project)
     project.fails("lock", "--check", says=["does not fit pyproject.toml", "envforge lock"])
     project.fails("sync", "--frozen", says=["does not fit"])
     project.done("sync")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +59,27 @@ def record_origin(wheel: Path, source: Path, *, editable: bool) -> None:
         source: folder that it was built from.
         editable: it has a way to the folder.
     """
+    _record(wheel, {"url": source.resolve().as_uri(), "dir_info": {"editable": True} if editable else {}})
+
+
+def record_commit(wheel: Path, url: str, commit: str, revision: str, subdirectory: str) -> None:
+    """Add ``direct_url.json`` to a wheel that was built from a commit of git; see :func:`record_origin`.
+
+    Args:
+        wheel: as its backend made it, checked.
+        url: of the repository, without credentials.
+        commit: 40 hexadecimal digits.
+        revision: what was asked for, ``""`` for nothing.
+        subdirectory: of the project in the repository, ``""`` for its top.
+    """
+    requested = {"requested_revision": revision} if revision else {}
+    inside = {"subdirectory": subdirectory} if subdirectory else {}
+    _record(wheel, {"url": url, "vcs_info": {"vcs": "git", "commit_id": commit, **requested}, **inside})
+
+
+def _record(wheel: Path, origin: Mapping[str, Any]) -> None:
     from zipfile import ZIP_DEFLATED, ZipFile
 
-    origin = {"url": source.resolve().as_uri(), "dir_info": {"editable": True} if editable else {}}
     content = json.dumps(origin).encode()
     aside = wheel.with_suffix(".new")
     with ZipFile(wheel) as made, ZipFile(aside, "w", ZIP_DEFLATED) as told:

@@ -25,7 +25,7 @@ from envforge.store.sharing import is_shared, make_folders, share
 from envforge.store.uses import note_use
 from envforge.struct import Struct
 
-FOLDER = "git-1"
+FOLDER = "git-v1"
 """In the cache root; the number is that of the layout."""
 _HISTORY = "+history"
 

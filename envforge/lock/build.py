@@ -10,7 +10,7 @@ from envforge.errors import LockError
 from envforge.model.lock import Lock, LockedFile, LockedIndex, LockedPackage, LockedTarget
 from envforge.model.release import IndexFile
 from envforge.model.resolution import Pin, TargetResolution
-from envforge.model.sources import ArchiveOrigin, FolderOrigin
+from envforge.model.sources import ArchiveOrigin, FolderOrigin, GitOrigin
 from envforge.model.target import holding_requirements
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _files(uses: Sequence[tuple[TargetResolution, Pin]]) -> tuple[LockedFile, ..
     chosen: dict[tuple[str, str, str], tuple[IndexFile, set[str]]] = {}
     for resolution, pin in uses:
         file = pin.file
-        if isinstance(file.origin, FolderOrigin):
+        if isinstance(file.origin, (FolderOrigin, GitOrigin)):
             continue
         if not file.sha256:
             raise LockError(

@@ -10,8 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Iterator
+from typing import TYPE_CHECKING
 
+from envforge.errors import RequirementError
 from envforge.model.lock import Lock, LockedFile, LockedPackage, LockedTarget
+
+if TYPE_CHECKING:
+    from envforge.model.sources import GitOrigin
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _VERSION = re.compile(
@@ -91,15 +96,41 @@ def _package_faults(
 
 
 def _origin_faults(where: str, package: LockedPackage) -> Iterator[str]:
+    from envforge.model.sources import GitOrigin
+
     place = str(package.origin)
     if package.index:
         yield f"{where}: {package.name} comes from index {package.index}, too"
+    if isinstance(package.origin, GitOrigin):
+        yield from _git_faults(where, package.origin, package)
+        return
     if not _PLACE.match(place) or "\0" in place:
         yield f"{where}: {place!r} is neither an absolute URL nor a path"
     if package.files and not package.has_files:
         yield f"{where}: a folder has no files"
     elif package.has_files and len(package.files) != 1:
         yield f"{where}: an archive is one file"
+
+
+def _git_faults(where: str, origin: GitOrigin, package: LockedPackage) -> Iterator[str]:
+    from envforge.model.git import is_commit, parse_git_reference, parse_remote
+
+    if package.files:
+        yield f"{where}: a commit has no files"
+    if not is_commit(origin.commit):
+        yield f"{where}.commit: has to be 40 lower-case hexadecimal digits"
+    inside = origin.subdirectory
+    if inside.startswith("/") or ".." in inside.split("/") or "\\" in inside or "\0" in inside:
+        yield f"{where}.subdirectory: {inside!r} is no folder inside a repository"
+    try:
+        if parse_remote(origin.url).url != origin.url:
+            yield f"{where}.git: has credentials, which must not be in a lock"
+    except RequirementError as error:
+        yield f"{where}.git: {error.message}"
+    try:
+        parse_git_reference(origin.reference.kind, origin.reference.name)
+    except RequirementError as error:
+        yield f"{where}: {error.message}"
 
 
 def _possible_ids(package: LockedPackage) -> tuple[str, ...]:

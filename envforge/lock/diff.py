@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Set
 from typing import TYPE_CHECKING
 
-from envforge.model.lock import Lock
+from envforge.model.lock import Lock, LockedPackage
 from envforge.struct import Struct
 
 if TYPE_CHECKING:
@@ -111,8 +111,18 @@ def _versions(lock: Lock | None) -> Mapping[str, Mapping[str, str]]:
     for target in lock.targets:
         for package_id in target.package_ids(target.groups):
             package = lock.packages[package_id]
-            versions[package.name][target.id] = package.version
+            versions[package.name][target.id] = _told_version(package)
     return versions
+
+
+def _told_version(package: LockedPackage) -> str:
+    """The version, of git with the commit: that may move without it."""
+    if package.index or package.has_files:
+        return package.version
+    from envforge.model.sources import GitOrigin
+
+    commit = package.origin.commit if isinstance(package.origin, GitOrigin) else ""
+    return f"{package.version} ({commit[:12]})" if commit else package.version
 
 
 def _conda_versions(

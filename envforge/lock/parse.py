@@ -206,15 +206,38 @@ def _read_origin(table: dict[str, Any], where: str, reader: Reader) -> Origin | 
     from envforge.model.sources import ArchiveOrigin, FolderMode, FolderOrigin
 
     source = reader.table(table, "source", where)
+    if "git" in source:
+        return _read_git(source, f"{where}source.", reader)
     kinds = [key for key in source if key in ("url", "path", *FolderMode)]
     where = f"{where}source."
     if len(kinds) != 1:
-        reader.faults.append(f"{where[:-1]}: has to name one of url, path, {', '.join(FolderMode)}")
+        reader.faults.append(f"{where[:-1]}: has to name one of git, url, path, {', '.join(FolderMode)}")
         return None
     place = reader.text(source, kinds[0], where)
     if kinds[0] not in ("url", "path"):
         return FolderOrigin(place, FolderMode(kinds[0]))
     return ArchiveOrigin(place, reader.text(source, "subdirectory", where, needed=False))
+
+
+def _read_git(source: dict[str, Any], where: str, reader: Reader) -> Origin:
+    from envforge.model.git import DEFAULT_BRANCH, GitReference, ReferenceKind
+    from envforge.model.sources import GitOrigin
+
+    kinds = [kind for kind in ReferenceKind if kind in source]
+    if len(kinds) > 1:
+        reader.faults.append(f"{where[:-1]}: has to have one of {', '.join(kinds)}")
+    flags = {"lfs": source.get("lfs"), "submodules": source.get("submodules", True)}
+    for key, value in flags.items():
+        if value not in (True, False, None):
+            reader.faults.append(f"{where}{key}: has to be true or false")
+    return GitOrigin(
+        url=reader.text(source, "git", where),
+        commit=reader.text(source, "commit", where),
+        reference=GitReference(kinds[0], reader.text(source, kinds[0], where)) if kinds else DEFAULT_BRANCH,
+        subdirectory=reader.text(source, "subdirectory", where, needed=False),
+        lfs=flags["lfs"],
+        submodules=flags["submodules"] is not False,
+    )
 
 
 def _read_file(table: dict[str, Any], where: str, reader: Reader) -> LockedFile:

@@ -19,6 +19,8 @@ package by package::
     packages       {id: {name, version, index, requires, requires-python,
                          files: [{url, sha256, size, targets: [target id]}]}}
                    of one that comes from no index (version 3) there is in place of index
+                         source: {git, commit}, with branch, tag or rev as the manifest has it, subdirectory,
+                                 lfs, submodules: false; then there are no files, or
                          source: {url} or {path}, with subdirectory, of an archive, or one of
                                  {folder}, {editable}, {virtual}: a path, and then there are no files
 

@@ -10,7 +10,7 @@ from msgspec.json import format as formatted
 from envforge.lock.conda_records import record_table
 from envforge.lock.schema import DIRECT_VERSION, VARIANT_VERSION, VERSION
 from envforge.model.lock import Lock, LockedFile, LockedPackage, LockedTarget
-from envforge.model.sources import FolderOrigin, Origin
+from envforge.model.sources import FolderOrigin, GitOrigin, Origin
 from envforge.model.target import SystemAssumptions
 
 
@@ -78,11 +78,25 @@ def _package(package: LockedPackage) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if value}
 
 
-def _source(origin: Origin) -> dict[str, str]:
+def _source(origin: Origin) -> dict[str, Any]:
     if isinstance(origin, FolderOrigin):
         return {origin.mode.value: origin.path}
+    if isinstance(origin, GitOrigin):
+        return _git_source(origin)
     fields = {"url" if origin.is_url else "path": origin.place, "subdirectory": origin.subdirectory}
     return {key: value for key, value in fields.items() if value}
+
+
+def _git_source(origin: GitOrigin) -> dict[str, Any]:
+    fields = {
+        "git": origin.url,
+        "commit": origin.commit,
+        origin.reference.kind or "": origin.reference.name,
+        "subdirectory": origin.subdirectory,
+        "lfs": origin.lfs,
+        "submodules": None if origin.submodules else False,
+    }
+    return {str(key): value for key, value in fields.items() if value not in (None, "")}
 
 
 def _file(file: LockedFile) -> dict[str, Any]:

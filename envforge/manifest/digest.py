@@ -20,7 +20,7 @@ from envforge.manifest.manifest import (
     without_credentials,
 )
 from envforge.model.requirement import normalize_name
-from envforge.model.sources import IndexSource, PathSource, Source, UrlSource
+from envforge.model.sources import GitSource, IndexSource, PathSource, Source, UrlSource
 
 _LEADING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -81,6 +81,14 @@ def _source_text(source: Source) -> Any:
         return {"url": without_credentials(source.url), "hash": source.sha256, "in": source.subdirectory}
     if isinstance(source, PathSource):
         return {"path": source.path, "editable": source.editable, "in": source.subdirectory}
+    if isinstance(source, GitSource):
+        reference = source.reference
+        return {
+            "git": without_credentials(source.url),
+            "reference": [reference.kind, reference.name],
+            "in": source.subdirectory,
+            "with": [source.lfs, source.submodules],
+        }
     return {"workspace": True}
 
 

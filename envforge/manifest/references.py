@@ -14,9 +14,11 @@ from urllib.parse import unquote, urlsplit
 from envforge.errors import RequirementError
 from envforge.manifest.dotted import child
 from envforge.manifest.paths import folder_path, is_folder_path
+from envforge.model.git import ReferenceKind, parse_git_reference, parse_remote
 from envforge.model.release import SDIST_SUFFIXES
 from envforge.model.requirement import normalize_name, parse_requirement
-from envforge.model.sources import DirectSource, PathSource, Source, UrlSource
+from envforge.model.sources import DirectSource, GitSource, PathSource, Source, UrlSource
+from envforge.struct import replace
 
 if TYPE_CHECKING:
     from envforge.manifest.manifest import Declared, Manifest
@@ -38,13 +40,16 @@ def parse_reference(text: str) -> DirectSource:
     """What a URL of a requirement, or the ``url`` of a source, refers to.
 
     Args:
-        text: ``https://host/x-1.0-py3-none-any.whl#sha256=…``, ``file:///home/me/lib``, ``../lib``.
+        text: ``https://host/x-1.0-py3-none-any.whl#sha256=…``, ``file:///home/me/lib``, ``../lib``,
+            ``git+https://host/lib@v1.0#subdirectory=python``.
 
     Raises:
-        ReferenceFaultError: it is neither the URL of an archive nor a path.
+        ReferenceFaultError: it is neither the URL of an archive or a repository nor a path.
     """
     bare, _, fragment = text.strip().partition("#")
     sha256, subdirectory = _parse_fragment(fragment)
+    if bare.startswith("git+"):
+        return _parse_git(bare.removeprefix("git+"), subdirectory)
     if bare.startswith("file:"):
         path = unquote(urlsplit(bare).path)
         return PathSource(folder_path(path), subdirectory=subdirectory)
@@ -52,15 +57,38 @@ def parse_reference(text: str) -> DirectSource:
         return PathSource(folder_path(bare), subdirectory=subdirectory)
     if not bare.startswith(("https://", "http://")):
         # the text is not shown: what is wrong may be a password
-        raise ReferenceFaultError("is not the URL of an archive", "write https://host/path (or http, file)")
+        right = "write https://host/path (or http, file); for a git repository git+https://…"
+        raise ReferenceFaultError("is not the URL of an archive", right)
     if "?" in bare:
         right = "write it without, or download the file and name its path"
         raise ReferenceFaultError("has a query, which may hold a secret and would stand in the lock", right)
     if not is_archive_name(urlsplit(bare).path):
-        raise ReferenceFaultError(
-            "is not the URL of a wheel or an sdist", f"name a file that ends with {_ENDINGS}"
-        )
+        right = f"name a file that ends with {_ENDINGS}; for a git repository write git+https://…"
+        raise ReferenceFaultError("is not the URL of a wheel or an sdist", right)
     return UrlSource(bare, sha256=sha256, subdirectory=subdirectory)
+
+
+def parse_git(url: str, kind: ReferenceKind | None = None, name: str = "") -> GitSource:
+    """The repository with an address, and which commit of it.
+
+    Raises:
+        ReferenceFaultError: the address or the name is none.
+    """
+    try:
+        parse_remote(url)
+        return GitSource(url.removeprefix("git+"), parse_git_reference(kind, name))
+    except RequirementError as error:
+        raise ReferenceFaultError(error.message, "; ".join(error.hints)) from None
+
+
+def _parse_git(bare: str, subdirectory: str) -> GitSource:
+    """``https://host/path@rev``: what comes after the path, whose users and ports come before it."""
+    start = bare.find("/", bare.find("://") + 3) if "://" in bare else bare.find(":")
+    path, at, rev = bare[start:].rpartition("@") if start >= 0 else ("", "", "")
+    if not at:
+        return replace(parse_git(bare), subdirectory=subdirectory)
+    source = parse_git(bare[:start] + path, ReferenceKind.REV, unquote(rev))
+    return replace(source, subdirectory=subdirectory)
 
 
 def is_archive_name(path: str) -> bool:
@@ -77,7 +105,7 @@ def checked_subdirectory(text: str) -> str:
     parts = [part for part in text.replace("\\", "/").split("/") if part not in ("", ".")]
     if text.startswith("/") or ".." in parts or ":" in text or "\0" in text:
         raise ReferenceFaultError(
-            f"{text!r} is no folder inside an sdist", "write its path from the sdist's top"
+            f"{text!r} is no folder inside a source", "write its path from the top of the source"
         )
     return "/".join(parts)
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from itertools import chain
 from typing import TypeVar
 
 from envforge.manifest.dotted import child
 from envforge.manifest.faults import suggestion
 from envforge.manifest.reading import Reader, Table, kind
-from envforge.model.sources import IndexSource, PathSource, Source, UrlSource, WorkspaceSource
+from envforge.model.sources import GitSource, IndexSource, PathSource, Source, UrlSource, WorkspaceSource
 from envforge.struct import replace
 
-_KINDS = ("index", "path", "url", "workspace")
+_KINDS = ("git", "index", "path", "url", "workspace")
+_REFERENCES = ("branch", "tag", "rev")
 _OPTIONS = {
+    "git": (*_REFERENCES, "subdirectory", "lfs", "submodules"),
     "index": (),
     "path": ("editable", "subdirectory"),
     "url": ("sha256", "subdirectory"),
@@ -47,7 +50,7 @@ def read_sources(reader: Reader, table: Table, where: str, indexes: Collection[s
 
 def _read_source(reader: Reader, value: Table, where: str, indexes: Collection[str]) -> Source | None:
     kinds = [key for key in value if key in _KINDS]
-    options = _OPTIONS[kinds[0]] if len(kinds) == 1 else ("editable", "sha256", "subdirectory")
+    options = _OPTIONS[kinds[0]] if len(kinds) == 1 else tuple(chain.from_iterable(_OPTIONS.values()))
     unknown = [key for key in value if key not in (*_KINDS, *options)]
     for key in unknown:
         right = suggestion(key, (*(kinds[:1] or _KINDS), *options))
@@ -62,6 +65,8 @@ def _read_source(reader: Reader, value: Table, where: str, indexes: Collection[s
         return _read_index(reader, value, where, indexes)
     if kinds[0] == "workspace":
         return _read_workspace(reader, value, where)
+    if kinds[0] == "git":
+        return _read_git(reader, value, where)
     return _read_direct(reader, value, where, kinds[0])
 
 
@@ -87,6 +92,35 @@ def _read_workspace(reader: Reader, value: Table, where: str) -> WorkspaceSource
     return WorkspaceSource()
 
 
+def _read_git(reader: Reader, value: Table, where: str) -> GitSource | None:
+    from envforge.manifest.references import checked_subdirectory, parse_git
+    from envforge.model.git import ReferenceKind
+
+    url = reader.text(value, "git", where, "https://host/lib")
+    found = _checked(reader, child(where, "git"), lambda: parse_git(url)) if url else None
+    named = [key for key in _REFERENCES if key in value]
+    if len(named) > 1:
+        reader.refuse(where, f"names two commits: {' and '.join(named)}", "keep one of them")
+        return None
+    if named:
+        name = reader.text(value, named[0], where, "v1.0" if named[0] == "tag" else "main")
+        at, key = child(where, named[0]), ReferenceKind(named[0])
+        if found is None or not name:
+            return None
+        found = _checked(reader, at, lambda: parse_git(url, key, name))
+    if found is None:
+        return None
+    if "subdirectory" in value:
+        inside = reader.text(value, "subdirectory", where, "python")
+        at = child(where, "subdirectory")
+        found = replace(found, subdirectory=_checked(reader, at, lambda: checked_subdirectory(inside)) or "")
+    if "lfs" in value:
+        found = replace(found, lfs=reader.flag(value, "lfs", where))
+    if "submodules" in value:
+        found = replace(found, submodules=reader.flag(value, "submodules", where))
+    return found
+
+
 def _read_direct(reader: Reader, value: Table, where: str, key: str) -> Source | None:
     from envforge.manifest.references import checked_subdirectory, parse_reference
 
@@ -94,6 +128,9 @@ def _read_direct(reader: Reader, value: Table, where: str, key: str) -> Source |
     text = reader.text(value, key, where, "../folder" if key == "path" else "https://host/x.tar.gz")
     source = _checked(reader, place, lambda: parse_reference(text)) if text else None
     if source is None:
+        return None
+    if isinstance(source, GitSource):
+        reader.refuse(place, "is a git repository", f"write git = {text.removeprefix('git+')!r}")
         return None
     if key == "path" and ("://" in text or text.startswith("file:")):
         reader.refuse(place, "is a URL", "write url = …, or a path")

@@ -62,7 +62,7 @@ class LockedPackage(Struct, frozen=True, kw_only=True):
         index: name of a :class:`LockedIndex`, ``""`` for what comes from none.
         requires: requirement texts that hold for at least one target, sorted.
         requires_python: specifier, ``""`` for any.
-        files: sorted by filename; none of what comes from a folder.
+        files: sorted by filename; none of what comes from a folder or from git.
         origin: where it comes from, None for an index.
     """
 
@@ -82,10 +82,10 @@ class LockedPackage(Struct, frozen=True, kw_only=True):
 
     @property
     def has_files(self) -> bool:
-        """Whether it is of files that everybody has alike: not of a folder."""
-        from envforge.model.sources import FolderOrigin
+        """Whether it is of files that are locked with it: not of a folder or a commit."""
+        from envforge.model.sources import ArchiveOrigin
 
-        return self.origin is None or not isinstance(self.origin, FolderOrigin)
+        return self.origin is None or isinstance(self.origin, ArchiveOrigin)
 
     def file_for(self, target_id: str) -> LockedFile:
         """The file that a target installs; KeyError if the package is not for it."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TypeAlias
 
+from envforge.model.git import DEFAULT_BRANCH, GitReference
 from envforge.struct import Struct
 
 
@@ -52,12 +53,34 @@ class PathSource(Struct, frozen=True):
     subdirectory: str = ""
 
 
+class GitSource(Struct, frozen=True):
+    """A commit of a git repository.
+
+    Args:
+        url: of the repository, as written: it may hold credentials and ``${VARIABLES}``, as above.
+        reference: which commit.
+        subdirectory: where the project is in it; ``""`` for its top.
+        lfs: large files are fetched; None where nothing is said, and then there must be none.
+        submodules: are fetched.
+    """
+
+    url: str
+    reference: GitReference = DEFAULT_BRANCH
+    subdirectory: str = ""
+    lfs: bool | None = None
+    submodules: bool = True
+
+    def __repr__(self) -> str:
+        # the URL may hold credentials
+        return f"GitSource({self.reference}, {self.subdirectory!r}, lfs={self.lfs}, {self.submodules})"
+
+
 class WorkspaceSource(Struct, frozen=True):
     """The member of this workspace that has the name."""
 
 
-Source: TypeAlias = IndexSource | UrlSource | PathSource | WorkspaceSource
-DirectSource: TypeAlias = UrlSource | PathSource
+Source: TypeAlias = IndexSource | UrlSource | PathSource | GitSource | WorkspaceSource
+DirectSource: TypeAlias = UrlSource | PathSource | GitSource
 
 
 class FolderMode(StrEnum):
@@ -98,4 +121,26 @@ class FolderOrigin(Struct, frozen=True):
         return self.path
 
 
-Origin: TypeAlias = ArchiveOrigin | FolderOrigin
+class GitOrigin(Struct, frozen=True):
+    """A commit: the locked package has no file, but everybody gets the same.
+
+    Args:
+        url: of the repository, without credentials.
+        commit: 40 hexadecimal digits.
+        reference: what the manifest asked for.
+        subdirectory, lfs, submodules: as for :class:`GitSource`.
+    """
+
+    url: str
+    commit: str
+    reference: GitReference = DEFAULT_BRANCH
+    subdirectory: str = ""
+    lfs: bool | None = None
+    submodules: bool = True
+
+    def __str__(self) -> str:
+        inside = f"#subdirectory={self.subdirectory}" if self.subdirectory else ""
+        return f"git+{self.url}@{self.commit}{inside}"
+
+
+Origin: TypeAlias = ArchiveOrigin | FolderOrigin | GitOrigin

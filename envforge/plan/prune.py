@@ -30,6 +30,7 @@ class Kind(StrEnum):
     BUILD = "build"
     ARCHIVE = "archive"
     CONDA_PACKAGE = "conda package"
+    COMMIT = "git commit"
     ENTRY = "index entry"
 
 
@@ -132,7 +133,7 @@ def plan_prune(items: Iterable[Item], demand: PruneDemand) -> PrunePlan:
     )
 
 
-_IDLE_FIRST = frozenset({Kind.BUILD, Kind.ARCHIVE, Kind.CONDA_PACKAGE, Kind.ENTRY})
+_IDLE_FIRST = frozenset({Kind.BUILD, Kind.ARCHIVE, Kind.CONDA_PACKAGE, Kind.COMMIT, Kind.ENTRY})
 """What is kept for the next time it is needed, although nothing needs it now."""
 
 

@@ -15,7 +15,7 @@ from envforge.errors import ResolutionError
 from envforge.model.release import CoreMetadata, IndexFile, PackageSource, ProjectPage
 from envforge.model.requirement import Requirement
 from envforge.model.rules import Rules
-from envforge.model.sources import DirectSource, Origin, PathSource
+from envforge.model.sources import DirectSource, GitSource, Origin, PathSource
 from envforge.model.target import Target, holding_requirements
 from envforge.struct import Struct, replace
 
@@ -180,6 +180,8 @@ def shown_source(source: DirectSource) -> str:
     if isinstance(source, PathSource):
         told = {True: " (editable)", False: " (not editable)", None: ""}[source.editable]
         return f"{source.path}{told}"
+    if isinstance(source, GitSource) and "://" not in source.url:
+        return source.url  # git@host:path has no password
     scheme, _, rest = source.url.partition("://")
     host, slash, path = rest.partition("/")
     return f"{scheme}://{host.rpartition('@')[2]}{slash}{path.partition('?')[0]}"

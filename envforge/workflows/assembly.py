@@ -18,7 +18,7 @@ from envforge.errors import StoreError
 from envforge.host.paths import project_environments_folder
 from envforge.model.conda import CondaRecord
 from envforge.model.lock import Lock, LockedFile, LockedPackage
-from envforge.model.sources import FolderMode, FolderOrigin
+from envforge.model.sources import FolderMode, FolderOrigin, GitOrigin
 from envforge.model.tree import Tree
 from envforge.plan.link_plan import LinkMode
 from envforge.store.store import Store, tree_id
@@ -75,6 +75,17 @@ class Assembly(Struct, frozen=True, kw_only=True):
             for package in self.selection.packages
             if isinstance(package.origin, FolderOrigin) and package.origin.mode is not FolderMode.VIRTUAL
         ]
+
+    @property
+    def commits(self) -> list[LockedPackage]:
+        """Packages that come from git."""
+        return [package for package in self.selection.packages if isinstance(package.origin, GitOrigin)]
+
+    @property
+    def builds_nothing(self) -> bool:
+        """Whether all is of wheels."""
+        sdists = any(not _is_wheel(file) for _, file in self.files)
+        return not (sdists or self.folders or self.commits or self.project.manifest.has_build_system)
 
     @property
     def workshop(self) -> Workshop:
@@ -256,11 +267,12 @@ def _build(order: Order, workshop: Workshop) -> Tree:
 def _orders(assembly: Assembly) -> list[Order]:
     """What of an environment is no wheel of the lock."""
     sdists = [(package, file) for package, file in assembly.files if not _is_wheel(file)]
-    if not sdists and not assembly.folders and not assembly.project.manifest.has_build_system:
+    if assembly.builds_nothing:
         return []
-    from envforge.workflows.build_orders import folder_order, project_order, sdist_order
+    from envforge.workflows.build_orders import commit_order, folder_order, project_order, sdist_order
 
     orders = [sdist_order(package, file) for package, file in sdists]
+    orders += [commit_order(package) for package in assembly.commits]
     orders += [folder_order(package, assembly.session.root) for package in assembly.folders]
     if assembly.project.manifest.has_build_system:
         orders.append(project_order(assembly.project))

@@ -56,7 +56,7 @@ def sdist_metadata(file: IndexFile, archive: Path, workshop: Workshop) -> CoreMe
     with workshop.store.staging() as folder:
         source = unpack_sdist(archive, folder / "source")
         metadata = _ask(file.filename, source, "wheel", _settings_for_file(file.filename, workshop), workshop)
-        _judge_platforms(file.filename, source, metadata, workshop)
+        judge_platforms(file.filename, source, metadata, workshop)
     return metadata
 
 
@@ -87,7 +87,7 @@ def unbuilt_metadata(
         if manifest is not None and manifest.is_static:
             return manifest.metadata()
         metadata = folder_metadata(file.filename, source, "wheel", shop)
-        _judge_platforms(file.filename, source, metadata, shop)
+        judge_platforms(file.filename, source, metadata, shop)
     return metadata
 
 
@@ -106,7 +106,7 @@ def folder_metadata(name: str, source: Path, kind: Kind, workshop: Workshop) -> 
     return _ask(name, source, kind, workshop.manifest.settings.build.get(name, USUAL), workshop)
 
 
-def _judge_platforms(what: str, source: Path, metadata: CoreMetadata, workshop: Workshop) -> None:
+def judge_platforms(what: str, source: Path, metadata: CoreMetadata, workshop: Workshop) -> None:
     """Take a backend's answer on this platform for all others, which is said, or refuse to.
 
     Raises:

@@ -14,7 +14,7 @@ from envforge.build.editable import editable_fingerprint
 from envforge.errors import BuildError
 from envforge.manifest.build_settings import USUAL
 from envforge.model.requirement import normalize_name
-from envforge.model.sources import ArchiveOrigin, FolderMode, FolderOrigin
+from envforge.model.sources import ArchiveOrigin, FolderMode, FolderOrigin, GitOrigin
 from envforge.struct import Struct
 from envforge.workflows.build_records import build_key, find_built
 from envforge.workflows.file_places import place
@@ -37,8 +37,9 @@ class Order(Struct, frozen=True, kw_only=True):
         source: kind and digest of what it is built from.
         kind: of the wheel.
         version: locked, ``""`` for whatever comes out, which then no other node could use.
-        folder: that it is built from; None for an sdist, which has to be unpacked.
+        folder: that it is built from; None for an sdist or a commit, which has to be unpacked.
         sdist: that it is built from, as locked.
+        commit: that it is built from.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Order(Struct, frozen=True, kw_only=True):
     version: str = ""
     folder: Path | None = None
     sdist: tuple[LockedPackage, LockedFile] | None = None
+    commit: GitOrigin | None = None
 
     @property
     def is_shared(self) -> bool:
@@ -63,6 +65,21 @@ def sdist_order(package: LockedPackage, file: LockedFile) -> Order:
         source=" ".join(filter(None, ("sdist", file.sha256, subdirectory_of(package)))),
         version=package.version,
         sdist=(package, file),
+    )
+
+
+def commit_order(package: LockedPackage) -> Order:
+    """The build of a package that comes from git."""
+    origin = package.origin
+    assert isinstance(origin, GitOrigin)
+    # what was asked for is recorded in the wheel
+    options = f"{origin.reference.name} lfs={origin.lfs} submodules={origin.submodules}"
+    return Order(
+        name=package.name,
+        what=f"{package.name} {package.version} (git {origin.commit[:12]})",
+        source=f"commit {origin} {options}",
+        version=package.version,
+        commit=origin,
     )
 
 

@@ -1,4 +1,4 @@
-"""Builds: sdists, folders and the project itself, each in an isolated environment made from the store."""
+"""Builds of sdists, commits, folders and the project itself, in isolated environments made from the store."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envforge.build.backend import BuildJob, Kind, build_editable, build_wheel, get_requires
-from envforge.build.editable import record_origin
+from envforge.build.editable import record_commit, record_origin
 from envforge.build.sdist import unpack_sdist
 from envforge.build.source import read_build_system
 from envforge.errors import BuildError
@@ -15,6 +15,7 @@ from envforge.events import BuildFinished, BuildStarted
 from envforge.fetch.archives import file_digest
 from envforge.fetch.crew import checked_file
 from envforge.manifest.build_settings import USUAL, BuildSettings
+from envforge.model.git import parse_remote
 from envforge.net.download import download
 from envforge.net.pools import ConnectionPools
 from envforge.store.guard import Guard
@@ -121,11 +122,19 @@ def _build(order: Order, source: Path, aside: Path, workshop: Workshop) -> tuple
     wheel = build(job, aside / "wheel", name=order.name, version=order.version)
     if order.folder is not None:
         record_origin(wheel, source, editable=order.kind == "editable")
+    if order.commit is not None:
+        url, origin = parse_remote(order.commit.url).standard_url, order.commit
+        record_commit(wheel, url, origin.commit, origin.reference.name, origin.subdirectory)
     return wheel, furnished
 
 
 def _source_of(order: Order, aside: Path, workshop: Workshop) -> Path:
     """The folder with the source."""
+    if order.commit is not None:
+        from envforge.workflows.repositories import put_commit, remote_of
+
+        remote = remote_of(order.commit, workshop.manifest, workshop.session)
+        return put_commit(order.commit, remote, order.name, aside, workshop.session)
     if order.sdist is None:
         assert order.folder is not None
         return order.folder

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from envforge.environment.collect import Occupancy, survey_generations
 from envforge.fetch.archives import KeptArchive, kept_archives
+from envforge.git.cache import FOLDER as GIT_FOLDER
+from envforge.git.collect import CachedCommit, list_commits
 from envforge.host.processes import read_traces
 from envforge.link.conda_collect import CachedPackage, StoredPrefix, list_packages, list_prefixes
 from envforge.net.cache_life import CachedFile, list_entries
@@ -40,6 +42,7 @@ class CacheContents(Struct, frozen=True, kw_only=True):
         generations: on the tier, with who needs each.
         trees, bundles, builds, prefixes: of the tier.
         archives, packages: what was downloaded, of PyPI and of conda.
+        commits: of git.
         entries: answers of indexes.
         named: digests that processes of this host name.
         copies_prefixes: files of prefixes are not shared with the packages that they came from.
@@ -54,6 +57,7 @@ class CacheContents(Struct, frozen=True, kw_only=True):
     prefixes: tuple[StoredPrefix, ...]
     archives: tuple[KeptArchive, ...]
     packages: tuple[CachedPackage, ...]
+    commits: tuple[CachedCommit, ...]
     entries: tuple[CachedFile, ...]
     named: frozenset[str]
     copies_prefixes: bool
@@ -140,6 +144,9 @@ class CacheContents(Struct, frozen=True, kw_only=True):
         for package in self.packages:
             key = Key(Kind.CONDA_PACKAGE, package.stem)
             yield Item(key, package.size_bytes, package.used_s, label=package.stem)
+        for commit in self.commits:
+            key = Key(Kind.COMMIT, commit.name)
+            yield Item(key, commit.size_bytes, commit.used_s, label=commit.label)
         for entry in self.entries:
             yield Item(Key(Kind.ENTRY, entry.path), entry.size_bytes, entry.used_s)
 
@@ -168,6 +175,7 @@ def read_contents(session: Session) -> CacheContents:
         prefixes=tuple(list_prefixes(prefixes_folder(places.tier))),
         archives=tuple(kept_archives(places.archives)),
         packages=tuple(list_packages(packages_folder)),
+        commits=tuple(list_commits(places.cache / GIT_FOLDER)),
         entries=tuple(list_entries(places.cache)),
         named=frozenset().union(*(trace.digests for trace in traces)),
         copies_prefixes=not _on_one_file_system(prefixes_folder(places.tier), packages_folder),

@@ -20,6 +20,8 @@ from envforge.errors import StoreError
 from envforge.events import Warned
 from envforge.fetch.archive_life import drop_archive, sweep_withdrawn
 from envforge.fetch.archives import sweep_archives
+from envforge.git.cache import FOLDER as GIT_FOLDER
+from envforge.git.collect import drop_commit, sweep_commits
 from envforge.link.conda_collect import drop_package, drop_prefix, sweep_prefixes
 from envforge.link.conda_packages import sweep_packages
 from envforge.net.cache_life import remove_entry
@@ -135,6 +137,7 @@ def sweep(session: Session) -> int:
         lambda: sweep_archives(places.archives, store),
         lambda: sweep_withdrawn(places.archives),
         lambda: _sweep_entries(session, now_s),
+        lambda: sweep_commits(places.cache / GIT_FOLDER),
         *(partial(_sweep_environments, folder, now_s) for folder in folders if folder.is_dir()),
     ]
     for step in steps:
@@ -227,6 +230,8 @@ class _Removal:
                 return drop_archive(places.archives, key.name, now_s)
             case Kind.CONDA_PACKAGE:
                 return drop_package(conda_packages_folder(self._session), key.name, now_s)
+            case Kind.COMMIT:
+                return drop_commit(places.cache / GIT_FOLDER, key.name, now_s)
             case Kind.ENTRY:
                 return remove_entry(places.cache, key.name)
 

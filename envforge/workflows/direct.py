@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from envforge.errors import ManifestError, MetadataError
+from envforge.errors import EnvforgeError, ManifestError, MetadataError
 from envforge.index.archive import archive_sha256
 from envforge.index.metadata_cache import MetadataCache
 from envforge.manifest.faults import Fault, manifest_error
@@ -25,6 +25,7 @@ from envforge.model.sources import (
     DirectSource,
     FolderMode,
     FolderOrigin,
+    GitSource,
     Origin,
     PathSource,
     UrlSource,
@@ -38,6 +39,7 @@ from envforge.workflows.index_urls import expanded_url
 
 if TYPE_CHECKING:
     from envforge.build.backend import Kind
+    from envforge.workflows.direct_commits import DirectCommits
     from envforge.workflows.project import FormerLock, Project
     from envforge.workflows.session import Session
     from envforge.workflows.upgrades import Upgrades
@@ -67,6 +69,8 @@ class DirectCatalog:
         self._project = project
         self._session = session
         self._archives = DirectArchives(session)
+        self._commits: DirectCommits | None = None
+        self._former, self._upgrades = former, upgrades
         self._metadata = MetadataCache(session.places.cache)
         self._locked = _locked_contents(former, upgrades)
         self._releases: dict[tuple[str, DirectSource], DirectRelease] = {}
@@ -118,6 +122,8 @@ class DirectCatalog:
         source = reference.source
         if isinstance(source, UrlSource):
             return self._read_archive(self._url_archive(name, source), name, reference)
+        if isinstance(source, GitSource):
+            return self._read_commit(name, source, reference)
         path = place(source.path, self._session.root)
         if not path.exists():
             problem = f"there is nothing at {path}"
@@ -139,6 +145,22 @@ class DirectCatalog:
             origin=ArchiveOrigin(source.path, source.subdirectory),
         )
         return self._read_archive(_Archive(file, path), name, reference)
+
+    def _read_commit(self, name: str, source: GitSource, reference: Reference) -> DirectRelease:
+        if self._commits is None:
+            from envforge.workflows.direct_commits import DirectCommits
+
+            platforms = self._project.manifest.settings.platforms
+            self._commits = DirectCommits(
+                self._former, self._upgrades, platforms, self._session, self._workshop
+            )
+        try:
+            found = self._commits.read(name, source)
+        except EnvforgeError as error:
+            told = f"{reference.said_by} takes {name} from {shown_source(source)}"
+            raise error.with_context([told, *error.context]) from None
+        metadata = _normalized(found.metadata, str(found.origin))
+        return _release(metadata, str(found.origin), found.origin, found.found)
 
     # Folders
 
@@ -254,7 +276,9 @@ def _release(
         file=file._replace(requires_python=metadata.requires_python),
         metadata=metadata,
         sources={
-            name: source for name, source in sources.items() if isinstance(source, (UrlSource, PathSource))
+            name: source
+            for name, source in sources.items()
+            if isinstance(source, (UrlSource, PathSource, GitSource))
         },
     )
 

@@ -236,7 +236,7 @@ def test_a_patch_version_and_system_versions():
         (
             "sources = {torch = {}}",
             "sources.torch: names no source",
-            "name one of index, path, url, workspace",
+            "name one of git, index, path, url, workspace",
         ),
         (
             'sources = {torch = {url = "https://a.org/a.zip", path = "./a"}}',
@@ -260,8 +260,8 @@ def test_a_patch_version_and_system_versions():
         ),
         (
             'sources = {torch = {url = "https://a.org/a.zip", subdirectory = "../b"}}',
-            "sources.torch.subdirectory: '../b' is no folder inside an sdist",
-            "from the sdist's top",
+            "sources.torch.subdirectory: '../b' is no folder inside a source",
+            "from the top of the source",
         ),
         ("sources = {torch = {workspace = false}}", "torch.workspace: has to be true", "or remove it"),
         ('sources = {"a.b" = 1}', 'tool.envforge.sources."a.b": is a number', 'write "a.b" = { index'),

@@ -76,12 +76,25 @@ def _of_variant(error: EnvforgeError, root: Requirement, problem: Problem) -> En
 
 
 def _told_where(error: EnvforgeError, names: Sequence[str], problem: Problem) -> EnvforgeError:
-    """The error, with the indexes that the variant sends these projects to."""
+    """The error, with the places that these projects come from, where the user has decided that."""
+    direct = list(_direct_facts(names, problem))
+    if direct:
+        error = error.with_context([*error.context, *direct])
     facts = problem.origins.facts_about(names)
     if not facts:
         return error
     without = f"or do without the variant: remove [tool.envforge.variants.{problem.origins.variant}]"
     return error.with_context([*error.context, *facts]).with_hint(without)
+
+
+def _direct_facts(names: Sequence[str], problem: Problem) -> Iterator[str]:
+    """Of which projects there is one release only, because they come from one folder or archive."""
+    source = problem.finder.source
+    for name in sorted({name for name in names if not is_unknown(source, name)}):
+        page = source.page(name)
+        origin = page.files(page.versions[0])[0].origin if len(page.versions) == 1 else None
+        if origin is not None:
+            yield f"{name} {page.versions[0]} comes from {origin}: there is no other"
 
 
 def _is_on_conda(name: str, problem: Problem) -> bool:

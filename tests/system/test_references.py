@@ -206,3 +206,149 @@ def test_what_cannot_be_added_is_refused(
     project.write()
     finished = project.fails("add", *words, code=code, says=says)
     assert "secret" not in finished.err
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('path = "../nowhere"', ["there is nothing at", "nowhere", "from the folder of pyproject.toml"]),
+        ('path = "../empty"', ["is no project", "neither a pyproject.toml with a project nor a setup.py"]),
+        ('path = "../bare", editable = true', ["../bare/pyproject.toml has no [build-system]", "hatchling"]),
+        ('path = "../other"', ["../other is a project named 'other', not 'lib'", "call it other"]),
+        ('path = "notes.txt"', ["is neither a folder nor a wheel or sdist"]),
+        ('path = "broken-1.0.whl"', ["broken-1.0.whl is damaged"]),
+        ('path = "../other", subdirectory = "x"', ["subdirectory is for archives"]),
+        ('path = "lib-1.0-py3-none-any.whl", editable = true', ["is an archive: only a folder"]),
+    ],
+)
+def test_a_path_that_cannot_be_used_is_told_with_its_line(
+    project: Project, text: str, says: list[str]
+) -> None:
+    (project.root.parent / "empty").mkdir()
+    write_library(project.root.parent / "other", "other")
+    bare = write_library(project.root.parent / "bare", "lib")
+    (bare / "pyproject.toml").write_text(project_tables("lib", "1.0"))
+    (project.root / "notes.txt").write_text("")
+    (project.root / "broken-1.0.whl").write_bytes(b"PK")
+    wheel = make_wheel("lib")
+    (project.root / wheel.filename).write_bytes(wheel.content)
+    project.write("lib", tables=source(text))
+    finished = project.fails("sync", says=says)
+    if "damaged" not in finished.err:
+        line = project.manifest.read_text().splitlines().index(source(text).splitlines()[1]) + 1
+        assert f"pyproject.toml:{line}: tool.envforge.sources.lib" in finished.err
+
+
+def test_urls_that_cannot_be_had(project: Project, index: SimpleIndex) -> None:
+    index.add(make_wheel("far", "1.0"))
+    base = index.url.removesuffix("simple") + "files"
+    wheel = f"{base}/far-1.0-py3-none-any.whl"
+    project.write(f"far @ {base}/gone-1.0-py3-none-any.whl")
+    project.fails("lock", says=["gone-1.0-py3-none-any.whl", "404"])
+    project.write(f"far @ {wheel}")
+    project.fails("lock", "--offline", says=["far-1.0-py3-none-any.whl", "the network is forbidden"])
+    project.write(f"far @ {wheel}#sha256={'0' * 64}")
+    project.fails("lock", says=["far-1.0-py3-none-any.whl", "0" * 64])
+    project.write(f"far @ {wheel}?token=secret")
+    assert "token" not in project.fails("lock", says=["has a query"]).err.replace("?***", "")
+    project.write(f"near @ {wheel}")
+    project.fails("lock", says=["is a project named 'far', not 'near'", "project.dependencies[0]"])
+
+    project.write(f"far @ {wheel}")
+    project.done("lock")
+    index.replace_content("far-1.0-py3-none-any.whl", make_wheel("far", "1.0", files={"far.py": ""}).content)
+    shutil.rmtree(project.cache)
+    project.fails("sync", says=["far-1.0-py3-none-any.whl", "sha256"])
+    project.done("lock", "--upgrade-package", "far")
+    project.done("sync")
+
+
+def test_credentials_are_used_and_never_stored_nor_shown(project: Project, index: SimpleIndex) -> None:
+    index.add(make_wheel("far", "1.0"))
+    host = index.url.removeprefix("http://").removesuffix("simple")
+    project.variables |= {"TOKEN_USER": "someone", "TOKEN": "sesame"}
+    url = f"http://${{TOKEN_USER}}:${{TOKEN}}@{host}files/far-1.0-py3-none-any.whl"
+    project.write("far", tables=source(f'url = "{url}"', name="far"))
+    finished = project.done("sync")
+    assert "sesame" not in finished.err + finished.out + project.lock.read_text()
+    assert "someone" not in project.lock.read_text()
+    assert json.loads(project.lock.read_text())["packages"]["far"]["source"]["url"].startswith(
+        f"http://{host}"
+    )
+    index.statuses["/files/far-1.0-py3-none-any.whl"] = 403
+    finished = project.fails("lock", "--upgrade", says=["403"])
+    assert "sesame" not in finished.err
+    del project.variables["TOKEN"]
+    project.fails("lock", "--upgrade", says=["the URL of the source of 'far'", "TOKEN"])
+
+
+def test_what_others_require_of_a_folder_has_to_admit_its_version(
+    project: Project, index: SimpleIndex
+) -> None:
+    index.add(make_wheel("needy", requires=["lib>=2"]))
+    write_library(project.root.parent / "lib")
+    project.write("lib", "needy", tables=source('path = "../lib"'))
+    project.fails("lock", says=["your project → needy 1.0 needs lib>=2", "lib 1.0 comes from ../lib"])
+    project.write("lib>=3", tables=source('path = "../lib"'))
+    project.fails("lock", says=["no version of lib meets >=3", "lib 1.0 comes from ../lib"])
+
+
+def test_a_wheel_for_one_platform_is_none_for_another(project: Project) -> None:
+    wheel = make_wheel("lib", tag="cp311-cp311-manylinux_2_17_x86_64")
+    (project.root / wheel.filename).write_bytes(wheel.content)
+    project.write("lib", tables=source(f'path = "{wheel.filename}"'))
+    project.fails(
+        "lock", says=["no version of lib fits", f"lib 1.0 comes from ./{wheel.filename}", "linux-aarch64"]
+    )
+
+
+def test_two_sources_for_one_name(project: Project) -> None:
+    above = project.root.parent
+    write_library(above / "one" / "shared", "shared")
+    write_library(above / "two" / "shared", "shared")
+    for name, place in (("a", "one"), ("b", "two")):
+        more = f'[tool.envforge.sources]\nshared = {{ path = "../{place}/shared" }}\n'
+        write_library(above / name, name, requires=("shared",), more=more)
+    tables = '[tool.envforge.sources]\na = { path = "../a" }\nb = { path = "../b" }\n'
+    project.write("a", "b", tables=tables)
+    project.fails(
+        "lock",
+        says=[
+            "shared has two sources",
+            "your project → a 1.0 takes it from ../one/shared",
+            "your project → b 1.0 takes it from ../two/shared",
+            "tool.envforge.sources",
+        ],
+    )
+    project.write("a", "b", tables=tables + 'shared = { path = "../two/shared" }\n')
+    project.done("lock")
+    packages = json.loads(project.lock.read_text())["packages"]
+    assert packages["shared"]["source"] == {"folder": "../two/shared"}
+
+
+def test_a_folder_that_went_away_after_it_was_locked(project: Project) -> None:
+    folder = write_library(project.root.parent / "lib")
+    project.write("lib", tables=source('path = "../lib"'))
+    project.done("sync")
+    shutil.rmtree(folder)
+    project.fails("sync", says=["there is nothing at", "tool.envforge.sources.lib"])
+    project.fails("sync", "--frozen", says=["does not fit"])
+
+
+def test_urls_by_platform(project: Project, index: SimpleIndex) -> None:
+    base = index.url.removesuffix("simple") + "files"
+    wheels = [
+        make_wheel("far", "1.0", tag=f"py3-none-{each}") for each in ("manylinux_2_17_x86_64", "win_amd64")
+    ]
+    index.add(*wheels)
+    linux, windows = (f"{base}/{wheel.filename}" for wheel in wheels)
+    project.write(
+        f"far @ {linux} ; sys_platform == 'linux'",
+        f"far @ {windows} ; sys_platform == 'win32'",
+        settings='platforms = ["linux-64", "win-64"]',
+    )
+    project.done("lock")
+    packages = json.loads(project.lock.read_text())["packages"]
+    assert sorted(package["source"]["url"] for package in packages.values()) == sorted([linux, windows])
+    project.done("sync")
+    project.done("lock", "--check")

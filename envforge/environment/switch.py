@@ -112,7 +112,8 @@ def rollback(venv: Path, steps: int = 1) -> Generation:
     ]
     if steps < 1 or steps > len(complete):
         raise GenerationError(
-            f"cannot go back {steps} environments: {len(complete)} older ones are there",
+            f"cannot go back {_environments(steps)}: {len(complete) or 'none'} older than this one"
+            f" {'is' if len(complete) < 2 else 'are'} there",
             context=[f"history: {environments_dir}"],
             hints=["older ones are removed in time; `git switch` and `envforge sync` make them again"],
         )
@@ -122,6 +123,10 @@ def rollback(venv: Path, steps: int = 1) -> Generation:
         os.utime(chosen.path / MARKER)
     _lead(venv, chosen)
     return chosen
+
+
+def _environments(number: int) -> str:
+    return "1 environment" if number == 1 else f"{number} environments"
 
 
 def _text(venv: Path) -> str:

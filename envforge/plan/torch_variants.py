@@ -265,10 +265,18 @@ def _plan_one(
     """One index wherever it has wheels, PyPI elsewhere."""
     index = table.index(choice)
     if index is None:
+        from difflib import get_close_matches
+
+        names = [index.name for index in table.indexes]
+        close = get_close_matches(choice.lower(), [AUTO, *names], 1)
         raise UsageError(
             f"there is no index of torch named {choice!r}",
-            context=[f"known on {table.date}: {', '.join(index.name for index in table.indexes)}"],
-            hints=["auto chooses by the host", "for another one: an index and a source, see docs/gpu.md"],
+            context=[f"known on {table.date}: {', '.join(names)}"],
+            hints=[
+                *(f"did you mean {name}?" for name in close),
+                "auto chooses by the host",
+                "for another one: an index and a source, see docs/gpu.md",
+            ],
         )
     release = min(newest_admitted(specifier, table), index.last)
     served = _served(index, max(release, index.first), platforms)

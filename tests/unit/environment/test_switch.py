@@ -43,7 +43,9 @@ def test_rollback_walks_back_and_a_new_one_is_a_new_branch(grounds: Grounds) -> 
         switch(grounds.venv, generation, now_s=time_s)
     assert rollback(grounds.venv) == b
     assert rollback(grounds.venv) == a
-    with pytest.raises(GenerationError, match="cannot go back 1 environments: 0 older ones"):
+    with pytest.raises(
+        GenerationError, match="cannot go back 1 environment: none older than this one is there"
+    ):
         rollback(grounds.venv)
     assert current_generation(grounds.venv) == a
     switch(grounds.venv, d, now_s=9)

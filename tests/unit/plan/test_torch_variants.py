@@ -103,6 +103,9 @@ def test_an_index_that_is_not_there() -> None:
     with pytest.raises(UsageError) as error:
         plan("cu999")
     assert "cu126" in error.value.context[0]
+    with pytest.raises(UsageError) as error:
+        plan("atuo")
+    assert error.value.hints[0] == "did you mean auto?"
     with pytest.raises(UsageError, match=r"rocm7\.2 has no torch for osx-arm64"):
         plan("rocm7.2", platforms=("osx-arm64",))
 

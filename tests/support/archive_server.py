@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from http.server import BaseHTTPRequestHandler
+
+from support.loopback import LoopbackServer
 
 
 @dataclass(kw_only=True)
@@ -42,50 +42,18 @@ class Behaviour:
     password: str = ""
 
 
-class ArchiveServer:
+class ArchiveServer(LoopbackServer):
     """Serves what is in ``files`` by path; ``requests`` has (path, Range header or "") of each request."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.files: dict[str, Behaviour] = {}
         self.requests: list[tuple[str, str]] = []
         self.authorizations: list[str] = []
-        owner = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                owner._serve(self)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 128
-
-            def handle_error(self, *_: object) -> None:
-                pass
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
-        )
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> ArchiveServer:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        return self.origin
 
     def _serve(self, handler: BaseHTTPRequestHandler) -> None:
         asked = handler.headers.get("Range", "")

@@ -18,13 +18,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from types import TracebackType
 from urllib.parse import unquote
 
 import pytest
 
+from support.loopback import LoopbackServer
 from support.scripted_server import Answer, Asked, _react
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "build_channel.py"
@@ -94,7 +94,7 @@ def write_channel(
     return folder
 
 
-class ChannelServer:
+class ChannelServer(LoopbackServer):
     """Serves channels on loopback: ``/<name>/<subdir>/<file>``.
 
     Args:
@@ -112,6 +112,7 @@ class ChannelServer:
     """
 
     def __init__(self, **channels: Path) -> None:
+        super().__init__()
         self.channels = channels
         self.zst = self.shards = self.etags = True
         self.cache_control = self.password = self.bearer = self.token = ""
@@ -119,37 +120,11 @@ class ChannelServer:
         self.asked: list[Asked] = []
         self._faults: dict[str, Callable[[Answer], Answer]] = {}
         self._lock = threading.Lock()
-        owner = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def do_GET(self) -> None:
-                owner._serve(self)
-
-            def do_HEAD(self) -> None:
-                owner._serve(self)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 128
-
-            def handle_error(self, *_: object) -> None:
-                """Connections that break are what is tested here."""
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
-        )
 
     @property
     def root(self) -> str:
         """``http://127.0.0.1:<port>``, with the token where one is needed."""
-        return f"http://127.0.0.1:{self._server.server_port}" + (f"/t/{self.token}" if self.token else "")
+        return self.origin + (f"/t/{self.token}" if self.token else "")
 
     @property
     def url(self) -> str:
@@ -183,17 +158,6 @@ class ChannelServer:
     def downloads(self) -> list[str]:
         """File names of the archives that were asked for, sorted."""
         return sorted(path.rpartition("/")[2] for path in self.paths() if path.endswith(_ARCHIVES))
-
-    def __enter__(self) -> ChannelServer:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     def _serve(self, handler: BaseHTTPRequestHandler) -> None:
         headers = {name.lower(): value for name, value in handler.headers.items()}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+
+from support.loopback import LoopbackServer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class Asked:
     headers: dict[str, str]
 
 
-class ScriptedServer:
+class ScriptedServer(LoopbackServer):
     """Serves ``script``: path → answers; the last one stays. Other paths are 404.
 
     Args:
@@ -55,43 +55,13 @@ class ScriptedServer:
     """
 
     def __init__(self, wrap: Callable[[ThreadingHTTPServer], None] | None = None) -> None:
+        super().__init__(wrap)
         self.script: dict[str, list[Answer]] = {}
         self.asked: list[Asked] = []
-        owner = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def do_GET(self) -> None:
-                owner._serve(self)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 128
-
-            def handle_error(self, *_: object) -> None:
-                """Connections that break are what is tested here."""
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self._scheme = "http"
-        if wrap:
-            wrap(self._server)
-            self._scheme = "https"
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
-        )
-
-    @property
-    def port(self) -> int:
-        return self._server.server_port
 
     @property
     def url(self) -> str:
-        return f"{self._scheme}://127.0.0.1:{self.port}"
+        return self.origin
 
     def on(self, path: str, *answers: Answer | bytes) -> None:
         """Answer a path with these in turn."""
@@ -102,17 +72,6 @@ class ScriptedServer:
     def paths(self) -> list[str]:
         """What was asked for, in order."""
         return [asked.path for asked in self.asked]
-
-    def __enter__(self) -> ScriptedServer:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     def _serve(self, handler: BaseHTTPRequestHandler) -> None:
         headers = {name.lower(): value for name, value in handler.headers.items()}

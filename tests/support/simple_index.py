@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import unquote
 
 from support.distributions import Distribution
+from support.loopback import LoopbackServer
 
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
 _BLOCK = 1 << 14
@@ -30,7 +30,7 @@ class Listed:
     yanked: str | None = None
 
 
-class SimpleIndex:
+class SimpleIndex(LoopbackServer):
     """Serves ``/simple/<name>/`` and ``/files/<filename>``.
 
     Args:
@@ -46,6 +46,7 @@ class SimpleIndex:
     """
 
     def __init__(self, *, formats: Iterable[str] = ("json", "html"), metadata: bool = True) -> None:
+        super().__init__()
         self.formats = frozenset(formats)
         self.metadata = metadata
         self.requests: Counter[str] = Counter()
@@ -56,36 +57,10 @@ class SimpleIndex:
         self.begun = threading.Event()
         self._files: dict[str, Listed] = {}
         self._lock = threading.Lock()
-        owner = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def do_GET(self) -> None:
-                owner._serve(self)
-
-            def do_HEAD(self) -> None:
-                owner._serve(self)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 256
-
-            def handle_error(self, *_: object) -> None:
-                """Clients are killed here; their broken connections are no news."""
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        )
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/simple"
+        return f"{self.origin}/simple"
 
     def add(self, *distributions: Distribution, yanked: str | None = None) -> None:
         """Publish files."""
@@ -111,17 +86,6 @@ class SimpleIndex:
         self.requests.clear()
         self.downloads.clear()
         self.begun.clear()
-
-    def __enter__(self) -> SimpleIndex:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     def _serve(self, handler: BaseHTTPRequestHandler) -> None:
         path = unquote(handler.path)

@@ -88,3 +88,11 @@ def shared_cache(open_folder: Path) -> Path:
     os.chown(cache, 0, GROUP)
     cache.chmod(0o2770)
     return cache
+
+
+@pytest.fixture
+def noted(tmp_path: Path, project: Project) -> Path:
+    """The file in which the builds of :mod:`support.telling` are noted."""
+    place = tmp_path / "builds-noted"
+    project.variables["BUILDS_NOTED"] = str(place)
+    return place

@@ -14,6 +14,7 @@ from envforge.model.lock import Lock
 from envforge.model.match_spec import MatchSpecParts, parse_match_spec
 from envforge.model.requirement import Requirement, normalize_name, parse_requirement, parse_version
 from envforge.struct import Struct, replace
+from envforge.workflows.git_additions import GitAddition
 from envforge.workflows.local_additions import LocalAddition, is_path, read_local
 
 CONDA_MARK = "conda:"
@@ -56,13 +57,13 @@ class Additions(Struct, frozen=True, kw_only=True):
         requirements: for PyPI.
         conda: match specs.
         place: where the requirements go.
-        local: what comes from a path, and is among the requirements too.
+        local: what comes from a path or from git, and is among the requirements too.
     """
 
     requirements: tuple[Requirement, ...]
     conda: tuple[MatchSpecParts, ...]
     place: Place
-    local: tuple[LocalAddition, ...] = ()
+    local: tuple[LocalAddition | GitAddition, ...] = ()
 
     @property
     def recorded(self) -> tuple[str, ...]:
@@ -113,6 +114,7 @@ def parse_additions(
     *,
     conda: bool,
     editable: Sequence[str] = (),
+    git: Sequence[GitAddition] = (),
     base: Path = Path(),
     root: Path = Path(),
 ) -> Additions:
@@ -123,6 +125,7 @@ def parse_additions(
         place: where the requirements go.
         conda: all are match specs.
         editable: paths of folders to be used where they stand.
+        git: what comes from git.
         base: folder that paths are from.
         root: folder of the manifest.
 
@@ -140,11 +143,14 @@ def parse_additions(
             hints=["leave --group, --dev and --extra out"],
         )
     paths = [text for text in others if is_path(text)]
+    local: list[LocalAddition | GitAddition]
     local = [read_local(text, base, root, editable=False) for text in paths]
     local += [read_local(text, base, root, editable=True) for text in editable]
+    local += git
     named = [parse_requirement(text) for text in others if text not in paths]
+    known = {requirement.name for requirement in named}
     return Additions(
-        requirements=(*named, *(Requirement(each.name) for each in local)),
+        requirements=(*named, *(Requirement(each.name) for each in local if each.name not in known)),
         conda=tuple(parse_match_spec(text) for text in specs),
         place=place,
         local=tuple(local),

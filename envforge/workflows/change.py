@@ -19,6 +19,7 @@ from envforge.model.lock import Lock
 from envforge.store.guard import Guard
 from envforge.struct import Struct, replace
 from envforge.workflows.additions import Additions, Place, parse_additions, remove_from
+from envforge.workflows.git_additions import PREFIX, GitAddition, GitWish, read_git_additions
 from envforge.workflows.lock import up_to_date_lock
 from envforge.workflows.project import (
     MANIFEST_NAME,
@@ -57,6 +58,7 @@ def add(
     conda: bool = False,
     torch: str = "",
     editable: Sequence[str] = (),
+    git: GitWish | None = None,
     base: Path | None = None,
     sync: SyncOptions | None = SyncOptions(),
 ) -> ChangeReport:
@@ -71,6 +73,7 @@ def add(
         conda: all texts are match specs.
         torch: write variants for torch's builds: ``auto``, or the one index to take it from; "" for none.
         editable: paths of folders to be used where they stand.
+        git: the repository of what is named, None for an index.
         base: folder that paths are from, None for the project's.
         sync: how to sync afterwards, None not to.
 
@@ -78,7 +81,11 @@ def add(
         EnvforgeError: manifest, lock and environment are as before.
     """
     base, root = base or session.root, session.root
-    asked = parse_additions(texts, place, conda=conda, editable=editable, base=base, root=root)
+    others: Sequence[str] = texts
+    commits: Sequence[GitAddition] = ()
+    if git is not None or any(text.startswith(PREFIX) for text in texts):
+        others, commits = read_git_additions(texts, git, session)
+    asked = parse_additions(others, place, conda=conda, editable=editable, git=commits, base=base, root=root)
     with _alone(session):
         manifest_text = read_text(session.root / MANIFEST_NAME)
         former = read_former_lock(project_from_text(session.root, manifest_text))

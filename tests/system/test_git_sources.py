@@ -259,3 +259,38 @@ def test_the_cache_knows_commits(project: Project, lib: GitRepository) -> None:
     project.done("cache", "prune", "--all")
     assert not list((project.cache / "git-v1").glob("*/*.git"))
     project.done("sync")
+
+
+def test_add(project: Project, lib: GitRepository) -> None:
+    lib.tag("v1.0")
+    project.write()
+    assert "Added lib" in project.done("add", f"git+{lib.url}@v1.0").err
+    assert f'lib = {{ git = "{lib.url}", rev = "v1.0" }}' in project.manifest.read_text()
+    assert version(project) == "1.0"
+    project.done("remove", "lib")
+    assert lib.url not in project.manifest.read_text()
+    lib.commit(package_files("part", "2.0", folder="python/"))
+    words = ("--git", lib.url, "--branch", "main", "--subdirectory", "python", "--no-sync")
+    project.done("add", *words)
+    wanted = f'part = {{ git = "{lib.url}", branch = "main", subdirectory = "python" }}'
+    assert wanted in project.manifest.read_text()
+    project.done("add", "lib>=1", "--git", lib.url, "--tag", "v1.0")
+    assert project.locked["lib"] == "1.0"
+    assert '"lib>=1"' in project.manifest.read_text()
+    assert f'lib = {{ git = "{lib.url}", tag = "v1.0" }}' in project.manifest.read_text()
+
+
+def test_what_cannot_be_added(project: Project, lib: GitRepository) -> None:
+    docs = lib.commit({"docs/a.txt": "x"})
+    project.write()
+    bad: tuple[tuple[list[str], int, list[str]], ...] = (
+        (["lint", "--tag", "v1"], 2, ["--tag is of no use without --git"]),
+        (["lib", "lint", "--git", lib.url], 2, ["--git is for one project"]),
+        (["lib", "--git", "ext::sh"], 2, ["address"]),
+        (["git+https://anne:secret@host/lib"], 2, ["credentials", "${TOKEN}"]),
+        ([f"git+{lib.url}@nowhere"], 1, ["has no rev nowhere"]),
+        ([f"git+{lib.url}@{docs}#subdirectory=docs"], 1, ["does not say the name", "--git"]),
+        (["other", "--git", lib.url], 1, ["is a project named 'lib', not 'other'"]),
+    )
+    for words, code, says in bad:
+        assert "secret" not in project.fails("add", *words, code=code, says=says).err

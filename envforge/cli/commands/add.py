@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from envforge.cli.options import Parser
     from envforge.cli.output import Output
+    from envforge.workflows.git_additions import GitWish
+
+_GIT_OPTIONS = ("branch", "tag", "rev", "subdirectory", "lfs")
 
 
 def add_arguments(parser: Parser) -> None:
@@ -24,7 +27,7 @@ def add_arguments(parser: Parser) -> None:
         "requirements",
         metavar="REQUIREMENT",
         nargs="*",
-        help="such as torch, 'transformers[torch]>=4.40', ./folder, or conda:ffmpeg from conda",
+        help="such as torch, 'transformers[torch]>=4.40', ./folder, git+https://host/lib@v1, conda:ffmpeg",
     )
     parser.add_argument(
         "-e",
@@ -40,14 +43,41 @@ def add_arguments(parser: Parser) -> None:
         default="",
         help="write variants for torch: auto (by the machine), or one build, such as cu128, rocm6.4, cpu",
     )
+    _add_git(parser)
     add_place(parser)
+
+
+def _add_git(parser: Parser) -> None:
+    parser.add_argument("--git", metavar="URL", default="", help="the repository that REQUIREMENT comes from")
+    commit = parser.add_mutually_exclusive_group()
+    commit.add_argument("--branch", metavar="NAME", default="", help="with --git: this branch")
+    commit.add_argument("--tag", metavar="NAME", default="", help="with --git: this tag")
+    commit.add_argument(
+        "--rev", metavar="COMMIT", default="", help="with --git: this commit, or any name of one"
+    )
+    parser.add_argument(
+        "--subdirectory", metavar="DIR", default="", help="with --git: the folder that has the project"
+    )
+    parser.add_argument("--lfs", action="store_true", help="with --git: fetch the large files of git-lfs")
+
+
+def _read_git(arguments: Namespace) -> GitWish | None:
+    from envforge.workflows.git_additions import GitWish
+
+    options = {name: getattr(arguments, name) for name in _GIT_OPTIONS}
+    if arguments.git:
+        return GitWish(url=arguments.git, **options)
+    if named := [f"--{name}" for name, value in options.items() if value]:
+        raise UsageError(f"{named[0]} is of no use without --git URL")
+    return None
 
 
 def execute(arguments: Namespace, output: Output) -> int:
     """Add requirements."""
     from envforge.workflows.change import add
 
-    if not (arguments.requirements or arguments.editable):
+    git = _read_git(arguments)
+    if not (arguments.requirements or arguments.editable or git):
         raise UsageError("nothing to add: a REQUIREMENT is missing", hints=["such as torch, or a path"])
     start_s = perf_counter()
     place = read_place(arguments)
@@ -66,6 +96,7 @@ def execute(arguments: Namespace, output: Output) -> int:
             conda=arguments.conda,
             torch=arguments.torch,
             editable=arguments.editable,
+            git=git,
             base=Path.cwd(),
             sync=options,
         )

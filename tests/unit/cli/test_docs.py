@@ -163,4 +163,4 @@ def test_the_lock_page_names_every_key():
         assert f"`{key}`" in text
     versions = f"of the format: {VERSION}; of a project with variants {VARIANT_VERSION}; "
     assert versions in text
-    assert f"from folders, archives or URLs {DIRECT_VERSION} |" in text
+    assert f"from folders, archives, URLs or git {DIRECT_VERSION} |" in text

@@ -12,7 +12,7 @@ from envforge.environment.contents import plan_python
 from envforge.environment.generation import Generation
 from envforge.link.apply import link_target
 from envforge.plan.link_plan import MARKER, Link, LinkMode, LinkPlan
-from envforge.store.store import Damage
+from envforge.store.layout import Damage
 from envforge.struct import Struct
 
 _BYTECODE = "__pycache__"

@@ -28,8 +28,9 @@ from envforge.model.writing import WriteStrategy
 from envforge.net.settings import NetworkSettings
 from envforge.store.failures import store_failures
 from envforge.store.guard import Guard, Hold
+from envforge.store.layout import tree_id
 from envforge.store.sharing import make_folders
-from envforge.store.store import Store, tree_id
+from envforge.store.store import Store
 
 if TYPE_CHECKING:
     from envforge.net.pools import ConnectionPools

@@ -25,9 +25,10 @@ from envforge.model.writing import WriteStrategy
 from envforge.net.download import PartFile, receive
 from envforge.net.transfer import BeginningChangedError, Transfer
 from envforge.store.failures import store_failures
+from envforge.store.layout import StoredFile, tree_id
 from envforge.store.progress import ProgressTeller
 from envforge.store.sharing import is_shared, share
-from envforge.store.store import Store, StoredFile, tree_id
+from envforge.store.store import Store
 from envforge.struct import Struct
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from envforge.model.tree import Tree
 from envforge.model.writing import BUFFERED, WriteStrategy
 from envforge.store.couplings import find_couplings
 from envforge.store.failures import store_failures
+from envforge.store.layout import PARTS, StoredFile, tree_id
 from envforge.store.sealing import file_mode
-from envforge.store.store import PARTS, StoredFile, tree_id
 
 _INSTALLER = b"envforge\n"
 _TO_ROOT = "../../.."

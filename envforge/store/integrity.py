@@ -9,8 +9,9 @@ from pathlib import Path
 
 from envforge.errors import StoreError
 from envforge.model.tree import Tree
+from envforge.store.layout import Damage, StoredFile
 from envforge.store.sealing import BYTECODE
-from envforge.store.store import Damage, Store, StoredFile
+from envforge.store.store import Store
 
 
 def find_damage(root: Path, tree_id: str, files: Sequence[StoredFile]) -> list[Damage]:

@@ -26,12 +26,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from envforge.errors import StoreError
 from envforge.events import Reporter
 from envforge.model.tree import Tree
 from envforge.store.failures import store_error, store_failures
+from envforge.store.layout import FORMAT, REMOVED, Damage, StoredFile, check_format, tree_id
 from envforge.store.links import check_symlinks
 from envforge.store.owner import this_process
 from envforge.store.sealing import BYTECODE, discard, remove_sealed, seal, seal_folders
@@ -39,44 +40,13 @@ from envforge.store.sharing import is_shared, make_folders, share
 from envforge.store.site import SiteLayer, find_site, link_to
 from envforge.store.summary import read_tree, tree_fields
 from envforge.store.uses import note_use
-from envforge.struct import Struct
 
 if TYPE_CHECKING:
     from envforge.store.guard import Guard
 
-FORMAT = 1
-PARTS = ("lib", "scripts", "data", "headers")
-REMOVED = ".removed"
 _T = TypeVar("_T")
 _HALF_PUBLISHED_S = 0.5
 """How long a tree may stand without its summary before it counts as a killed process's."""
-
-
-class StoredFile(NamedTuple):
-    """A file of a tree. ``path`` starts with the part: ``lib/torch/__init__.py``. ``sha256`` is hex."""
-
-    path: str
-    size_bytes: int
-    sha256: str
-    executable: bool
-
-
-class Damage(Struct, frozen=True):
-    """A file that is not as it was stored: ``missing``, ``changed``, ``unexpected`` or ``unreadable``."""
-
-    tree_id: str
-    path: str
-    problem: str
-
-
-def tree_id(sha256: str) -> str:
-    """The id of a tree: 20 letters, so that a relative link to it stays under 60 bytes.
-
-    100 bits of the digest; whoever looks a tree up compares the whole digest.
-    """
-    from base64 import b32encode
-
-    return b32encode(bytes.fromhex(sha256)[:15])[:20].decode().lower()
 
 
 class Store:
@@ -99,8 +69,8 @@ class Store:
         self.bundles = root / "bundles"
         self.tmp = root / "tmp"
         self.guards = root / "guards"
-        self._prepared = _check_format(root)
-        usable, self.site_fault = find_site(site, root, _check_format)
+        self._prepared = check_format(root)
+        usable, self.site_fault = find_site(site, root, check_format)
         self._site = SiteLayer(usable, self.trees) if usable is not None else None
 
     # Looking
@@ -209,7 +179,7 @@ class Store:
         with store_failures(self.root, "write to the store"):
             for folder in (self.trees, self.bundles, self.tmp, self.guards):
                 make_folders(folder)
-            if not _check_format(self.root):  # another process may have been first
+            if not check_format(self.root):  # another process may have been first
                 check_symlinks(self.tmp)
                 self._write_whole(self.root / "store", {"format": FORMAT})
         self._prepared = True
@@ -240,12 +210,12 @@ class Store:
         Raises:
             StoreError: the store cannot be written.
         """
-        for tree_id in tree_ids if self._site is not None else ():
-            home = self._home(tree_id)
+        for identity in tree_ids if self._site is not None else ():
+            home = self._home(identity)
             if home != self.trees:
                 with store_failures(self.trees, "link to the site's store"):
                     self.prepare()
-                    self._point(self.trees / tree_id, home / tree_id)
+                    self._point(self.trees / identity, home / identity)
 
     def use_site_bundle(self, bundle_id: str, tree_ids: Sequence[str]) -> bool:
         """Link to the bundle that the site has of these trees; False if it has none."""
@@ -403,25 +373,3 @@ class Store:
                 # the site's, which is to be replaced, or what a killed process left without a summary
                 self._discard(place)
             time.sleep(0.01)
-
-
-def _check_format(root: Path) -> bool:
-    """Whether the store is there; StoreError if a newer envforge made it."""
-    marker = root / "store"
-    try:
-        with open(marker, "rb") as file:
-            version = json.loads(file.read())["format"]
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except (ValueError, KeyError, TypeError):
-        return False  # cut off by a power failure: written again
-    except OSError as error:
-        with store_failures(marker, "read the store"):
-            raise error
-    if version != FORMAT:
-        raise StoreError(
-            f"the store has layout {version}, this envforge knows {FORMAT}",
-            context=[f"path: {root}"],
-            hints=["upgrade envforge, or choose another place with --tier DIR"],
-        )
-    return True

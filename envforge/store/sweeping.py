@@ -15,9 +15,10 @@ from pathlib import Path
 
 from envforge.errors import StoreError
 from envforge.store.guard import sweep_guards
+from envforge.store.layout import REMOVED
 from envforge.store.owner import is_dead, parse_owner
 from envforge.store.sealing import discard, remove_sealed
-from envforge.store.store import REMOVED, Store
+from envforge.store.store import Store
 
 _STALE_S = 24 * 3600
 

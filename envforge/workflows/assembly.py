@@ -21,7 +21,8 @@ from envforge.model.lock import Lock, LockedFile, LockedPackage
 from envforge.model.sources import FolderMode, FolderOrigin, GitOrigin
 from envforge.model.tree import Tree
 from envforge.plan.link_plan import LinkMode
-from envforge.store.store import Store, tree_id
+from envforge.store.layout import tree_id
+from envforge.store.store import Store
 from envforge.struct import Struct, replace
 from envforge.workflows.environments import is_prefix_there, note_parts, plan_environment
 from envforge.workflows.file_places import placed_url

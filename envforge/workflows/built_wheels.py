@@ -15,8 +15,9 @@ from envforge.fetch.archives import archive_guard, archive_path, mark_used, part
 from envforge.fetch.fetch import fetch_trees
 from envforge.fetch.request import FetchRequest
 from envforge.model.requirement import normalize_name
+from envforge.store.layout import tree_id
 from envforge.store.sharing import is_shared, make_folders, share
-from envforge.store.store import Store, tree_id
+from envforge.store.store import Store
 from envforge.workflows.build_records import read_record, write_record
 
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ from envforge.store.collect import (
     list_bundles,
     list_trees,
 )
-from envforge.store.store import Store, tree_id
+from envforge.store.layout import tree_id
+from envforge.store.store import Store
 from envforge.store.uses import aside_path, file_system_time_s
 from envforge.struct import Struct
 from envforge.workflows.prefixes import conda_packages_folder, prefixes_folder

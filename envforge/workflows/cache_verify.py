@@ -21,7 +21,8 @@ from envforge.model.tree import Tree
 from envforge.store.bundle import ensure_bundle
 from envforge.store.collect import StoredBundle, list_bundles, list_trees
 from envforge.store.integrity import find_bundle_damage
-from envforge.store.store import Damage, Store, tree_id
+from envforge.store.layout import Damage, tree_id
+from envforge.store.store import Store
 from envforge.struct import Struct, replace
 from envforge.workflows.cache_contents import clock_of
 from envforge.workflows.file_places import placed_url

@@ -18,8 +18,8 @@ from envforge.net.cache import EntryFolder
 from envforge.net.download import download
 from envforge.net.pools import ConnectionPools
 from envforge.store.failures import store_failures
+from envforge.store.layout import tree_id
 from envforge.store.sharing import make_folders
-from envforge.store.store import tree_id
 from envforge.workflows.built_wheels import keep_archive
 
 if TYPE_CHECKING:

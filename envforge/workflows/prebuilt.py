@@ -102,7 +102,7 @@ class Prebuilt(Struct, frozen=True, kw_only=True):
 
     def _fetch(self, file: IndexFile) -> IndexFile:
         """The file with its hash. Its archive is kept where it can be, so that it does not come twice."""
-        from envforge.store.store import tree_id
+        from envforge.store.layout import tree_id
         from envforge.workflows.built_wheels import keep_archive
 
         with self.source.unlisted_archive(file) as (archive, known), suppress(OSError):

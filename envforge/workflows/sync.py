@@ -20,7 +20,7 @@ from envforge.model.lock import Lock
 from envforge.model.requirement import normalize_name
 from envforge.plan.link_plan import LinkMode
 from envforge.plan.room import PlaceNeed
-from envforge.store.store import tree_id
+from envforge.store.layout import tree_id
 from envforge.struct import Struct, replace
 from envforge.workflows.assembly import (
     Assembly,

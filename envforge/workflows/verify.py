@@ -14,7 +14,8 @@ from envforge.environment.verify import verify_generation
 from envforge.environment.verify_prefix import PrefixDamage, verify_prefix
 from envforge.errors import GenerationError, StoreError
 from envforge.model.tree import Tree
-from envforge.store.store import Damage, Store
+from envforge.store.layout import Damage
+from envforge.store.store import Store
 from envforge.struct import Struct, replace
 from envforge.workflows.environments import plan_environment
 from envforge.workflows.project import VENV_NAME, Project, read_project

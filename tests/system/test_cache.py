@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from envforge.store.store import tree_id
+from envforge.store.layout import tree_id
 
 from support.ages import DAY_S, let_pass, make_older
 from support.distributions import make_wheel

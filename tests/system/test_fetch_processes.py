@@ -21,8 +21,9 @@ from envforge.fetch.archives import kept_archives, sweep_archives
 from envforge.fetch.fetch import fetch_trees
 from envforge.fetch.request import FetchRequest
 from envforge.net.settings import NetworkSettings
+from envforge.store.layout import tree_id
 from envforge.store.sealing import remove_sealed
-from envforge.store.store import Store, tree_id
+from envforge.store.store import Store
 
 from support.archive_server import ArchiveServer, Behaviour
 from support.wheels import wheel_bytes
@@ -37,7 +38,8 @@ from envforge.events import SilentReporter
 from envforge.fetch.fetch import fetch_trees
 from envforge.fetch.request import FetchRequest
 from envforge.net.settings import NetworkSettings
-from envforge.store.store import Store, tree_id
+from envforge.store.layout import tree_id
+from envforge.store.store import Store
 folder = Path(sys.argv[1])
 requests = [FetchRequest(**fields) for fields in json.loads((folder / "requests.json").read_text())]
 trees = fetch_trees(

@@ -11,7 +11,7 @@ import pytest
 from envforge.environment.generation import Generation
 from envforge.environment.verify import ADD, PYTHON, REPAIR, Finding, verify_generation
 from envforge.plan.link_plan import LinkMode
-from envforge.store.store import Damage
+from envforge.store.layout import Damage
 from envforge.struct import replace
 
 from support.environments import Grounds

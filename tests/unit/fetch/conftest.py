@@ -13,8 +13,8 @@ from envforge.fetch.sources import FileSource, MemorySource, Source, StreamSourc
 from envforge.fetch.unpack import unpack_wheel
 from envforge.fetch.zip_archive import ZipArchive
 from envforge.model.tree import Tree
+from envforge.store.layout import StoredFile
 from envforge.store.sealing import remove_sealed
-from envforge.store.store import StoredFile
 
 from support.streams import arriving
 

@@ -18,8 +18,9 @@ from envforge.fetch.request import FetchRequest
 from envforge.model.tree import Tree
 from envforge.net import transfer as transfer_module
 from envforge.net.settings import NetworkSettings
+from envforge.store.layout import tree_id
 from envforge.store.sealing import remove_sealed
-from envforge.store.store import Store, tree_id
+from envforge.store.store import Store
 
 from support.archive_server import ArchiveServer, Behaviour
 from support.wheels import RawEntry, raw_wheel, wheel_bytes, wheel_files, zip_bytes

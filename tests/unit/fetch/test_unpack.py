@@ -16,7 +16,7 @@ from envforge.errors import ArchiveError, StoreError
 from envforge.fetch.sources import FileSource
 from envforge.fetch.unpack import unpack_wheel
 from envforge.model.tree import EntryPoint, Tree
-from envforge.store.store import StoredFile, tree_id
+from envforge.store.layout import StoredFile, tree_id
 
 from support.elf import shared_object
 from support.wheels import RawEntry, raw_wheel, record_hash, wheel_bytes, wheel_files, zip_bytes

@@ -15,8 +15,9 @@ import pytest
 
 import envforge
 from envforge.model.tree import Tree
+from envforge.store.layout import StoredFile, tree_id
 from envforge.store.sealing import file_mode, remove_sealed
-from envforge.store.store import Store, StoredFile, tree_id
+from envforge.store.store import Store
 
 Plant = Callable[..., Tree]
 AsNobody = Callable[[str, Path], subprocess.CompletedProcess[str]]

@@ -15,8 +15,9 @@ import pytest
 from envforge.errors import StoreError
 from envforge.model.tree import EntryPoint, Tree
 from envforge.store.failures import store_error
+from envforge.store.layout import Damage, StoredFile, tree_id
 from envforge.store.owner import Owner, this_process
-from envforge.store.store import Damage, Store, StoredFile, tree_id
+from envforge.store.store import Store
 from envforge.struct import replace
 
 from .conftest import AsNobody, describe, stage

@@ -125,6 +125,26 @@ class TestPage:
         two = json.loads(project.lock.read_text())["packages"]["two"]["files"][0]
         assert two["sha256"] == files[2].sha256
 
+    def test_assets_of_a_release_as_code_hosts_list_them(
+        self, project: Project, pages: ScriptedServer
+    ) -> None:
+        """Links from the root of the host, texts in pieces, and files that lie elsewhere."""
+        wheel = make_wheel("one", "1.0+cu128")
+        name = wheel.filename.replace("+", "%2B")
+        path = f"/lab/one/releases/download/v1.0/{name}"
+        link = f'<a href="{path}" data-turbo="false"><span>one-1.0+cu128</span><span>-any.whl</span></a>'
+        source = '<a href="/lab/one/archive/refs/tags/v1.0.tar.gz"><span>Source code</span></a>'
+        assets = "/lab/one/releases/expanded_assets/v1.0"
+        pages.on(
+            assets, Answer(body=f"<ul>{link}{source}</ul>".encode(), headers={"Content-Type": "text/html"})
+        )
+        pages.on(path, Answer(status=302, headers={"Location": f"{pages.url}/objects/7"}))
+        pages.on("/objects/7", Answer(body=wheel.content))
+        project.write("one", tables=flat_table(f"{pages.url}{assets}"))
+        project.done("sync")
+        assert project.locked == {"one": "1.0+cu128"}
+        assert path in project.lock.read_text()
+
     def test_a_page_in_a_file(self, project: Project) -> None:
         fill(project.root / "site" / "files", make_wheel("one"))
         page = project.root / "site" / "all.html"

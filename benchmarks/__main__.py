@@ -15,25 +15,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from benchmarks.disk import free_bytes
 from benchmarks.growth import measure_growth
 from benchmarks.local_index import QUICK, served_index
-from benchmarks.measuring import Ground, ToolProject
+from benchmarks.measuring import ToolProject
 from benchmarks.report import text_report, write_page
 from benchmarks.results import Results, from_json, joined, to_json
 from benchmarks.rounds import Patience, facts_of, measure
 from benchmarks.scenarios import LOCK, START, SYNC
+from benchmarks.setting import find_ground, install_tools, machine_facts
 from benchmarks.stacks import STACKS, Stack
-from benchmarks.tools import CHECKOUT, PYPI, TOOLS, InstalledTool, install_tool
+from benchmarks.tools import CHECKOUT, PYPI, TOOLS
 
 _PAGE = CHECKOUT / "docs" / "benchmarks.md"
 
@@ -139,9 +136,10 @@ def _measure_all(options: argparse.Namespace) -> Results:
     patience = Patience(repeat=options.repeat, limit_s=options.patience)
     with ExitStack() as block:
         index_url = block.enter_context(served_index()) if options.quick else options.index
-        ground = _ground(options, workspace, index_url)
-        results = Results(machine=_machine(ground), date=time.strftime("%Y-%m-%d"), tools={})
-        installed = _install_tools(options, workspace, results)
+        ground = find_ground(workspace, options.python, index_url, options.timeout)
+        results = Results(machine=machine_facts(ground), date=time.strftime("%Y-%m-%d"), tools={})
+        download = not (options.no_install or options.quick)
+        installed = install_tools(options.tools, workspace, results, download=download)
 
         @contextmanager
         def opened(stack: Stack) -> Iterator[list[ToolProject]]:
@@ -162,38 +160,6 @@ def _measure_all(options: argparse.Namespace) -> Results:
         if "growth" in options.stack and not options.quick:
             measure_growth(results, opened, patience, _wanted(options))
     return results
-
-
-def _ground(options: argparse.Namespace, workspace: Path, index_url: str) -> Ground:
-    code = "import os, sys; print(os.path.realpath(sys.executable)); print('%d.%d' % sys.version_info[:2])"
-    asked = subprocess.check_output([options.python, "-I", "-c", code], text=True)
-    interpreter, python = asked.splitlines()
-    return Ground(
-        folder=workspace,
-        interpreter=Path(interpreter),
-        python=python,
-        index_url=index_url,
-        timeout_s=options.timeout,
-        room_bytes=free_bytes(workspace),
-    )
-
-
-def _install_tools(options: argparse.Namespace, workspace: Path, results: Results) -> list[InstalledTool]:
-    installed = []
-    for name in options.tools:
-        tool = TOOLS[name]
-        try:
-            found = install_tool(
-                tool, workspace / "tools" / name, download=not (options.no_install or options.quick)
-            )
-        except LookupError as reason:
-            results.left_out[name] = str(reason)
-            print(f"left out: {name}: {reason}", file=sys.stderr)
-            continue
-        installed.append(found)
-        results.tools[name] = found.version
-        results.caveats += tool.caveats
-    return installed
 
 
 def _measure_start(
@@ -223,31 +189,6 @@ def _measure_stack(
 
 def _wanted(options: argparse.Namespace) -> Callable[[str], bool]:
     return lambda name: not options.only or any(text in name for text in options.only)
-
-
-def _file_system(folder: Path) -> str:
-    """Type of the file system that a folder lies on, by the system's own tools."""
-    for command in (["findmnt", "-n", "-o", "FSTYPE", "-T"], ["stat", "-f", "-c", "%T"]):
-        try:
-            asked = subprocess.run([*command, str(folder)], capture_output=True, text=True, check=False)
-        except FileNotFoundError:
-            continue
-        if asked.returncode == 0:
-            return asked.stdout.strip()
-    return "unknown"
-
-
-def _machine(ground: Ground) -> dict[str, str]:
-    facts = {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
-        "file system": _file_system(ground.folder),
-        "Python": ground.python,
-        "index": "made up, on this machine" if "127.0.0.1" in ground.index_url else ground.index_url,
-    }
-    if sys.platform == "linux":
-        pages, page_bytes = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
-        facts["memory"] = f"{pages * page_bytes / 2**30:.0f} GiB"
-    return facts
 
 
 if __name__ == "__main__":

@@ -71,24 +71,22 @@ def _short(seconds: float) -> str:
 def text_report(results: Results) -> str:
     """All tables, for a terminal."""
     parts = []
-    for title, runs in _sections(results):
+    for title, name, runs in _sections(results):
         tools = _tools_in(results, runs)
-        parts += [f"# {title}", time_table(runs, tools), memory_table(runs, tools)]
+        tables = [time_table(runs, tools), memory_table(runs, tools)] if runs else []
+        parts += [f"# {title}", *tables, *_figures(results, name)]
     for tool, why in results.left_out.items():
         parts.append(f"left out: {tool}: {why}")
     return "\n\n".join(parts)
 
 
-def _sections(results: Results) -> list[tuple[str, list[Run]]]:
-    """Title and runs of each part: start-up, then the stacks; the points of curves are no part."""
+def _sections(results: Results) -> list[tuple[str, str, list[Run]]]:
+    """Title, stack and runs of each part: start-up, then the stacks; the points of curves are no part."""
     curve_points = {stack for growth in results.growth for _, stack in growth.points}
-    sections = [("Start-up", results.of_stack(""))]
-    sections += [
-        (stack.title, results.of_stack(stack.name))
-        for stack in results.stacks
-        if stack.name not in curve_points
-    ]
-    return [(title, runs) for title, runs in sections if runs]
+    names = [("Start-up", "")]
+    names += [(stack.title, stack.name) for stack in results.stacks if stack.name not in curve_points]
+    sections = [(title, name, results.of_stack(name)) for title, name in names]
+    return [section for section in sections if section[2] or results.figures.get(section[1])]
 
 
 def _tools_in(results: Results, runs: Sequence[Run]) -> list[str]:
@@ -123,18 +121,19 @@ def write_page(results: Results, page: Path) -> None:
 
 def _generated(results: Results, folder: str, plots: dict[str, str]) -> str:
     parts = [_setting(results)]
-    stacks = {stack.title: stack for stack in results.stacks}
-    for title, runs in _sections(results):
+    stacks = {stack.name: stack for stack in results.stacks}
+    for title, name, runs in _sections(results):
         tools = _tools_in(results, runs)
-        stack = stacks.get(title)
         parts.append(f"## {title}")
-        if stack:
-            parts += [stack.about, _size(stack)]
-        name = stack.name if stack else "start"
-        if name in plots:
-            parts.append(f"![Seconds of each scenario, by tool]({folder}/{name}.svg)")
-        parts += [time_table(runs, tools), "Peak memory of the largest process:", memory_table(runs, tools)]
-        parts += _remarks(runs)
+        if name in stacks:
+            parts += [stacks[name].about, _size(stacks[name])]
+        drawing = name or "start"
+        if drawing in plots:
+            parts.append(f"![Seconds of each scenario, by tool]({folder}/{drawing}.svg)")
+        if runs:
+            parts += [time_table(runs, tools), "Peak memory of the largest process:"]
+            parts.append(memory_table(runs, tools))
+        parts += [*_figures(results, name), *_remarks(runs)]
     if results.growth:
         parts.append("## Growth")
         parts += [f"![{growth.name}]({folder}/{_slug(growth)}.svg)" for growth in results.growth]
@@ -156,6 +155,11 @@ def _size(stack: StackFacts) -> str:
     )
 
 
+def _figures(results: Results, stack: str) -> list[str]:
+    lines = results.figures.get(stack, [])
+    return ["\n".join(f"- {line}" for line in lines)] if lines else []
+
+
 def _remarks(runs: Sequence[Run]) -> list[str]:
     lines = [
         f"- {run.scenario}, {tool}: {_reason(why)}" for run in runs for tool, why in run.failures.items()
@@ -174,8 +178,7 @@ def _reason(output: str) -> str:
 
 def _plots(results: Results) -> dict[str, str]:
     drawings = {}
-    names = {stack.title: stack.name for stack in results.stacks}
-    for title, runs in _sections(results):
+    for title, name, runs in _sections(results):
         rows = []
         for run in runs:
             dots = {}
@@ -186,7 +189,7 @@ def _plots(results: Results) -> dict[str, str]:
             if dots:
                 rows.append((run.scenario, dots))
         if rows:
-            drawings[names.get(title, "start")] = dot_plot(f"{title}: seconds", rows, list(results.tools))
+            drawings[name or "start"] = dot_plot(f"{title}: seconds", rows, list(results.tools))
     for growth in results.growth:
         drawings[_slug(growth)] = line_plot(
             growth.name, _curves(results, growth), growth.x_label, "seconds", list(results.tools)

@@ -103,7 +103,13 @@ class Growth:
 
 @dataclass(slots=True, kw_only=True)
 class Results:
-    """All of one session: ``date`` in ISO format, ``tools`` is name → version, in the order of the tables."""
+    """All of one session.
+
+    Attributes:
+        date: ISO format.
+        tools: name → version, in the order of the tables.
+        figures: stack → sentences with what is no time of a scenario.
+    """
 
     machine: dict[str, str]
     date: str
@@ -113,6 +119,7 @@ class Results:
     stacks: list[StackFacts] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
     growth: list[Growth] = field(default_factory=list)
+    figures: dict[str, list[str]] = field(default_factory=dict)
 
     def of_stack(self, stack: str) -> list[Run]:
         """The runs of a stack, in the order measured."""
@@ -148,6 +155,7 @@ def from_json(document: Mapping[str, Any]) -> Results:
             Growth(**{**growth, "points": [(x, stack) for x, stack in growth["points"]]})
             for growth in document["growth"]
         ],
+        figures={stack: list(lines) for stack, lines in document["figures"].items()},
     )
 
 
@@ -176,6 +184,7 @@ def joined(parts: Sequence[Results]) -> Results:
         whole.runs = [run for run in whole.runs if (run.stack, run.scenario) not in measured] + part.runs
         known = {stack.name for stack in part.stacks}
         whole.stacks = [stack for stack in whole.stacks if stack.name not in known] + part.stacks
+        whole.figures.update(part.figures)
         curves = {growth.name for growth in part.growth}
         whole.growth = [growth for growth in whole.growth if growth.name not in curves] + part.growth
     return whole

@@ -268,7 +268,7 @@ def install_tool(tool: Tool, folder: Path, *, download: bool) -> InstalledTool:
     programs = folder / "bin"
     program = tool.commands["version"].split()[0].removeprefix("{bin}/")
     if download and (tool.name == "envforge" or not (programs / program).exists()):
-        _install(tool.requirements, folder)
+        install_requirements(tool.requirements, folder)
     if not (programs / program).exists():
         found = shutil.which(
             program, path=os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
@@ -283,7 +283,7 @@ def install_tool(tool: Tool, folder: Path, *, download: bool) -> InstalledTool:
     return InstalledTool(tool, programs, next((word for word in words if word[:1].isdigit()), "unknown"))
 
 
-def _install(requirements: Sequence[str], folder: Path) -> None:
+def install_requirements(requirements: Sequence[str], folder: Path) -> None:
     pip = (str(folder / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check")
     commands = [] if folder.exists() else [[sys.executable, "-m", "venv", str(folder)]]
     commands.append([*pip, *requirements])

@@ -13,9 +13,9 @@ from support.projects import CHECKOUT
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the benchmarks need a POSIX system")
 
 
-def benchmarks(*words, timeout_s=120):
+def benchmarks(*words, module="benchmarks", timeout_s=120):
     return subprocess.run(
-        [sys.executable, "-m", "benchmarks", *map(str, words)],
+        [sys.executable, "-m", module, *map(str, words)],
         cwd=CHECKOUT,
         capture_output=True,
         text=True,
@@ -88,3 +88,32 @@ def test_help_names_the_options():
     assert shown.returncode == 0
     for option in ("--stack", "--only", "--repeat", "--tools", "--json", "--page", "--quick", "--from"):
         assert option in shown.stdout
+
+
+def test_storage_counts_inodes_and_times_probes_and_nodes(tmp_path):
+    out = tmp_path / "out.json"
+    finished = benchmarks(
+        "node", "inodes", "probe", "--quick", "--repeat", "1", "--tools", "envforge", "--workspace",
+        tmp_path / "w", "--json", out, module="benchmarks.storage",
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stderr
+    document = json.loads(out.read_text())
+    text = "\n".join(document["figures"]["storage-quick"])
+    assert "inodes that a second environment costs, envforge" in text
+    assert "storage of this host remembered" in text
+    assert document["runs"] or "only root may mount" in finished.stderr or "bindfs" in finished.stderr
+    assert list((tmp_path / "w").iterdir()) == []  # nothing is left behind
+
+
+def test_storage_knows_its_parts(tmp_path):
+    finished = benchmarks("sloe", "--workspace", tmp_path, module="benchmarks.storage")
+    assert finished.returncode == 2
+    assert "no such part: sloe" in finished.stderr
+
+
+def test_the_script_runs_from_any_folder(tmp_path):
+    script = CHECKOUT / "benchmarks" / "run.py"
+    shown = subprocess.run(
+        [sys.executable, "-I", script, "--help"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert "python -m benchmarks" in shown.stdout

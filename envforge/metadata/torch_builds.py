@@ -15,8 +15,8 @@ from envforge.model.requirement import Requirement
 from envforge.struct import Struct
 
 TORCH = "torch"
-_TORCH = re.compile(r"(pt|torch)([0-9]+(?:\.[0-9]+)*)")
-_CUDA = re.compile(r"cu([0-9]{2})([0-9]*)")
+_TORCH = re.compile(r"(?<![a-z])(pt|torch)([0-9]+(?:\.[0-9]+)+|[0-9]{2,4}(?![0-9]))")
+_CUDA = re.compile(r"(?<![a-z])cu([0-9]{2})([0-9]*)")
 _CPU = re.compile(r"(?:^|[0-9.])cpu")
 _ABI = re.compile(r"cxx11abi(true|false)")
 _PINNED = re.compile(r"[=~]=([0-9]+)\.([0-9]+)")
@@ -90,7 +90,7 @@ def _release(prefix: str, digits: str) -> str:
         return ".".join(digits.split(".")[:2])
     if prefix == "torch" and len(digits) > 2:
         digits = digits[:-1]
-    return f"{digits[0]}.{digits[1:]}" if len(digits) > 1 else digits
+    return f"{digits[0]}.{digits[1:]}"
 
 
 def _labelled_cuda(local: str) -> tuple[int, ...] | None:

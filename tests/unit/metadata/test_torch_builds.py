@@ -23,6 +23,9 @@ from envforge.model.requirement import parse_requirement
         ("2.8.0+cpu", "", (), None),
         ("2.8.0+rocm6.4", "", None, None),
         ("1.0+local", "", None, None),
+        ("1.0+opt28", "", None, None),
+        ("1.0+pt1", "", None, None),
+        ("1.0+pt20260101", "", None, None),
         ("1.0", "", None, None),
     ],
 )

@@ -17,7 +17,7 @@ from envforge.struct import Struct
 
 SCHEMES = ("https", "ssh", "http", "git", "file")
 _URL = re.compile(r"([a-z]+)://(?:([^/@]*)@)?([^/@]*)(/.*)?", re.IGNORECASE)
-_SCP = re.compile(r"(?:([A-Za-z0-9._-]+)@)?([A-Za-z0-9][A-Za-z0-9.-]+):(?!/?/)(\S.*)")
+_SCP = re.compile(r"(?:([A-Za-z0-9._-]+)@)?([A-Za-z0-9][A-Za-z0-9.-]+):(?!//)(\S.*)")
 _UNFIT = re.compile(r"[\x00-\x20\x7f\\?#]")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHORT = re.compile(r"[0-9a-fA-F]{7,39}")
@@ -64,7 +64,7 @@ class GitRemote(Struct, frozen=True):
         if "://" in self.url:
             return self.url
         host, _, path = self.url.partition(":")
-        return f"ssh://{host}/{path}"
+        return f"ssh://{host}/{path.lstrip('/')}"
 
     @property
     def label(self) -> str:

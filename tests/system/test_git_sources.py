@@ -294,3 +294,85 @@ def test_what_cannot_be_added(project: Project, lib: GitRepository) -> None:
     )
     for words, code, says in bad:
         assert "secret" not in project.fails("add", *words, code=code, says=says).err
+
+
+def test_ssh(project: Project, lib: GitRepository, tmp_path: Path) -> None:
+    """Git's ssh is asked with the address as it is written; here a program that stands in for it."""
+    asked = tmp_path / "asked"
+    program = tmp_path / "ssh"
+    program.write_text(
+        f'#!/bin/sh\nwhile [ $# -gt 2 ]; do shift; done\necho "$1" >> {asked}\nexec sh -c "$2"\n'
+    )
+    program.chmod(0o755)
+    project.variables["GIT_SSH"] = str(program)
+    project.write("lib", tables=source(f'git = "git@host.example:{lib.folder}", branch = "main"'))
+    project.done("sync")
+    assert version(project) == "1.0"
+    assert entry(project)["source"] == {
+        "branch": "main",
+        "commit": lib.head,
+        "git": f"git@host.example:{lib.folder}",
+    }
+    project.write(f"lib @ git+ssh://git@host.example{lib.folder}@main")
+    project.done("sync")
+    assert set(asked.read_text().split()) == {"git@host.example"}
+
+
+def test_ssh_that_wants_to_ask_fails_at_once(project: Project, tmp_path: Path) -> None:
+    program = tmp_path / "ssh"
+    program.write_text(
+        "#!/bin/sh\nread answer < /dev/tty || echo 'Permission denied (publickey).' >&2\nexit 255\n"
+    )
+    program.chmod(0o755)
+    project.variables["GIT_SSH"] = str(program)
+    project.write("lib", tables=source('git = "git@host.example:lib.git"'))
+    project.fails("lock", says=["ssh is not let in", "ssh -o BatchMode=yes git@host.example"])
+
+
+def test_what_a_commit_requires_from_git(project: Project, lib: GitRepository) -> None:
+    other = GitRepository(lib.folder.with_name("other"))
+    other.commit(package_files("other", "5.0"))
+    lib.commit(package_files("lib", "1.1", [f"other @ git+{other.url}@main"]))
+    project.write("lib", tables=source(f'git = "{lib.url}"'))
+    project.done("sync")
+    assert version(project, "other") == "5.0"
+    assert entry(project, "other")["source"] == {"commit": other.head, "git": other.url, "rev": "main"}
+    other.commit(package_files("other", "6.0"))
+    project.done("lock", "--upgrade-package", "other")
+    assert project.locked == {"lib": "1.1", "other": "6.0"}
+
+
+@pytest.mark.skipif(shutil.which("git-lfs") is None, reason="needs git-lfs")
+def test_large_files_and_submodules_are_in_the_wheel(project: Project, lib: GitRepository) -> None:
+    part = GitRepository(lib.folder.with_name("part"))
+    part.commit({"data.py": "value = 'of the submodule'\n"})
+    git(lib.folder, "submodule", "--quiet", "add", "../part", "lib/part")
+    lib.add_large("lib/large.py", b"value = 'of git-lfs'\n")
+    project.write("lib", tables=source(f'git = "{lib.url}"'))
+    project.fails("lock", says=["keeps files in git-lfs", "lib/large.py", "lfs = true"])
+    project.write("lib", tables=source(f'git = "{lib.url}", lfs = true'))
+    project.done("sync")
+    assert entry(project)["source"] == {"commit": lib.head, "git": lib.url, "lfs": True}
+    said = project.python("import lib.large, lib.part.data; print(lib.large.value, lib.part.data.value)")
+    assert said == "of git-lfs of the submodule"
+
+
+def test_many_syncs_at_once_fetch_and_build_once(
+    project: Project, lib: GitRepository, tmp_path: Path, index: SimpleIndex
+) -> None:
+    with GitHttpServer(lib.folder.parent) as server:
+        url = f"{server.url}/lib/.git"
+        projects = [Project(tmp_path / str(number), index.url, cache=project.cache) for number in range(8)]
+        project.write("lib", tables=source(f'git = "{url}"'))
+        project.done("lock")
+        shutil.rmtree(project.cache)
+        server.requests.clear()
+        for each in projects:
+            shutil.copy(project.manifest, each.manifest)
+            shutil.copy(project.lock, each.lock)
+        running = [each.start("sync", "--frozen", "-v") for each in projects]
+        said = [process.communicate(timeout=120)[1] for process in running]
+        assert [process.returncode for process in running] == [0] * 8, said
+        assert server.requests["/lib/.git/git-upload-pack"] <= 2
+    assert {version(each) for each in projects} == {"1.0"}
+    assert len(list((project.tier / "builds").glob("*.json"))) == 1

@@ -20,6 +20,7 @@ from envforge.struct import replace
 
 from support.git_repositories import GitHttpServer, GitRepository, git, git_daemon
 
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the servers are POSIX here")
 needs_lfs = pytest.mark.skipif(shutil.which("git-lfs") is None, reason="needs git-lfs")
 
 

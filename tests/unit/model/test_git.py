@@ -23,6 +23,7 @@ from envforge.model.git import (
         ("ssh://git@host:2222/a/b.git", "ssh://git@host:2222/a/b.git", "ssh", "host:2222", "b"),
         ("git@host.org:a/b.git", "git@host.org:a/b.git", "ssh", "host.org", "b"),
         ("host.org:b.git", "host.org:b.git", "ssh", "host.org", "b"),
+        ("git@host.org:/srv/b.git", "git@host.org:/srv/b.git", "ssh", "host.org", "b"),
         ("git://127.0.0.1:9418/b", "git://127.0.0.1:9418/b", "git", "127.0.0.1:9418", "b"),
         ("file:///home/me/b", "file:///home/me/b", "file", "", "b"),
     ],
@@ -78,6 +79,7 @@ def test_what_is_no_address(text: str) -> None:
 
 def test_standard_url() -> None:
     assert parse_remote("git@host:a/b.git").standard_url == "ssh://git@host/a/b.git"
+    assert parse_remote("git@host:/srv/b.git").standard_url == "ssh://git@host/srv/b.git"
     assert parse_remote("https://u:p@host/a").standard_url == "https://host/a"
 
 

@@ -77,6 +77,20 @@ def record_commit(wheel: Path, url: str, commit: str, revision: str, subdirector
     _record(wheel, {"url": url, "vcs_info": {"vcs": "git", "commit_id": commit, **requested}, **inside})
 
 
+def record_archive(wheel: Path, url: str, sha256: str, subdirectory: str) -> None:
+    """Add ``direct_url.json`` to a wheel that was built from the sdist at a URL; see :func:`record_origin`.
+
+    Args:
+        wheel: as its backend made it, checked.
+        url: of the sdist, without credentials.
+        sha256: of the sdist, hex.
+        subdirectory: of the project in the sdist, ``""`` for its top.
+    """
+    archive = {"hash": f"sha256={sha256}", "hashes": {"sha256": sha256}}
+    inside = {"subdirectory": subdirectory} if subdirectory else {}
+    _record(wheel, {"url": url, "archive_info": archive, **inside})
+
+
 def _record(wheel: Path, origin: Mapping[str, Any]) -> None:
     from zipfile import ZIP_DEFLATED, ZipFile
 

@@ -62,7 +62,7 @@ def sdist_order(package: LockedPackage, file: LockedFile) -> Order:
     return Order(
         name=package.name,
         what=f"{package.name} {package.version}",
-        source=" ".join(filter(None, ("sdist", file.sha256, subdirectory_of(package)))),
+        source=" ".join(filter(None, ("sdist", file.sha256, url_of(package), subdirectory_of(package)))),
         version=package.version,
         sdist=(package, file),
     )
@@ -128,6 +128,12 @@ def _editable_order(name: str, shown: str, folder: Path) -> Order:
         kind="editable",
         folder=folder,
     )
+
+
+def url_of(package: LockedPackage) -> str:
+    """The URL of a package that comes from one of its own, which is recorded in what is built from it."""
+    origin = package.origin
+    return origin.place if isinstance(origin, ArchiveOrigin) and origin.is_url else ""
 
 
 def subdirectory_of(package: LockedPackage) -> str:

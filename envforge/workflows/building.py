@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envforge.build.backend import BuildJob, Kind, build_editable, build_wheel, get_requires
-from envforge.build.editable import record_commit, record_origin
+from envforge.build.editable import record_archive, record_commit, record_origin
 from envforge.build.sdist import unpack_sdist
 from envforge.build.source import read_build_system
 from envforge.errors import BuildError
@@ -22,7 +22,7 @@ from envforge.store.guard import Guard
 from envforge.store.sharing import make_folders
 from envforge.struct import replace
 from envforge.workflows.build_environments import Furnished, build_environment
-from envforge.workflows.build_orders import Order, find_tree, key_of, sdist_order, subdirectory_of
+from envforge.workflows.build_orders import Order, find_tree, key_of, sdist_order, subdirectory_of, url_of
 from envforge.workflows.built_wheels import find_shared, remember, store_wheel
 from envforge.workflows.file_places import placed_url
 from envforge.workflows.index_urls import index_urls
@@ -122,6 +122,8 @@ def _build(order: Order, source: Path, aside: Path, workshop: Workshop) -> tuple
     wheel = build(job, aside / "wheel", name=order.name, version=order.version)
     if order.folder is not None:
         record_origin(wheel, source, editable=order.kind == "editable")
+    if order.sdist is not None and (place := url_of(order.sdist[0])):
+        record_archive(wheel, place, order.sdist[1].sha256, subdirectory_of(order.sdist[0]))
     if order.commit is not None:
         url, origin = parse_remote(order.commit.url).standard_url, order.commit
         record_commit(wheel, url, origin.commit, origin.reference.name, origin.subdirectory)

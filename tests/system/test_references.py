@@ -352,3 +352,64 @@ def test_urls_by_platform(project: Project, index: SimpleIndex) -> None:
     assert sorted(package["source"]["url"] for package in packages.values()) == sorted([linux, windows])
     project.done("sync")
     project.done("lock", "--check")
+
+
+def test_an_sdist_by_url_says_where_it_comes_from(project: Project, index: SimpleIndex) -> None:
+    sdist = make_sdist("packed", "2.0")
+    index.add(sdist)
+    url = f"{index.url.removesuffix('simple')}files/{sdist.filename}"
+    project.write(f"packed @ {url}")
+    project.done("sync")
+    found = origin(project, "packed")
+    assert found["url"] == url
+    assert found["archive_info"] == {"hash": f"sha256={sdist.sha256}", "hashes": {"sha256": sdist.sha256}}
+    project.write("packed")
+    project.done("sync")
+    code = "import importlib.metadata as m; print(m.distribution('packed').read_text('direct_url.json'))"
+    assert project.python(code).strip() == "None", "the same file from an index is another thing"
+
+
+def test_a_sdist_whose_project_is_in_a_folder_of_it(project: Project) -> None:
+    folder = write_library(project.root.parent / "repository" / "python", requires=("core<2",))
+    shutil.make_archive(str(project.root / "repository-main"), "zip", folder.parents[1], "repository")
+    project.write("lib", tables=source('path = "repository-main.zip", subdirectory = "python"'))
+    project.done("sync")
+    assert value(project) == "1"
+    assert "core" in project.locked
+    project.write("lib", tables=source('path = "repository-main.zip", subdirectory = "rust"'))
+    project.fails("lock", says=["neither pyproject.toml nor setup.py is in repository/rust"])
+
+
+def test_extras_and_groups_of_what_comes_directly(project: Project) -> None:
+    folder = write_library(project.root.parent / "lib")
+    (folder / "pyproject.toml").write_text(
+        project_tables("lib", "1.0")
+        + "[project.optional-dependencies]\nrest = ['lint']\n"
+        + "plots = ['core<2', 'other ; sys_platform == \"linux\"']\n"
+        + BUILD_SYSTEM
+        + '[tool.envforge.sources]\nother = { path = "../other" }\n'
+    )
+    write_library(project.root.parent / "other", "other")
+    project.write("lib[plots]", tables=source('path = "../lib"'))
+    project.done("lock")
+    assert set(project.locked) == {"core", "lib", "other"}
+    project.done("lock", "--check")
+
+
+def test_one_of_many_processes_builds(project: Project) -> None:
+    folder = write_library(project.root.parent / "lib")
+    noted = project.root.parent / "noted"
+    hooks = folder / "_backend" / "backend.py"
+    hooks.write_text(
+        hooks.read_text().replace(
+            "    files = {}\n", f"    files = {{}}\n    open({str(noted)!r}, 'a').write('x')\n", 1
+        )
+    )
+    project.write("lib", tables=source('path = "../lib"'))
+    project.done("lock")
+    running = [project.start("sync") for _ in range(6)]
+    for process in running:
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+    assert noted.read_text() == "x"
+    assert project.leftovers() == []

@@ -54,6 +54,7 @@ def put_source(text: str, name: str, source: SourceTable, path: str = "pyproject
         yield lambda: insert_key(text, _WHERE, pair, value)
         yield lambda: insert_inline_pair(text, _WHERE, pair, value)
         yield lambda: insert_table(text, _WHERE, [f"{pair} = {value}"], after="tool.envforge")
+        yield lambda: insert_key(text, "tool.envforge", f"sources.{pair}", value)
         yield lambda: _with_tomlkit(text, lambda document: _table_in(document).update({key: dict(source)}))
 
     return _first_right(edits(), expected, path)

@@ -118,6 +118,8 @@ def _build(order: Order, source: Path, aside: Path, workshop: Workshop) -> tuple
     """Run a source's backend. Of what lies in a folder it is noted where."""
     settings = workshop.manifest.settings.build.get(order.name, USUAL)
     job, furnished = prepare_job(order.kind, source, settings, workshop, name=order.name)
+    if order.folder is not None and order.kind == "wheel":
+        job = _apart(job, aside)
     build = build_editable if order.kind == "editable" else build_wheel
     wheel = build(job, aside / "wheel", name=order.name, version=order.version)
     if order.folder is not None:
@@ -128,6 +130,17 @@ def _build(order: Order, source: Path, aside: Path, workshop: Workshop) -> tuple
         url, origin = parse_remote(order.commit.url).standard_url, order.commit
         record_commit(wheel, url, origin.commit, origin.reference.name, origin.subdirectory)
     return wheel, furnished
+
+
+def _apart(job: BuildJob, aside: Path) -> BuildJob:
+    """The job with a folder of its own for what setuptools makes on the way.
+
+    It would put that into ``build`` in the source, and what is deleted there would be in the next wheel, too.
+    """
+    config = aside / "setuptools.cfg"
+    config.write_text(f"[build]\nbuild_base = {aside / 'build'}\n", encoding="utf-8")
+    env = {"DIST_EXTRA_CONFIG": str(config), **job.environment.env}
+    return replace(job, environment=replace(job.environment, env=env))
 
 
 def _source_of(order: Order, aside: Path, workshop: Workshop) -> Path:

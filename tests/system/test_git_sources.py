@@ -14,6 +14,7 @@ import pytest
 from support.git_repositories import GitHttpServer, GitRepository, git, git_daemon, package_files
 from support.projects import Project
 from support.simple_index import SimpleIndex
+from support.users import ANNE, BEN, MakeProject
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="paths of the environment are POSIX here")
 
@@ -376,3 +377,22 @@ def test_many_syncs_at_once_fetch_and_build_once(
         assert server.requests["/lib/.git/git-upload-pack"] <= 2
     assert {version(each) for each in projects} == {"1.0"}
     assert len(list((project.tier / "builds").glob("*.json"))) == 1
+
+
+def test_a_group_shares_commits(
+    of_user: MakeProject, shared_cache: Path, open_folder: Path, tmp_path: Path
+) -> None:
+    """Two users with umask 077: what the one has fetched, the other checks out."""
+    lib = GitRepository(open_folder / "served" / "lib")
+    lib.commit(package_files("lib", "1.0"))
+    with git_daemon(lib.folder.parent) as url:
+        table = source(f'git = "{url}/lib", branch = "main"')
+        anne, ben = of_user(ANNE, cache=shared_cache), of_user(BEN, cache=shared_cache)
+        for each in (anne, ben):
+            each.write("lib", tables=table)
+        anne.done("sync")
+    shutil.copy(anne.lock, ben.lock)
+    os.chown(ben.lock, BEN, BEN)
+    shutil.rmtree(shared_cache / "tier" / "builds")
+    ben.done("sync", "--offline")
+    assert version(ben) == "1.0"

@@ -246,6 +246,6 @@ def checked_file(url: str, sha256: str) -> Path:
         raise HashError(
             f"{path.name} is not the file that was locked",
             context=[f"expected: sha256 {sha256}", f"got: sha256 {found}", f"path: {path}"],
-            hints=["put the file back, or lock again with `envforge lock`"],
+            hints=["put the file back, or lock again with `envforge lock --upgrade-package NAME`"],
         )
     return path

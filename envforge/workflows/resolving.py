@@ -138,9 +138,14 @@ def _direct_sources(
     project: Project, former: FormerLock, upgrades: Upgrades, session: Session
 ) -> DirectSources | None:
     """What comes from one certain archive or folder, None where the manifest names nothing of the kind."""
-    sources = (source for _, source in project.manifest.settings.all_sources)
-    if "@" not in project.manifest.text and all(isinstance(each, IndexSource) for each in sources):
-        return None
+    manifest = project.manifest
+    if all(isinstance(source, IndexSource) for _, source in manifest.settings.all_sources):
+        if "@" not in manifest.text:  # most often; an address of an author has one, too
+            return None
+        from envforge.manifest.references import declared_urls
+
+        if not any(True for _ in declared_urls(manifest)):
+            return None
     from envforge.workflows.direct_sources import DirectSources
 
     return DirectSources(project, former, upgrades, session)

@@ -413,3 +413,27 @@ def test_one_of_many_processes_builds(project: Project) -> None:
         assert process.returncode == 0, err
     assert noted.read_text() == "x"
     assert project.leftovers() == []
+
+
+def test_an_archive_that_was_replaced_is_told_and_taken_when_asked(project: Project) -> None:
+    wheel = make_wheel("lib")
+    place = project.root / wheel.filename
+    place.write_bytes(wheel.content)
+    project.write("lib", tables=source(f'path = "{wheel.filename}"'))
+    project.done("lock")
+    place.write_bytes(make_wheel("lib", files={"lib/__init__.py": "value = 2\n"}).content)
+    project.fails("sync", says=[wheel.filename, "envforge lock --upgrade-package"])
+    project.done("lock", "--upgrade-package", "lib")
+    project.done("sync")
+    assert value(project) == "2"
+
+
+def test_what_folders_are_made_of_is_kept_while_it_is_used(project: Project) -> None:
+    write_library(project.root.parent / "lib")
+    write_library(project.root.parent / "other", "other")
+    tables = source('path = "../lib"') + '\nother = { path = "../other", editable = true }\n'
+    project.write("lib", "other", tables=tables)
+    project.done("sync")
+    project.done("cache", "prune", "--all")
+    project.done("verify")
+    assert value(project) == value(project, "other") == "1"

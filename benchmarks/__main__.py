@@ -22,14 +22,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from benchmarks.growth import measure_growth
-from benchmarks.local_index import QUICK, served_index
+from benchmarks.local_index import QUICK, QUICK_GROWING, QUICK_SPREADING, served_index
 from benchmarks.measuring import ToolProject
 from benchmarks.report import text_report, write_page
 from benchmarks.results import Results, from_json, joined, to_json
 from benchmarks.rounds import Patience, facts_of, measure
 from benchmarks.scenarios import LOCK, START, SYNC
 from benchmarks.setting import find_ground, install_tools, machine_facts
-from benchmarks.stacks import STACKS, Stack
+from benchmarks.stacks import STACKS, Stack, growing_stacks, spreading_stacks
 from benchmarks.tools import CHECKOUT, PYPI, TOOLS
 
 _PAGE = CHECKOUT / "docs" / "benchmarks.md"
@@ -157,8 +157,10 @@ def _measure_all(options: argparse.Namespace) -> Results:
         for stack in [QUICK] if options.quick else [STACKS[name] for name in options.stack if name in STACKS]:
             with opened(stack) as projects:
                 _measure_stack(options, stack, projects, results, patience)
-        if "growth" in options.stack and not options.quick:
-            measure_growth(results, opened, patience, _wanted(options))
+        if "growth" in options.stack:
+            growing = QUICK_GROWING if options.quick else growing_stacks()
+            spreading = QUICK_SPREADING if options.quick else spreading_stacks()
+            measure_growth(results, opened, patience, _wanted(options), growing=growing, spreading=spreading)
     return results
 
 

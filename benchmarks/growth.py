@@ -9,7 +9,7 @@ from benchmarks.measuring import CommandFailedError, ToolProject
 from benchmarks.results import Growth, Results, StackFacts
 from benchmarks.rounds import Patience, facts_of, locked_count, measure
 from benchmarks.scenarios import SCENARIOS
-from benchmarks.stacks import Stack, growing_stacks, spreading_stacks
+from benchmarks.stacks import Stack
 
 _LOCKS = ("lock cold", "lock warm")
 _SYNC = "sync warm, new environment"
@@ -18,7 +18,13 @@ Opened = Callable[[Stack], AbstractContextManager[list[ToolProject]]]
 
 
 def measure_growth(
-    results: Results, opened: Opened, patience: Patience, wanted: Callable[[str], bool]
+    results: Results,
+    opened: Opened,
+    patience: Patience,
+    wanted: Callable[[str], bool],
+    *,
+    growing: Sequence[Stack],
+    spreading: Sequence[Stack],
 ) -> None:
     """Add the points and their curves to ``results``.
 
@@ -27,17 +33,21 @@ def measure_growth(
         opened: gives the tools' projects of a stack, and removes them afterwards.
         patience: repetitions.
         wanted: whether a scenario is measured.
+        growing: stacks of more and more packages.
+        spreading: stacks for more and more platforms.
     """
-    growing = _points(results, growing_stacks(), (*_LOCKS, _SYNC), opened, patience, wanted)
-    spreading = _points(results, spreading_stacks(), _LOCKS, opened, patience, wanted)
-    for name in _LOCKS:
-        by_packages = [(float(count), facts.name) for facts, count in growing]
-        by_platforms = [(float(len(facts.platforms)), facts.name) for facts, _ in spreading]
-        results.growth.append(_curve(f"{name}, by packages", "packages in the lock", name, by_packages))
-        results.growth.append(_curve(f"{name}, by platforms", "platforms", name, by_platforms))
-    by_files = [(float(facts.files), facts.name) for facts, _ in growing]
-    results.growth.append(_curve(f"{_SYNC}, by files", "files in the environment", _SYNC, by_files))
-    results.growth = [curve for curve in results.growth if curve.points]
+    sizes = _points(results, growing, (*_LOCKS, _SYNC), opened, patience, wanted)
+    spreads = _points(results, spreading, _LOCKS, opened, patience, wanted)
+    curves = []
+    for name in filter(wanted, _LOCKS):
+        by_packages = [(float(count), facts.name) for facts, count in sizes]
+        by_platforms = [(float(len(facts.platforms)), facts.name) for facts, _ in spreads]
+        curves.append(_curve(f"{name}, by packages", "packages in the lock", name, by_packages))
+        curves.append(_curve(f"{name}, by platforms", "platforms", name, by_platforms))
+    if wanted(_SYNC):
+        by_files = [(float(facts.files), facts.name) for facts, _ in sizes]
+        curves.append(_curve(f"{_SYNC}, by files", "files in the environment", _SYNC, by_files))
+    results.growth += [curve for curve in curves if curve.points]
 
 
 def _points(

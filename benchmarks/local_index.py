@@ -9,6 +9,7 @@ import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from benchmarks.stacks import Stack
 from benchmarks.tools import CHECKOUT
@@ -24,6 +25,16 @@ QUICK = Stack(
     older="pack2<2",
     module="pack0",
     platforms=("linux-64", "linux-aarch64", "osx-arm64", "win-64"),
+)
+QUICK_GROWING = tuple(
+    replace(
+        QUICK, name=f"quick-{count}", title=f"{count} requirements", requirements=QUICK.requirements[:count]
+    )
+    for count in (1, 2)
+)
+QUICK_SPREADING = tuple(
+    replace(QUICK, name=f"quick-for-{count}", title=f"{count} platforms", platforms=QUICK.platforms[:count])
+    for count in (1, 4)
 )
 
 

@@ -96,7 +96,7 @@ def line_plot(
         x, y = place(0, tick)
         parts += [_line(left, y, _WIDTH - _RIGHT, y, "grid"), _text(x - 8, y + 4, f"{tick:g}", "end")]
     parts.append(_text((left + _WIDTH - _RIGHT) / 2, _HEIGHT - 12, x_label, "middle"))
-    parts.append(_text(8, _TOP - 10, y_label, "start"))
+    parts.append(_text(8, _TOP - 5, y_label, "start"))
     for name, curve in curves.items():
         number = list(series).index(name)
         places = [place(point.x, point.y) for point in curve]

@@ -1,6 +1,7 @@
 """The benchmarks run from a checkout, on a local index, without the network. No thresholds: they run."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -54,7 +55,13 @@ def test_quick_times_every_scenario_and_writes_json_and_page(tmp_path):
             assert sample["peak_bytes"] > 1_000_000
     assert document["stacks"][0]["packages"] == 10
     assert "lock cold" in page.read_text()
-    assert (tmp_path / "page" / "quick.svg").exists()
+    plots = {"quick.svg", "start.svg"}
+    for curve in document["growth"]:
+        (x1, _), (x2, _) = curve["points"]
+        assert 0 < x1 < x2, curve
+        plots.add("growth-" + re.sub(r"\W+", "-", curve["name"]) + ".svg")
+    assert len(plots) == 7
+    assert {file.name for file in (tmp_path / "page").iterdir()} == plots
     again = benchmarks("--from", out, "--page", tmp_path / "other.md")
     assert again.returncode == 0, again.stderr
     assert (tmp_path / "other.md").read_text().replace("other/", "page/") == page.read_text()

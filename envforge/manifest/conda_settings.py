@@ -8,12 +8,7 @@ from collections.abc import Iterator
 from envforge.errors import RequirementError
 from envforge.manifest.dotted import child
 from envforge.manifest.faults import suggestion
-from envforge.manifest.manifest import (
-    DEFAULT_CHANNEL,
-    DEFAULT_CHANNEL_ALIAS,
-    Channel,
-    CondaDependency,
-)
+from envforge.manifest.manifest import DEFAULT_CHANNEL, DEFAULT_CHANNEL_ALIAS, Channel, CondaDependency
 from envforge.manifest.reading import Reader, Table, kind
 from envforge.model.match_spec import parse_match_spec
 from envforge.model.requirement import is_valid_name, normalize_name

@@ -1,7 +1,7 @@
 """Reading pyproject.toml: text to :class:`Manifest`, all faults in one error.
 
 Standards: PEP 518 (the file), PEP 621 (``[project]``), PEP 735 (``[dependency-groups]``). Reads no
-requirement (see :func:`~envforge.manifest.manifest.requirements_by_group`) and imports nothing heavy:
+requirement (see :func:`~envforge.manifest.requirements.requirements_by_group`) and imports nothing heavy:
 this is on the path of every command. Keys of ``[project]`` that do not concern an environment are the
 build backend's to check.
 """

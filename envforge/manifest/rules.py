@@ -12,8 +12,9 @@ from typing import Any
 from envforge.errors import EnvforgeError
 from envforge.manifest.dotted import child, item
 from envforge.manifest.faults import Fault, manifest_error, suggestion
-from envforge.manifest.manifest import Declared, Manifest, declared_fault
+from envforge.manifest.manifest import Declared, Manifest
 from envforge.manifest.reading import Reader, Table, kind
+from envforge.manifest.requirements import declared_fault
 from envforge.model.requirement import (
     Requirement,
     check_specifier,

@@ -13,8 +13,9 @@ from envforge.manifest.dotted import child, item
 from envforge.manifest.faults import Fault, manifest_error, nearest, suggestion
 from envforge.manifest.folders import FolderManifest
 from envforge.manifest.groups import read_groups
-from envforge.manifest.manifest import Declared, Manifest, Workspace, requirements_by_group
+from envforge.manifest.manifest import Declared, Manifest, Workspace
 from envforge.manifest.reading import Reader, Table
+from envforge.manifest.requirements import requirements_by_group
 from envforge.model.requirement import is_valid_name, normalize_name
 from envforge.model.sources import PathSource, Source, WorkspaceSource
 from envforge.struct import replace

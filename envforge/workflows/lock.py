@@ -163,7 +163,7 @@ def current_lock(project: Project, former: FormerLock) -> Lock:
 
 def _wanted_groups(manifest: Manifest) -> dict[str, dict[str, tuple[Requirement, ...]]]:
     """Variant → group → its requirements, as the manifest's overrides leave them."""
-    from envforge.manifest.manifest import requirements_by_variant
+    from envforge.manifest.requirements import requirements_by_variant
     from envforge.manifest.rules import manifest_rules
 
     rules = manifest_rules(manifest)

@@ -16,12 +16,8 @@ from envforge.errors import (
 from envforge.events import ResolutionFinished, ResolutionStarted, Warned
 from envforge.lock.build import build_lock
 from envforge.lock.folders import with_folders_named
-from envforge.manifest.manifest import (
-    Manifest,
-    index_names,
-    requirements_by_group,
-    requirements_by_variant,
-)
+from envforge.manifest.manifest import Manifest, index_names
+from envforge.manifest.requirements import requirements_by_group, requirements_by_variant
 from envforge.manifest.rules import manifest_rules
 from envforge.manifest.targets import manifest_targets
 from envforge.model.lock import Lock, LockedIndex

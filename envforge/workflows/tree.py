@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from envforge.errors import HostError, LockError, UsageError
 from envforge.host.facts import host_platform
 from envforge.lock.graph import Edge, Graph, conda_node, dependency_graph, shortest_chains
-from envforge.manifest.manifest import requirements_by_group
+from envforge.manifest.requirements import requirements_by_group
 from envforge.model.lock import PROJECT_GROUP, Lock, LockedTarget
 from envforge.model.requirement import normalize_name
 from envforge.model.variant import AUTO

@@ -11,8 +11,8 @@ from envforge.manifest.edit import (
     remove_requirements,
     set_project_name,
 )
-from envforge.manifest.manifest import requirements_by_group
 from envforge.manifest.parse import parse_manifest
+from envforge.manifest.requirements import requirements_by_group
 
 HEAD = '[project]\nname = "x"\n'
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from envforge.manifest.manifest import requirements_by_group
 from envforge.manifest.parse import parse_manifest
+from envforge.manifest.requirements import requirements_by_group
 from envforge.model.requirement import Requirement
 
 

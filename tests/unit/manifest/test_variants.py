@@ -10,8 +10,9 @@ from envforge.errors import ManifestError
 from envforge.manifest.digest import inputs_digest
 from envforge.manifest.edit import add_requirements, remove_requirements
 from envforge.manifest.edit_conda import add_conda_dependencies, remove_conda_dependencies
-from envforge.manifest.manifest import Manifest, requirements_by_group, requirements_by_variant
+from envforge.manifest.manifest import Manifest
 from envforge.manifest.parse import parse_manifest
+from envforge.manifest.requirements import requirements_by_group, requirements_by_variant
 from envforge.manifest.targets import manifest_targets
 
 HEAD = """\

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -24,8 +23,9 @@ from envforge.git.cache import (
     find_commit,
     write_marker,
 )
-from envforge.git.failures import may_pass, offline_failure, remote_failure
-from envforge.git.process import GitFailure, run_local, run_remote
+from envforge.git.failures import offline_failure, remote_failure
+from envforge.git.patience import ask_patiently
+from envforge.git.process import GitFailure, run_local
 from envforge.model.git import GitRemote
 from envforge.store.failures import store_failures
 from envforge.store.guard import Hold
@@ -34,8 +34,6 @@ from envforge.store.sharing import is_shared, make_folders, share_all
 _GONE = re.compile(r"not our ref|[Cc]ouldn't find remote ref|no such remote ref|bad object")
 _ASKS_TOO_MUCH = re.compile(r"unadvertised object|does not support (shallow|--)|dumb http transport")
 _EVERYTHING = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
-_ATTEMPTS = 3
-_PAUSE_S = 0.5
 
 
 def fetch_commit(remote: GitRemote, commit: str, cache: GitCache, *, history: bool = False) -> KeptCommit:
@@ -128,22 +126,8 @@ class _Fetch:
             raise remote_failure(self._remote, failure, f"fetch commit {self._commit[:12]}") from None
 
     def _ask(self, arguments: Sequence[str], aside: Path) -> None:
-        """Fetch; again if what went wrong may pass."""
-        for left in reversed(range(_ATTEMPTS)):
-            try:
-                run_remote(
-                    ["fetch", "--progress", "--no-tags", *arguments],
-                    self._remote,
-                    self._cache.environ,
-                    folder=aside,
-                    silence_s=4 * self._cache.network.timeout_s,
-                    hear=self._hear,
-                )
-                return
-            except GitFailure as failure:
-                if not left or not may_pass(failure):
-                    raise
-            time.sleep(_PAUSE_S)
+        words = ["fetch", "--progress", "--no-tags", *arguments]
+        ask_patiently(words, self._remote, self._cache, aside, timeouts=4, hear=self._hear)
 
     def _hear(self, text: str) -> None:
         if "%" in text:

@@ -17,7 +17,9 @@ from typing import NamedTuple
 from envforge.errors import ArchiveError, HostError
 from envforge.git.cache import GitCache, KeptCommit
 from envforge.git.failures import offline_failure, remote_failure
-from envforge.git.process import GitFailure, run_local, run_remote
+from envforge.git.patience import ask_patiently
+from envforge.git.process import GitFailure, run_local
+from envforge.struct import replace
 
 _POINTER = re.compile(
     rb"version https://git-lfs\.github\.com/spec/v1\n(?:ext-[^\n]*\n)*"
@@ -105,15 +107,15 @@ def _fetch(kept: KeptCommit, folder: Path, cache: GitCache, part: str) -> None:
         run_local(["config", key, value], cache.environ, folder=folder)
     include = [f"--include={part}/**"] if part else ["--include="]
     try:
-        run_remote(
-            ["lfs", "fetch", *include, "--exclude=", "origin", kept.commit],
-            kept.remote,
-            {**cache.environ, "GIT_LFS_FORCE_PROGRESS": "1"},
-            folder=folder,
-            silence_s=4 * cache.network.timeout_s,
-        )
+        words = ["lfs", "fetch", *include, "--exclude=", "origin", kept.commit]
+        ask_patiently(words, kept.remote, _told_of_progress(cache), folder, timeouts=4)
     except GitFailure as failure:
         raise remote_failure(kept.remote, failure, "fetch large files") from None
+
+
+def _told_of_progress(cache: GitCache) -> GitCache:
+    """The same cache; git-lfs says how far it is, so that it is not taken for stuck."""
+    return replace(cache, environ={**cache.environ, "GIT_LFS_FORCE_PROGRESS": "1"})
 
 
 def _object(objects: Path, pointer: _Pointer) -> Path:

@@ -6,21 +6,19 @@ no server is asked for that, so the names of all commits have to be fetched.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from envforge.errors import PackageIndexError
 from envforge.git.cache import GitCache, aside_name, find_by_prefix, note_reference, recall_reference
-from envforge.git.failures import may_pass, offline_failure, remote_failure
-from envforge.git.process import GitFailure, run_local, run_remote
+from envforge.git.failures import offline_failure, remote_failure
+from envforge.git.patience import ask_patiently
+from envforge.git.process import GitFailure, run_local
 from envforge.model.git import GitReference, GitRemote, ReferenceKind
 from envforge.store.failures import store_failures
 from envforge.store.sharing import make_folders
 
 _MOST_SHOWN = 10
-_PAUSE_S = 0.5
-_ATTEMPTS = 3
 
 
 def resolve_reference(remote: GitRemote, reference: GitReference, cache: GitCache) -> str:
@@ -126,16 +124,10 @@ def ask_remote(
         NetworkError: it fails.
         HostError: there is no git.
     """
-    attempts = 1 + min(cache.network.retries, _ATTEMPTS - 1)
-    for left in reversed(range(attempts)):
-        try:
-            silence_s = 2 * cache.network.timeout_s
-            return run_remote(arguments, remote, cache.environ, folder=folder, silence_s=silence_s)
-        except GitFailure as failure:
-            if not left or not may_pass(failure):
-                raise remote_failure(remote, failure, doing) from None
-            time.sleep(_PAUSE_S)
-    raise AssertionError("there is at least one attempt")
+    try:
+        return ask_patiently(arguments, remote, cache, folder, timeouts=2)
+    except GitFailure as failure:
+        raise remote_failure(remote, failure, doing) from None
 
 
 def _whole_commit(

@@ -151,11 +151,13 @@ class GitHttpServer:
         user, password: that are asked for, ``""`` for none.
 
     Attributes:
+        failing: so many requests are answered with 503 first.
         requests: how often each path was asked for, with its service.
         authorizations: what came, whether right or not.
     """
 
     def __init__(self, folder: Path, user: str = "", password: str = "") -> None:
+        self.failing = 0
         self.requests: Counter[str] = Counter()
         self.authorizations: list[str] = []
         expected = f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}" if user else ""
@@ -176,6 +178,10 @@ class GitHttpServer:
                 owner.requests[path] += 1
                 owner.authorizations.append(self.headers.get("Authorization", ""))
                 body = self._body()
+                if owner.failing:
+                    owner.failing -= 1
+                    self.send_error(503)
+                    return
                 if expected and self.headers.get("Authorization") != expected:
                     self.send_response(401)
                     self.send_header("WWW-Authenticate", 'Basic realm="git"')

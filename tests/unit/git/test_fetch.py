@@ -310,3 +310,16 @@ def test_large_files_that_their_server_lost(
     kept = fetch_commit(parse_remote(repository.url), repository.head, cache)
     with pytest.raises((ArchiveError, NetworkError), match=r"weights.bin|fetch large files"):
         check_out(kept, tmp_path / "out", cache, CheckoutOptions(lfs=True))
+
+
+def test_a_server_in_trouble_is_asked_again(repository: GitRepository, cache: GitCache) -> None:
+    patient = replace(cache, network=replace(cache.network, retries=2))
+    with GitHttpServer(repository.folder.parent) as server:
+        remote = parse_remote(f"{server.url}/lib/.git")
+        server.failing = 1
+        with pytest.raises(NetworkError, match="cannot fetch commit"):
+            fetch_commit(remote, repository.head, cache)
+        server.failing = 1
+        assert fetch_commit(remote, repository.head, patient).commit == repository.head
+    assert not list(cache.root.rglob("*.new"))
+    assert not list((cache.root / "guards").iterdir())

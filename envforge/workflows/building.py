@@ -19,6 +19,7 @@ from envforge.model.git import parse_remote
 from envforge.net.download import download
 from envforge.net.pools import ConnectionPools
 from envforge.store.guard import Guard
+from envforge.store.owner import this_process
 from envforge.store.sharing import make_folders
 from envforge.struct import replace
 from envforge.workflows.build_environments import Furnished, build_environment
@@ -106,7 +107,9 @@ def prepare_job(
 
 
 def _log_path(name: str, session: Session) -> Path:
-    return session.places.cache / "build-logs" / f"{name}-{int(session.now_s)}.log"
+    # two users of one cache may build the same in the same second, on one node or on two
+    unique = f"{int(session.now_s)}-{this_process()}"
+    return session.places.cache / "build-logs" / f"{name}-{unique}.log"
 
 
 def _sdist_tree(package: LockedPackage, file: LockedFile, workshop: Workshop) -> Tree:

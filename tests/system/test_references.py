@@ -437,3 +437,33 @@ def test_what_folders_are_made_of_is_kept_while_it_is_used(project: Project) -> 
     project.done("cache", "prune", "--all")
     project.done("verify")
     assert value(project) == value(project, "other") == "1"
+
+
+def test_variants_take_a_project_from_different_places(project: Project, index: SimpleIndex) -> None:
+    index.add(make_wheel("lib", "1.0"))
+    write_library(project.root.parent / "lib")
+    tables = (
+        '[tool.envforge.variants.gpu]\nwhen = { cuda = ">=12" }\n'
+        '[tool.envforge.variants.cpu]\nsources = { lib = { path = "../lib" } }\n'
+    )
+    project.write("lib", settings='platforms = ["linux-64"]', tables=tables)
+    project.done("lock")
+    packages = json.loads(project.lock.read_text())["packages"]
+    assert set(packages) == {"lib@1.0@../lib", "lib@1.0@local"}
+    assert packages["lib@1.0@../lib"]["source"] == {"folder": "../lib"}
+    project.done("sync", "--variant", "cpu")
+    assert origin(project, "lib")["dir_info"] == {}
+    project.done("lock", "--check")
+
+
+def test_a_file_url_in_a_requirement_is_a_folder_or_an_archive(project: Project) -> None:
+    folder = write_library(project.root.parent / "my lib", requires=("other @ ../other",))
+    write_library(project.root.parent / "other", "other")
+    project.write(f"lib @ {folder.as_uri()}")
+    project.done("sync")
+    packages = json.loads(project.lock.read_text())["packages"]
+    assert packages["lib"]["source"] == {"folder": str(folder)}
+    assert packages["other"]["source"] == {"folder": str(folder.parent / "other")}
+    assert value(project) == value(project, "other") == "1"
+    write_library(folder, requires=("core",))
+    project.fails("lock", "--check", says=["does not fit"])

@@ -72,9 +72,8 @@ def _parse_arguments(words: Sequence[str] | None) -> argparse.Namespace:
         "--tools",
         nargs="+",
         choices=[*TOOLS],
-        default=[*TOOLS],
         metavar="TOOL",
-        help=f"of {', '.join(TOOLS)}",
+        help=f"of {', '.join(TOOLS)} (all; with --quick envforge and uv)",
     )
     what.add_argument("--quick", action="store_true", help="made-up packages of a local index, one round")
     how = parser.add_argument_group("how")
@@ -123,6 +122,8 @@ def _parse_arguments(words: Sequence[str] | None) -> argparse.Namespace:
         help="measure nothing: read JSON of former runs",
     )
     options = parser.parse_args(words)
+    if options.tools is None:
+        options.tools = ["envforge", "uv"] if options.quick else [*TOOLS]
     if options.repeat is None:
         options.repeat = 1 if options.quick else 5
     if options.repeat < 1:

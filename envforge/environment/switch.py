@@ -202,6 +202,9 @@ def check_replaceable(venv: Path) -> None:
         what, context = "a link to another place", f"it points to {target}"
     elif not venv.exists() or (venv.is_dir() and not any(venv.iterdir())):
         return
+    elif _text(venv):
+        check_replaceable(venv)  # another process has linked it between the two looks
+        return
     elif (venv / "pyvenv.cfg").exists():
         what, context = "a virtual environment of another tool", "it has a pyvenv.cfg"
     else:

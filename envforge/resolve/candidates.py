@@ -9,7 +9,9 @@ with a wheel, or else a new Python would get what was released before there were
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from copy import copy
 from enum import StrEnum
+from itertools import tee
 from typing import NamedTuple
 
 from envforge.model.release import IndexFile, PackageSource, ProjectPage, best_wheel, wheel_tags
@@ -72,6 +74,7 @@ class CandidateFinder:
         self.target = target
         self.preferred = preferred or {}
         self._usable: dict[tuple[str, str], IndexFile | Unfit] = {}
+        self._admitted: dict[tuple[str, frozenset[str]], Iterator[str]] = {}
 
     def best(self, name: str, specifiers: Collection[str], extras: frozenset[str]) -> Candidate | None:
         """The first of :meth:`matches`."""
@@ -93,7 +96,7 @@ class CandidateFinder:
         last_resorts: list[Candidate] = []
         offered = set(excluded)
         publishes_wheels = False
-        for version in self._ordered_versions(page, name, specifiers):
+        for version in self._admitted_versions(page, name, specifiers):
             if version in offered:
                 continue
             offered.add(version)
@@ -150,6 +153,13 @@ class CandidateFinder:
             if file.is_wheel and file.yanked is None
             for tag in wheel_tags(file.filename)
         )
+
+    def _admitted_versions(self, page: ProjectPage, name: str, specifiers: Collection[str]) -> Iterator[str]:
+        """:meth:`_ordered_versions`, found once: a search that goes back asks the same again and again."""
+        key = (name, frozenset(specifiers))
+        if key not in self._admitted:
+            (self._admitted[key],) = tee(self._ordered_versions(page, name, key[1]), 1)
+        return copy(self._admitted[key])
 
     def _ordered_versions(self, page: ProjectPage, name: str, specifiers: Collection[str]) -> Iterator[str]:
         """Versions that meet the specifiers: preferred, final, else (if no final one does) pre-releases."""

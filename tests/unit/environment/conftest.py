@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -17,8 +19,13 @@ from support.prefixes import PlantedPrefix
 
 
 @pytest.fixture
-def grounds(tmp_path: Path) -> Grounds:
-    grounds = Grounds(tmp_path)
+def grounds() -> Iterator[Grounds]:
+    # a path that is short enough for a line with #!
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        yield _planted(Grounds(Path(folder).resolve()))
+
+
+def _planted(grounds: Grounds) -> Grounds:
     grounds.forest.plant(
         "alpha",
         {"alpha/__init__.py": "def main():\n    print('alpha runs')\n", "ns/alpha.py": ""},

@@ -357,13 +357,15 @@ class Store:
         while True:
             try:
                 staged.rename(place)
+            except FileNotFoundError:
+                if not staged.is_dir() or time.monotonic() > deadline:
+                    raise
+                self._prepared = False  # scratch is purged while we run; another thread may have it again
+                self.prepare()
+                continue
             except OSError:
                 if not os.path.lexists(place):
-                    if place.parent.is_dir() or not staged.is_dir():
-                        raise
-                    self._prepared = False  # scratch is purged while we run
-                    self.prepare()
-                    continue
+                    raise
             else:
                 return None
             present = find()

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from envforge.model.tree import EntryPoint, Tree
 from envforge.store.failures import store_error
 from envforge.store.layout import Damage, StoredFile, tree_id
 from envforge.store.owner import Owner, this_process
+from envforge.store.sealing import remove_sealed
 from envforge.store.store import Store
 from envforge.struct import replace
 
@@ -323,6 +325,17 @@ def test_a_purged_tmp_folder_is_made_again(store: Store, plant: Callable[..., Tr
     plant("demo", FILES)
     store.tmp.rmdir()
     assert plant("other", FILES).name == "other"
+
+
+def test_threads_go_on_where_the_folder_of_trees_is_purged(store: Store, plant: Callable[..., Tree]) -> None:
+    """One makes it again between another's failure and its look."""
+    for number in range(20):
+        plant(f"first{number}", FILES)
+        for folder in (store.trees, store.bundles):
+            remove_sealed(folder)
+        with ThreadPoolExecutor(8) as threads:
+            names = [f"thread{number}x{each}" for each in range(8)]
+            assert [tree.name for tree in threads.map(lambda name: plant(name, FILES), names)] == names
 
 
 def test_sweep_removes_what_the_dead_left(store: Store, plant: Callable[..., Tree]) -> None:

@@ -63,11 +63,14 @@ def spec(rattler_solve: Callable[..., list[Any]], server: ChannelServer) -> Pref
 @pytest.fixture
 def start(forge: Forge, tmp_path: Path) -> Iterator[Callable[[PrefixSpec], subprocess.Popen[str]]]:
     """Starts a process, in a session of its own, that makes a prefix."""
-    started = []
+    started: list[subprocess.Popen[str]] = []
 
-    def begin(spec: PrefixSpec, name: str = "spec") -> subprocess.Popen[str]:
-        (tmp_path / name).write_bytes(pickle.dumps(spec))
-        words = [sys.executable, "-c", SCRIPT, tmp_path / name, forge.folder, forge.cache]
+    def begin(spec: PrefixSpec) -> subprocess.Popen[str]:
+        place = (
+            tmp_path / f"spec{len(started)}"
+        )  # not one for all: it would be written while another reads it
+        place.write_bytes(pickle.dumps(spec))
+        words = [sys.executable, "-c", SCRIPT, place, forge.folder, forge.cache]
         process = subprocess.Popen(
             words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
@@ -200,7 +203,7 @@ def test_many_at_once(forge: Forge, spec: PrefixSpec, server: ChannelServer, sta
     server.delay_s = 0.05
     processes = [start(spec) for _ in range(6)]
     said = [process.communicate(timeout=60) for process in processes]
-    assert [process.returncode for process in processes] == [0] * 6, said
+    assert [process.returncode for process in processes] == [0] * 6, "".join(err for _, err in said)
     assert sum("PrefixFinished" in out for out, _ in said) == 1
     assert sum("WaitingForOwner" in out for out, _ in said) >= 1
     assert len({out.split()[-1] for out, _ in said}) == 1
@@ -215,10 +218,8 @@ def test_different_prefixes_at_once_share_the_cache(
     by_name = {record.name: record for record in spec.records}
     wanted = (("python",), ("python", "libgreet"), ("python", "libgreet", "greet"))
     processes = [
-        start(
-            PrefixSpec(records=tuple(by_name[name] for name in names), platform="linux-64"), f"spec{number}"
-        )
-        for number, names in enumerate(wanted)
+        start(PrefixSpec(records=tuple(by_name[name] for name in names), platform="linux-64"))
+        for names in wanted
     ]
     for process in processes:
         _, err = process.communicate(timeout=60)

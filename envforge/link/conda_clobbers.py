@@ -8,12 +8,15 @@ Where both have the same content nothing is lost, and nothing is said.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from envforge.errors import GenerationError
 from envforge.events import Warned
+from envforge.link.conda_packages import unpacked_stem
+from envforge.model.conda import CondaRecord
 from envforge.struct import Struct
 
 _MOST_PATHS = 3
@@ -87,6 +90,31 @@ def _conflict(name: str, path: str, records: Sequence[dict[str, Any]]) -> Genera
         ],
         hints=["leave one of the two out, or ask for another version of one"],
     )
+
+
+def find_folder_conflict(records: Iterable[CondaRecord], packages_cache: Path) -> GenerationError | None:
+    """The error for a file where another package has a folder, None for none.
+
+    For an installation that failed: which of the two py-rattler meets first decides whether it notices.
+    """
+    listed: list[dict[str, Any]] = [
+        {"name": record.name, "paths_data": paths}
+        for record in records
+        if (paths := _unpacked_paths(packages_cache / unpacked_stem(record))) is not None
+    ]
+    files = {entry["_path"] for record in listed for entry in _entries(record)}
+    for record in listed:
+        for entry in _entries(record):
+            if any(str(parent) in files for parent in PurePosixPath(entry["_path"]).parents):
+                return _conflict(record["name"], entry["_path"], listed)
+    return None
+
+
+def _unpacked_paths(folder: Path) -> dict[str, Any] | None:
+    with suppress(OSError, ValueError):
+        found = json.loads((folder / "info" / "paths.json").read_bytes())
+        return found if isinstance(found, dict) else None
+    return None
 
 
 def clobber_warnings(clobbers: list[Clobber]) -> Iterator[Warned]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from envforge.errors import ArchiveError, EnvforgeError, HashError, NetworkError, OfflineError, StoreError
+from envforge.link.conda_clobbers import find_folder_conflict
 from envforge.link.conda_worker import OFFLINE_WORDS
 from envforge.model.conda import CondaRecord
 from envforge.net.auth import redact
@@ -102,7 +103,7 @@ def install_error(
         return _too_long(report, what, url, prefix)
     if fetching and record is not None and record.url.startswith("http"):
         return _not_an_archive(report, what, url)
-    return _damaged(report, what, url)
+    return find_folder_conflict(records, packages_cache) or _damaged(report, what, url)
 
 
 def _network_error(report: str, what: str, url: Sequence[str], lookups: Sequence[str]) -> NetworkError:

@@ -23,6 +23,7 @@ from envforge.events import (
     PrefixStarted,
     Warned,
 )
+from envforge.link.conda_failures import install_error
 from envforge.link.conda_prefix import MARKER, PrefixSpec, find_prefix, uncached_records
 from envforge.metadata.rattler_records import from_rattler
 from envforge.model.conda import CondaRecord
@@ -281,6 +282,19 @@ def test_a_file_where_another_has_a_folder_is_refused(
     assert "conda packages a and b cannot be in one environment" in says
     assert f"a brings the file {first}" in says
     assert f"b brings the file {second}" in says
+
+
+def test_a_folder_conflict_that_py_rattler_stumbles_over_is_told_alike(forge: Forge, tmp_path: Path) -> None:
+    """Which of the two it meets first is chance; what was unpacked of them tells in both cases."""
+    records = [
+        make_archive(tmp_path / "channel", "a", {"share/x": "of a"}),
+        make_archive(tmp_path / "channel", "b", {"share/x/y": "of b"}),
+    ]
+    forge.fails(GenerationError, *records)
+    found = install_error("failed to link: Not a directory", records, tmp_path, forge.cache)
+    assert isinstance(found, GenerationError)
+    assert found.message == "conda packages a and b cannot be in one environment"
+    assert set(found.context) >= {"a brings the file share/x", "b brings the file share/x/y"}
 
 
 # Link scripts

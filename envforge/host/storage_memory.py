@@ -113,10 +113,12 @@ class StorageMemory:
         self._file = cache / "storage" / f"{node.replace('/', '_') or 'host'}.json"
         self._now_s = now_s
         self._content: dict[str, Any] = {}
+        self._version_read = 0, 0
         self.read()
 
     def read(self) -> None:
         """Read the file again."""
+        self._version_read = _version(self._file)
         empty: dict[str, Any] = {"format": _FORMAT, "boot": _boot(), "facts": {}, "choices": [], "named": {}}
         try:
             content = json.loads(self._file.read_bytes())
@@ -220,20 +222,29 @@ class StorageMemory:
         """
         place = self._file.with_suffix(".probing")
         content = json.dumps({"at": self._now_s, "pid": os.getpid(), "folders": list(probe_folders)})
-        waited = False
         while not _make_claim(place, content.encode()):
             if _is_left_behind(place):
                 _sweep_claim(place)
             else:
-                waited = True
                 time.sleep(_POLL_S)
         try:
-            if waited:
+            # Who measured may have been done before we asked for the claim: the file tells, not the waiting.
+            is_first = _version(self._file) == self._version_read
+            if not is_first:
                 self.read()
-            yield not waited
+            yield is_first
         finally:
             with suppress(OSError):
                 place.unlink()
+
+
+def _version(file: Path) -> tuple[int, int]:
+    """What changes when the file is replaced; zeros where there is none."""
+    try:
+        status = file.stat()
+    except OSError:
+        return 0, 0
+    return status.st_ino, status.st_mtime_ns
 
 
 def _make_claim(place: Path, content: bytes) -> bool:

@@ -230,6 +230,14 @@ def test_it_costs_less_than_a_millisecond(cache: Path, place: Path) -> None:
     assert min(times) < 0.001
 
 
+def test_who_was_done_before_the_claim_was_asked_for_counts(cache: Path, place: Path) -> None:
+    late = StorageMemory(cache, time.time())
+    remember(cache, {}, place, now_s=time.time())
+    with late.claim([]) as is_first:
+        assert not is_first
+        assert late.find_choice({}) is not None
+
+
 def test_a_killed_process_leaves_a_claim_and_a_probe(cache: Path, tmp_path: Path) -> None:
     probe = tmp_path / f"{FOLDER_START}1-x"
     dear = tmp_path / "dear"

@@ -145,7 +145,7 @@ class StorageMemory:
     def find_choice(self, key: Mapping[str, str]) -> ChosenTier | None:
         """The remembered choice for a key, if it still holds."""
         for choice in self._content["choices"]:
-            if choice["key"] == key and 0 <= self._now_s - choice["at"] < LIFETIME_S and _holds(choice):
+            if choice["key"] == key and self._is_young(choice["at"], LIFETIME_S) and _holds(choice):
                 return ChosenTier(*(choice[name] for name in ChosenTier._fields))
         return None
 
@@ -188,7 +188,7 @@ class StorageMemory:
         """
         entry = self._content["facts"].get(f"{kind} {mount}")
         with suppress(TypeError, KeyError, ValueError):
-            if 0 <= self._now_s - float(entry["at"]) < lifetime_s:
+            if self._is_young(float(entry["at"]), lifetime_s):
                 return entry["fact"]
         return None
 
@@ -207,6 +207,10 @@ class StorageMemory:
             for old in self._file.parent.iterdir():
                 if self._now_s - old.stat().st_mtime > _HOSTS_KEPT_S:
                     old.unlink(missing_ok=True)
+
+    def _is_young(self, at_s: float, lifetime_s: float) -> bool:
+        """Whoever measured while we waited may have started after us: no clock was set back then."""
+        return -_CLAIM_S < self._now_s - at_s < lifetime_s
 
     # One at a time
 

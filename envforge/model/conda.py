@@ -148,6 +148,10 @@ class CondaSource(Protocol):
         """
         ...
 
+    def records(self, name: str, platform: str) -> Sequence[CondaRecord]:
+        """All records of a package for a platform, of every channel."""
+        ...
+
     def versions(self, name: str, platform: str) -> Sequence[str]:
         """All versions of a package for a platform (``noarch`` included), in no order; empty for unknown."""
         ...

@@ -1,6 +1,6 @@
 """The conda part of a target: one thing to choose, out of the solutions of a conda solver.
 
-A :class:`CondaSolution` stands for all its records together. What PyPI packages demand of a project that
+A :class:`.CondaSolution` stands for all its records together. What PyPI packages demand of a project that
 it brings (``numpy<2`` where conda has numpy) is a demand on it. Demands become constraints for the solver
 by asking each version that the channel has, so that PEP 440 decides, never a likeness between its
 specifiers and conda's.
@@ -10,11 +10,11 @@ Nothing here talks to a channel: :class:`envforge.model.conda.CondaSource` does.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from functools import cache
 from itertools import product
 
-from envforge.errors import CondaUnsolvableError, RequirementError
+from envforge.errors import CondaUnsolvableError
 from envforge.model.conda import (
     CondaQuestion,
     CondaRecord,
@@ -22,14 +22,21 @@ from envforge.model.conda import (
     VirtualPackage,
     target_virtual_packages,
 )
-from envforge.model.requirement import parse_version, specifier_admits
 from envforge.model.target import Target
+from envforge.resolve.conda_solution import (
+    PYPI_BUILD,
+    CondaSolution,
+    admits,
+    constraint_admits,
+    needs_any,
+    pypi_version,
+    solution_of,
+)
 from envforge.struct import Struct, field, replace
 
 Demands = Mapping[str, frozenset[str]]
 """Normalized PyPI name → specifiers that its version has to meet."""
 
-_PYPI_BUILD = "pypi_0"
 _NO_BUILD = "envforge_none"
 
 
@@ -51,43 +58,6 @@ class CondaPart(Struct, frozen=True, kw_only=True):
     demands: Demands = field(default_factory=dict)
 
 
-class CondaSolution(Struct, frozen=True):
-    """One answer of the conda solver, under consideration as a whole.
-
-    Args:
-        records: sorted by name.
-        provides: PyPI name → version that it brings of the project, canonical where it is PEP 440.
-        constrains: conda name → what records say of a package that they do not bring themselves.
-    """
-
-    records: tuple[CondaRecord, ...]
-    provides: Mapping[str, str]
-    constrains: Mapping[str, Collection[str]]
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, CondaSolution) and self.records == other.records
-
-    def __hash__(self) -> int:
-        return hash(self.records)  # the rest follows from them
-
-    @property
-    def python(self) -> str:
-        """The full version of its Python, ``""`` for none."""
-        return next((record.version for record in self.records if record.name == "python"), "")
-
-    def record_of(self, pypi_name: str) -> CondaRecord:
-        """The record that brings a project; KeyError for none."""
-        for record in self.records:
-            if pypi_name in record.pypi_names:
-                return record
-        raise KeyError(pypi_name)
-
-    def meets(self, name: str, specifier: str) -> bool:
-        """Whether what it brings of a project, if anything, is admitted by a specifier."""
-        version = self.provides.get(name)
-        return version is None or admits(specifier, version)
-
-
 class CondaSpace(Struct, frozen=True, kw_only=True):
     """A part of all solutions.
 
@@ -103,27 +73,6 @@ class CondaSpace(Struct, frozen=True, kw_only=True):
 
     def __hash__(self) -> int:
         return hash((self.specs, self.constraints, frozenset(self.brought.items())))
-
-
-def admits(specifier: str, version: str) -> bool:
-    """Whether a version of conda meets a PEP 440 specifier. One that is not PEP 440 meets none."""
-    if not specifier:
-        return True
-    try:
-        return specifier_admits(specifier, version)
-    except RequirementError:
-        return False
-
-
-@cache
-def pypi_version(conda_version: str) -> str:
-    """conda's version as PEP 440 spells it; as it is where that cannot be."""
-    for text in (conda_version, conda_version.replace("_", "+", 1).replace("_", ".")):
-        try:
-            return str(parse_version(text))
-        except RequirementError:
-            continue
-    return conda_version
 
 
 class CondaLayer:
@@ -283,7 +232,7 @@ class CondaLayer:
         if solution.constrains.keys().isdisjoint(possible):
             return False
         return any(
-            not _constraint_admits(constraint, conda_name, version)
+            not constraint_admits(constraint, conda_name, version)
             for conda_name in self._conda_names(name)
             for constraint in solution.constrains.get(conda_name, ())
         )
@@ -348,57 +297,69 @@ class CondaLayer:
 
     def _ask(self, space: CondaSpace) -> CondaSolution | None:
         if space not in self._answers:
-            self.question_count += 1
-            try:
-                records = self.part.source.solve(self._question(space))
-            except CondaUnsolvableError:
-                self._answers[space] = None
-            else:
-                self._answers[space] = _solution(records, space.brought)
+            self._answers[space] = self._solve_beside(space)
         return self._answers[space]
 
-    def _question(self, space: CondaSpace) -> CondaQuestion:
-        """What comes from PyPI is there as a virtual package: records' constraints on it then hold."""
+    def _solve_beside(self, space: CondaSpace) -> CondaSolution | None:
+        """The best solution of a space, none of whose records is, or needs, what comes from PyPI.
+
+        To the solver it is there, as a virtual package: so records' constraints on it hold. A record that
+        takes it for what it needs is forbidden, with all like it, and the solver asked again.
+        """
         virtual = [
-            VirtualPackage(conda_name, version, _PYPI_BUILD)
+            VirtualPackage(conda_name, version, PYPI_BUILD)
             for name, version in sorted(space.brought.items())
             for conda_name in self._conda_names(name)
         ]
-        demanded = [f"{package.name} =={package.version} {_PYPI_BUILD}" for package in virtual]
+        absent = {package.name for package in virtual}
+        forbidden: set[str] = set()
+        while True:
+            self.question_count += 1
+            try:
+                records = self.part.source.solve(self._question(space, virtual, forbidden))
+            except CondaUnsolvableError:
+                return None
+            leaning = {record.name for record in records if needs_any(record, absent)}
+            if not leaning:
+                solution = solution_of(records)
+                return None if solution.provides.keys() & space.brought.keys() else solution
+            more = {spec for name in leaning for spec in self._let_through_without(name, absent)}
+            if more <= forbidden:
+                raise AssertionError(f"{sorted(leaning)} are forbidden, and chosen all the same")
+            forbidden |= more
+
+    def _let_through_without(self, conda_name: str, absent: Collection[str]) -> list[str]:
+        """Match specs that let through the records of a package that need none of some others."""
+        records = self.part.source.records(conda_name, self.target.platform)
+        free = {record.version for record in records if not needs_any(record, absent)}
+        leaning = [record for record in records if needs_any(record, absent)]
+        versions = sorted({f"!={record.version}" for record in leaning if record.version not in free})
+        builds = sorted({re.escape(record.build) for record in leaning if record.version in free})
+        return [
+            *([f"{conda_name} {','.join(versions)}"] if versions else []),
+            *([f"{conda_name} * ^(?!({'|'.join(builds)})$).*$"] if builds else []),
+        ]
+
+    def _question(
+        self, space: CondaSpace, virtual: Sequence[VirtualPackage] = (), forbidden: Collection[str] = ()
+    ) -> CondaQuestion:
+        demanded = [f"{package.name} =={package.version} {package.build}" for package in virtual]
+        constraints = {
+            *self.part.constraints,
+            *self._python_constraints,
+            *self._ruled,
+            *space.constraints,
+            *forbidden,
+        }
         return CondaQuestion(
             platform=self.target.platform,
             specs=tuple(sorted({*self.part.specs, self.python_spec, *space.specs, *demanded})),
-            constraints=tuple(
-                sorted({*self.part.constraints, *self._python_constraints, *self._ruled, *space.constraints})
-            ),
+            constraints=tuple(sorted(constraints)),
             virtual_packages=(*self._virtual_packages, *virtual),
             preferred=self.part.preferred,
         )
 
 
-def _solution(records: Sequence[CondaRecord], brought: Mapping[str, str]) -> CondaSolution | None:
-    """Records as a solution; None where one of them leans on a project that is to come from PyPI."""
-    provides: dict[str, str] = {}
-    constrains: dict[str, set[str]] = {}
-    for record in records:
-        for name in record.pypi_names:
-            provides.setdefault(name, pypi_version(record.version))
-        for constraint in record.constrains:
-            constrains.setdefault(constraint.split(" ", 1)[0], set()).add(constraint)
-    if provides.keys() & brought.keys():
-        return None
-    return CondaSolution(tuple(records), provides, constrains)
-
-
 def _looks(version: str, specifiers: Collection[str]) -> tuple[bool, ...]:
     """What some specifiers say of a version, in a fixed order."""
     return tuple(admits(specifier, version) for specifier in sorted(specifiers))
-
-
-@cache
-def _constraint_admits(constraint: str, name: str, version: str) -> bool:
-    """Whether a record's constraint on a package lets a release from PyPI of that name through."""
-    from rattler import BuildString, MatchSpec, PackageRecord
-
-    record = PackageRecord(name, version, BuildString(_PYPI_BUILD), 0, "noarch", noarch="python")
-    return MatchSpec(constraint).matches(record)

@@ -10,7 +10,8 @@ from envforge.errors import CondaUnsolvableError, RequirementError, ResolutionEr
 from envforge.model.conda import CondaRecord
 from envforge.model.requirement import Requirement, parse_version
 from envforge.resolve.candidates import Candidate
-from envforge.resolve.conda import CondaLayer, CondaSolution
+from envforge.resolve.conda import CondaLayer
+from envforge.resolve.conda_solution import CondaSolution
 from envforge.resolve.problem import NoSolutionError, Problem
 from envforge.resolve.provider import CondaDemand, FromConda, FromPyPI
 from envforge.struct import Struct

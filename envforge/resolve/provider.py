@@ -18,7 +18,8 @@ from resolvelib import AbstractProvider
 from envforge.errors import UnknownPackageError
 from envforge.model.requirement import Requirement, specifier_admits
 from envforge.resolve.candidates import Candidate, CandidateFinder, requirement_extras
-from envforge.resolve.conda import CondaLayer, CondaSolution, admits
+from envforge.resolve.conda import CondaLayer
+from envforge.resolve.conda_solution import CondaSolution, admits
 from envforge.resolve.dependencies import DependencyReader, UnusableCandidateError
 from envforge.struct import Struct
 

@@ -73,7 +73,8 @@ def _conda_layers(conda: CondaPart, target: Target) -> Iterator[CondaLayer]:
     Raises:
         CondaUnsolvableError: there is none.
     """
-    from envforge.resolve.conda import CondaLayer, pypi_version
+    from envforge.resolve.conda import CondaLayer
+    from envforge.resolve.conda_solution import pypi_version
 
     layer = CondaLayer(conda, target).settled()
     yield layer

@@ -11,7 +11,8 @@ from resolvelib.resolvers import Resolution
 from envforge.errors import ResolutionError
 from envforge.model.requirement import Requirement
 from envforge.resolve.candidates import Candidate
-from envforge.resolve.conda import CondaLayer, CondaSolution, CondaSpace
+from envforge.resolve.conda import CondaLayer, CondaSpace
+from envforge.resolve.conda_solution import CondaSolution
 from envforge.resolve.dependencies import DependencyReader
 from envforge.resolve.problem import NoSolutionError, Problem
 from envforge.resolve.provider import CONDA, Choice, Demand, Provider

@@ -22,7 +22,8 @@ from envforge.resolve.candidates import Candidate, CandidateFinder, requirement_
 from envforge.resolve.dependencies import DependencyReader, UnusableCandidateError
 
 if TYPE_CHECKING:
-    from envforge.resolve.conda import CondaLayer, CondaSolution
+    from envforge.resolve.conda import CondaLayer
+    from envforge.resolve.conda_solution import CondaSolution
 
 _MAX_ROUNDS = 12
 
@@ -90,7 +91,7 @@ class _Step(NamedTuple):
         extras, specifiers = requirement_extras(asked), _specifiers(asked)
         if self.conda is None or name not in self.conda.provides:
             return finder.best(name, specifiers, extras)
-        from envforge.resolve.conda import admits
+        from envforge.resolve.conda_solution import admits
 
         version = self.conda.provides[name]
         if all(admits(specifier, version) for specifier in specifiers):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -101,28 +101,37 @@ def _pypi_choices(
     yield from extend({}, roots)
 
 
-def _is_solution(chosen: dict[str, str | None], pins: dict[str, str], channel: dict[str, Any]) -> bool:
+def _is_solution(
+    chosen: dict[str, str | None], pins: dict[str, str], channel: dict[str, Any], known: Collection[str]
+) -> bool:
     """Whether releases from PyPI go with what the records constrain.
 
-    A name that the channel does not have may be anything, not only the PyPI project of that name.
+    A name that is not known to the channel may be anything, not only the PyPI project of that name. A rule
+    that forbids all of its versions leaves it known.
     """
     return all(
         _goes_with(text, dict(pins))
         for name, version in chosen.items()
         if version is not None
         for text in channel[name][version]["constrains"]
-        if channel.get(text.split()[0])
+        if text.split()[0] in known
     )
 
 
-def _solvable(universe: dict[str, Any], channel: dict[str, Any], roots: list[str], specs: list[str]) -> bool:
+def _solvable(
+    universe: dict[str, Any],
+    channel: dict[str, Any],
+    roots: list[str],
+    specs: list[str],
+    known: Collection[str],
+) -> bool:
     names = (*NAMES, *LIBRARIES)
     for versions in product(*([None, *channel[name]] for name in names)):
         chosen = dict(zip(names, versions, strict=True))
         if _is_closed(chosen, channel, specs):
             for python in PYTHONS:
                 for pins in _pypi_choices(chosen, universe, roots, python):
-                    if _is_solution(chosen, pins, channel):
+                    if _is_solution(chosen, pins, channel, known):
                         return True
     return False
 
@@ -133,6 +142,7 @@ def _check(
     channel: dict[str, Any],
     roots: list[str],
     specs: list[str],
+    known: Collection[str],
 ) -> None:
     """The answer satisfies everything in both worlds."""
     chosen: dict[str, str | None] = dict.fromkeys((*NAMES, *LIBRARIES))
@@ -143,7 +153,7 @@ def _check(
     assert not {name for name, version in chosen.items() if version} & pins.keys(), "nothing is there twice"
     assert _is_closed(chosen, channel, specs)
     assert pins in list(_pypi_choices(chosen, universe, roots, python))
-    assert _is_solution(chosen, pins, channel)
+    assert _is_solution(chosen, pins, channel, known)
 
 
 rule_texts = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(SPECIFIERS).filter(bool), max_size=2)
@@ -200,10 +210,14 @@ def test_constraints_and_overrides_hold_in_both_worlds(
         try:
             resolution = resolve_target(groups, TARGET, Universe(universe), {}, part, rules=rules)
         except ResolutionError as error:
-            assert not _solvable(ruled, ruled_channel, ruled_roots, specs)
+            assert not _solvable(ruled, ruled_channel, ruled_roots, specs, _known(channel))
             assert error.context or error.hints
             return
-    _check(resolution, ruled, ruled_channel, ruled_roots, specs)
+    _check(resolution, ruled, ruled_channel, ruled_roots, specs, _known(channel))
+
+
+def _known(channel: dict[str, Any]) -> set[str]:
+    return {name for name, versions in channel.items() if versions}
 
 
 def _table(channel: dict[str, Any]) -> dict[str, Any]:
@@ -232,7 +246,7 @@ def test_finds_an_answer_exactly_where_there_is_one(
         try:
             resolution = resolve_target(groups, TARGET, Universe(universe), {}, part)
         except ResolutionError as error:
-            assert not _solvable(universe, channel, roots, specs)
+            assert not _solvable(universe, channel, roots, specs, _known(channel))
             assert error.context or error.hints
             return
-    _check(resolution, universe, channel, roots, specs)
+    _check(resolution, universe, channel, roots, specs, _known(channel))

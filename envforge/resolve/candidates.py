@@ -76,6 +76,10 @@ class CandidateFinder:
         self._usable: dict[tuple[str, str], IndexFile | Unfit] = {}
         self._admitted: dict[tuple[str, frozenset[str]], Iterator[str]] = {}
 
+    def preferring(self, versions: Mapping[str, str]) -> CandidateFinder:
+        """The same, with other versions to try first."""
+        return CandidateFinder(self.source, self.target, {**self.preferred, **versions}, self.rules)
+
     def best(self, name: str, specifiers: Collection[str], extras: frozenset[str]) -> Candidate | None:
         """The first of :meth:`matches`."""
         return next(self.matches(name, specifiers, extras), None)

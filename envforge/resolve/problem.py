@@ -1,4 +1,4 @@
-"""A resolution's question as one value, and both ways to its answer: the walk, else the search."""
+"""A resolution's question as one value, and the ways to its answer: the walk, else the search."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from envforge.model.rules import Rules
 from envforge.model.target import Target
 from envforge.resolve.candidates import CandidateFinder
 from envforge.resolve.dependencies import DependencyReader
-from envforge.resolve.walk import Answer, walk
+from envforge.resolve.walk import Answer, Stuck, walk
 from envforge.struct import Struct, replace
 
 if TYPE_CHECKING:
@@ -119,11 +119,15 @@ class Problem(Struct, frozen=True, kw_only=True):
             ResolutionError: gave up after very many steps.
         """
         try:
-            settled = walk(self.roots, self.finder, self.reader, self.layer)
+            reached = walk(self.roots, self.finder, self.reader, self.layer)
+            if isinstance(reached, Stuck) and reached.names:
+                from envforge.resolve.conflicts import settle_conflicts
+
+                reached = settle_conflicts(self, reached)
         except UnknownPackageError:
-            settled = None  # perhaps only one version of something needs it: the search can avoid that one
-        if settled is not None:
-            return settled
+            reached = Stuck()  # perhaps only one version of something needs it: the search can avoid that one
+        if isinstance(reached, Answer):
+            return reached
         from envforge.resolve.search import search
 
         return search(self)

@@ -22,6 +22,7 @@ from envforge.struct import replace
 
 _MAX_ROUNDS = 200_000
 _MAX_EXPLAINING_ROUNDS = 2_000
+_MAX_ROUNDS_OF_PART = 2_000
 _MAX_CONDA_SOLUTIONS = 500
 
 
@@ -32,17 +33,34 @@ def search(problem: Problem) -> Answer:
         NoSolutionError: there are none.
         ResolutionError: gave up after very many rounds.
     """
+    try:
+        return _search_viable(problem)
+    except NoSolutionError as failure:
+        if problem.layer is None:
+            raise _told_by_all(problem, failure) from None
+        # Where it fails although conda has whatever is asked for, conda has no part in the conflict.
+        anything = Provider(problem.finder, problem.reader, problem.layer, conda_has_anything=True)
+        _search_once(problem.roots, anything)
+        return _search_every_solution(problem, problem.layer, failure)
+
+
+def search_part(problem: Problem) -> Answer:
+    """The same for a part of a problem: gives up soon, and explains nothing.
+
+    Raises:
+        NoSolutionError: there are none, or such that a mere presence in conda decides.
+        ResolutionError: gave up.
+    """
+    return _search_viable(problem, _MAX_ROUNDS_OF_PART)
+
+
+def _search_viable(problem: Problem, max_rounds: int = 0) -> Answer:
+    """Search among the candidates that the user's requirements leave."""
     finder, reader, layer = problem.finder, problem.reader, problem.layer
     may_bring = layer.may_bring if layer is not None else lambda _: False
     viability = Viability(problem.roots, finder, reader, may_bring)
-    try:
-        return _search_once(problem.roots, Provider(finder, reader, layer, may_be_pinned=viability.admits))
-    except NoSolutionError as failure:
-        if layer is None:
-            raise _told_by_all(problem, failure) from None
-        # Where it fails although conda has whatever is asked for, conda has no part in the conflict.
-        _search_once(problem.roots, Provider(finder, reader, layer, conda_has_anything=True))
-        return _search_every_solution(problem, layer, failure)
+    provider = Provider(finder, reader, layer, may_be_pinned=viability.admits)
+    return _search_once(problem.roots, provider, max_rounds)
 
 
 def _told_by_all(problem: Problem, failure: NoSolutionError) -> NoSolutionError:

@@ -6,12 +6,11 @@ is killed for its memory, on a login node together with whoever else is there.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from envforge.host.memory_room import find_memory_room
+from envforge.host.processors import count_processors
 
 JOB_VARIABLES = ("MAX_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL")
 """Read by PyTorch's extension builder and by CMake. They say how fast, not what is built."""
@@ -39,18 +38,6 @@ def count_jobs(environ: Mapping[str, str], root: Path = Path("/")) -> int:
         environ: for what a batch job was given.
         root: where ``proc`` and ``sys`` are.
     """
-    processors = _processors(root)
+    processors = count_processors(root)
     room = find_memory_room(environ, root)
     return processors if room is None else max(1, min(processors, room // _BYTES_PER_JOB))
-
-
-def _processors(root: Path) -> int:
-    """Those that this process may run on, less what its control group's quota forbids (version 2)."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with suppress(OSError, ValueError):
-        group = (root / "proc/self/cgroup").read_text().rpartition("::")[2].strip()
-        place = root / "sys/fs/cgroup" / group.lstrip("/")
-        quota, period = (place / "cpu.max").read_text().split()
-        if quota != "max":
-            count = min(count, max(1, int(quota) // int(period)))
-    return count

@@ -1,8 +1,10 @@
 """The threads of one fetch.
 
-Each thread unpacks what it receives: receiving, hashing, inflating and writing leave the GIL. What
-another process is already at comes last, so that several processes on one store, or several nodes with
-one folder of archives, share the work instead of queueing for the same archive.
+Each thread unpacks what it receives: receiving, hashing, inflating and writing leave the GIL. Small archives
+wait for the network most of the time, and all threads are at them; of large ones only some are in hand at
+one time (:mod:`envforge.fetch.pace`). What another process is already at comes last, so that several
+processes on one store, or several nodes with one folder of archives, share the work instead of queueing for
+the same archive.
 """
 
 from __future__ import annotations
@@ -14,15 +16,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from envforge.errors import ArchiveError, EnvforgeError, HashError, OfflineError
 from envforge.events import FetchPlanned, Reporter, Warned
 from envforge.fetch.archives import archive_guard, archive_path, file_digest, is_kept, kept_archives
-from envforge.fetch.delivery import Delivery, WrongContentError
+from envforge.fetch.delivery import SMALL_BYTES, Delivery, WrongContentError
+from envforge.fetch.pace import Pace
 from envforge.fetch.request import FetchRequest
 from envforge.fetch.sizes import find_sizes
+from envforge.host.processors import count_processors
 from envforge.model.tree import Tree
 from envforge.model.writing import WriteStrategy
 from envforge.net.settings import NetworkSettings
@@ -49,6 +53,20 @@ class _StoppedError(Exception):
     """Another thread failed, or the user pressed Ctrl-C."""
 
 
+class _Order(NamedTuple):
+    """An archive that a thread is to fetch.
+
+    Args:
+        request: which.
+        is_large: as far as its size is known.
+        patient: whether to wait for another process that is at it.
+    """
+
+    request: FetchRequest
+    is_large: bool
+    patient: bool = False
+
+
 class Crew:
     """The threads of one fetch and what they share."""
 
@@ -67,7 +85,10 @@ class Crew:
         self._reporter = reporter
         self._archives = archives
         self._requests = requests
-        self._waiting: deque[tuple[FetchRequest, bool]] = deque()
+        self._large: deque[_Order] = deque()
+        self._small: deque[_Order] = deque()
+        self._large_in_hand = 0
+        self._taking = threading.Lock()
         self._results: SimpleQueue[Tree | BaseException] = SimpleQueue()
         self._stop = threading.Event()
         self._thread_count = min(len(requests), strategy.workers or settings.connections)
@@ -90,13 +111,14 @@ class Crew:
         threads: list[threading.Thread] = []
         with ConnectionPools(self._settings) as pools:
             self._plan(pools)
+            self._pace = Pace(count_processors(), self._thread_count)
             try:
-                for _ in range(self._thread_count):
-                    # daemons: one that hangs in a dead connection must not keep the process from ending
-                    thread = threading.Thread(target=self._work, args=(pools,), daemon=True)
-                    threads.append(thread)
-                    thread.start()
-                trees = [self._next_result(check) for _ in self._requests]
+                threads.extend(self._start_thread(pools) for _ in range(self._thread_count))
+                trees: list[Tree] = []
+                while len(trees) < len(self._requests):
+                    trees += self._next_result(check)
+                    if self._large and self._pace.raise_count():
+                        threads.append(self._start_thread(pools))
             except BaseException as error:
                 self._stop.set()
                 self._leave(threads, error)
@@ -105,12 +127,20 @@ class Crew:
                 thread.join()
         return trees
 
+    def _start_thread(self, pools: ConnectionPools) -> threading.Thread:
+        # a daemon: one that hangs in a dead connection must not keep the process from ending
+        thread = threading.Thread(target=self._work, args=(pools,), daemon=True)
+        thread.start()
+        return thread
+
     def _plan(self, pools: ConnectionPools) -> None:
         """Put the largest first: the last one to arrive then is a small one."""
         remote = [request for request in self._requests if is_remote(request, self._archives)]
         sizes = find_sizes(remote, pools, self._settings.connections) | self._kept_sizes()
         ordered = sorted(self._requests, key=lambda request: -sizes.get(request.sha256, 0))
-        self._waiting.extend((request, False) for request in ordered)
+        for request in ordered:
+            is_large = sizes.get(request.sha256, 0) > SMALL_BYTES
+            (self._large if is_large else self._small).append(_Order(request, is_large))
         size_bytes = sum(sizes[request.sha256] for request in remote)
         self._reporter.report(FetchPlanned(file_count=len(remote), size_bytes=size_bytes))
 
@@ -119,18 +149,17 @@ class Crew:
         found = ((request.sha256, sizes.get(tree_id(request.sha256))) for request in self._requests)
         return {digest: size for digest, size in found if size is not None}
 
-    def _next_result(self, check: Callable[[], None]) -> Tree:
-        """Wait for the next tree; raises what its thread raised."""
-        while True:
-            try:
-                # with a time limit, because on Windows Ctrl-C does not end a wait without
-                result = self._results.get(timeout=_LOOK_S)
-            except Empty:
-                check()
-                continue
-            if isinstance(result, BaseException):
-                raise result
-            return result
+    def _next_result(self, check: Callable[[], None]) -> list[Tree]:
+        """Wait a moment for the next tree, or none; raises what its thread raised."""
+        try:
+            # with a time limit, because on Windows Ctrl-C does not end a wait without
+            result = self._results.get(timeout=_LOOK_S)
+        except Empty:
+            check()
+            return []
+        if isinstance(result, BaseException):
+            raise result
+        return [result]
 
     def _leave(self, threads: Sequence[threading.Thread], error: BaseException) -> None:
         """Wait shortly for the others to stop, and note on the error what went wrong beside it."""
@@ -144,23 +173,33 @@ class Crew:
                 error.context += (f"also failed: {other.message}",)
 
     def _work(self, pools: ConnectionPools) -> None:
-        """What each thread does until nothing is left."""
-        while True:
+        """What each thread does until nothing is left for it."""
+        while (order := self._take()) is not None:
             try:
-                request, patient = self._waiting.popleft()
-            except IndexError:
-                return
-            try:
-                tree = self._fetch_guarded(request, patient, pools)
+                tree = self._fetch_guarded(order.request, order.patient, pools)
             except _StoppedError:
                 return
             except BaseException as error:
                 self._results.put(error)
                 return
-            if tree is None:
-                self._waiting.append((request, True))
-            else:
+            self._put_back(order, is_done=tree is not None)
+            if tree is not None:
                 self._results.put(tree)
+
+    def _take(self) -> _Order | None:
+        """The next large archive, unless enough of these are in hand; else the next small one."""
+        with self._taking:
+            if self._large and self._large_in_hand < self._pace.count:
+                self._large_in_hand += 1
+                return self._large.popleft()
+            return self._small.popleft() if self._small else None
+
+    def _put_back(self, order: _Order, *, is_done: bool) -> None:
+        """Give up an order, which another process is at if it is not done."""
+        with self._taking:
+            self._large_in_hand -= order.is_large
+            if not is_done:
+                (self._large if order.is_large else self._small).append(order._replace(patient=True))
 
     def _fetch_guarded(self, request: FetchRequest, patient: bool, pools: ConnectionPools) -> Tree | None:
         """Fetch one wheel under its guard; None if another process is at it and we do not wait yet."""

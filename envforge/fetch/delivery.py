@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from envforge.net.settings import NetworkSettings
     from envforge.store.guard import Hold
 
-_SMALL_BYTES = 2 << 20
+SMALL_BYTES = 2 << 20
 """Up to here an archive is had whole: no second request for its directory (137 of 170 wheels with torch)."""
 
 
@@ -89,14 +89,17 @@ class Delivery(Struct, frozen=True, kw_only=True):
         if not is_kept(self.archives, identity):
             return None
         place = archive_path(self.archives, identity)
-        with store_failures(place, f"read the kept archive of {request.filename}"):
+        what = f"read the kept archive of {request.filename}"
+        # it may be gone since: purged, or damaged and removed by another node
+        with store_failures(place, what), suppress(FileNotFoundError):
             mark_used(place)
             with FileSource(place) as source, suppress(NotStreamableError):
                 content = KeptContent(source, request.sha256)
                 return self._stream(request, content, content.pieces())
-        if file_digest(place) != request.sha256:
-            raise WrongContentError
-        return self.from_file(request, place)
+            if file_digest(place) != request.sha256:
+                raise WrongContentError
+            return self.from_file(request, place)
+        return None
 
     def discard_damaged(self, request: FetchRequest) -> None:
         """Remove a kept archive, unless another process has replaced it; its guard is held."""
@@ -144,7 +147,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
             with closing(part.passing(transfer)) as pieces:
                 first = next(pieces, b"")
                 total = transfer.total_bytes
-                if total is not None and total > _SMALL_BYTES:
+                if total is not None and total > SMALL_BYTES:
                     return self._stream(request, transfer, chain([first], pieces))
                 if total is not None:
                     return self._from_memory(request, transfer, chain([first], pieces))

@@ -17,6 +17,7 @@ from envforge.events import CheckPlanned, CheckProgressed, Reporter
 from envforge.fetch.archives import archive_guard, archive_path, kept_archives
 from envforge.fetch.fetch import fetch_trees
 from envforge.fetch.request import FetchRequest
+from envforge.host.processors import count_processors
 from envforge.model.tree import Tree
 from envforge.store.bundle import ensure_bundle
 from envforge.store.collect import StoredBundle, list_bundles, list_trees
@@ -130,7 +131,7 @@ def _check_trees(
         return damages
 
     ordered = sorted(trees, key=lambda tree: -tree.size_bytes)
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(count_processors()) as pool:
         found = zip(ordered, pool.map(check, ordered), strict=True)
         return [(tree, damages) for tree, damages in found if damages]
 

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from envforge.errors import ArchiveError, EnvforgeError, HashError, NetworkError, OfflineError, StoreError
-from envforge.events import Event, FetchPlanned, TreeStored, WaitingForOwner
+from envforge.events import DownloadStarted, Event, FetchPlanned, TreeStored, WaitingForOwner
+from envforge.fetch import crew as crew_module
+from envforge.fetch import pace as pace_module
 from envforge.fetch.fetch import fetch_trees
 from envforge.fetch.request import FetchRequest
 from envforge.net import transfer as transfer_module
@@ -121,6 +123,64 @@ def test_the_largest_come_first(site: Site) -> None:
     order = [int(path[len("/demo") :].partition("-")[0]) for path, _ in site.server.requests]
     # one connection, but a few threads that want it: the order is not strict
     assert min(order[:3]) > max(order[-3:])
+
+
+class InHand:
+    """Watches how many large archives are begun and not yet stored."""
+
+    def __init__(self) -> None:
+        self.most = 0
+        self.stored: list[str] = []
+        self._now = 0
+        self._lock = threading.Lock()
+
+    def report(self, event: Event) -> None:
+        if isinstance(event, (DownloadStarted, TreeStored)) and event.filename.startswith("large"):
+            with self._lock:
+                self._now += 1 if isinstance(event, DownloadStarted) else -1
+                self.most = max(self.most, self._now)
+        if isinstance(event, TreeStored):
+            self.stored.append(event.filename)
+
+
+@pytest.fixture
+def slow_ones(site: Site, monkeypatch: pytest.MonkeyPatch) -> list[FetchRequest]:
+    """Eight large archives on a slow line, and four small ones."""
+    monkeypatch.setattr(crew_module, "SMALL_BYTES", 100_000)
+    monkeypatch.setattr(crew_module, "count_processors", lambda: 1)
+    content = os.urandom(200_000)
+    return [
+        *(
+            site.offer(f"large{n}", wheel_bytes(f"large{n}", files={"x": content}), pause_s=0.05)
+            for n in range(8)
+        ),
+        *(site.offer(f"small{n}") for n in range(4)),
+    ]
+
+
+def test_few_large_archives_at_a_time_while_the_processors_are_busy(
+    site: Site, slow_ones: list[FetchRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace_module, "_BUSY", 0.0)
+    watch = InHand()
+    settings = NetworkSettings(connections=8)
+    fetch_trees(slow_ones, site.store, settings, watch, archives=site.archives)
+    assert watch.most == 2
+    assert len(watch.stored) == 12
+    assert all(name.startswith("small") for name in watch.stored[:4]), "these do not wait for the large ones"
+
+
+def test_more_of_them_while_the_processors_are_idle(
+    site: Site, slow_ones: list[FetchRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace_module, "_LOOK_S", 0.01)
+    monkeypatch.setattr(crew_module, "_LOOK_S", 0.01)
+    monkeypatch.setattr(pace_module, "_BUSY", 100.0)
+    watch = InHand()
+    settings = NetworkSettings(connections=8)
+    fetch_trees(slow_ones, site.store, settings, watch, archives=site.archives)
+    assert watch.most > 4
+    assert len(watch.stored) == 12
 
 
 def test_file_urls(site: Site, tmp_path: Path) -> None:

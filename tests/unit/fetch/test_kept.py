@@ -14,7 +14,7 @@ import pytest
 from envforge.errors import ArchiveError, HashError, OfflineError, StoreError
 from envforge.events import Event, FetchPlanned, Warned
 from envforge.fetch import delivery as delivery_module
-from envforge.fetch.archives import archive_path, kept_archives, part_path
+from envforge.fetch.archives import archive_path, is_kept, kept_archives, part_path
 from envforge.fetch.fetch import fetch_trees
 from envforge.fetch.request import FetchRequest
 from envforge.model.tree import Tree
@@ -79,7 +79,7 @@ def sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(transfer_module, "_FIRST_PAUSE_S", 0.001)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     if request.param == "large":
-        monkeypatch.setattr(delivery_module, "_SMALL_BYTES", 1000)
+        monkeypatch.setattr(delivery_module, "SMALL_BYTES", 1000)
 
 
 @pytest.fixture
@@ -245,6 +245,22 @@ def test_many_nodes_find_one_damaged_archive(site: Site) -> None:
         thread.join()
     assert all(node.store.find_tree(request.sha256) for node in nodes)
     assert len([path for path, asked in site.server.requests if not asked]) == 1
+
+
+def test_an_archive_that_goes_between_the_look_and_the_opening(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = site.offer()
+    site.node("first").fetch(request)
+
+    def go_after(archives: Path, identity: str) -> bool:
+        was_kept = is_kept(archives, identity)
+        site.place(request).unlink(missing_ok=True)
+        return was_kept
+
+    monkeypatch.setattr(delivery_module, "is_kept", go_after)
+    assert site.node("second").fetch(request)
+    assert site.place(request).exists()
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="mounts a small tmpfs")

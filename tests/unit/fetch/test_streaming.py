@@ -53,7 +53,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer_module, "_FIRST_PAUSE_S", 0.001)
     monkeypatch.setattr(transfer_module, "PIECE_BYTES", 10_007)
     monkeypatch.setattr(transfer_module, "_PROGRESS_BYTES", 20_000)
-    monkeypatch.setattr(delivery_module, "_SMALL_BYTES", 1000)
+    monkeypatch.setattr(delivery_module, "SMALL_BYTES", 1000)
     monkeypatch.setattr(sources_module, "_LOOK_BYTES", 4096)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
@@ -134,7 +134,7 @@ def test_a_large_wheel_is_received_once(site: Site, size_known: bool) -> None:
 
 
 def test_a_small_wheel_needs_no_look(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery_module, "_SMALL_BYTES", len(WHEEL))
+    monkeypatch.setattr(delivery_module, "SMALL_BYTES", len(WHEEL))
     site.check_tree(site.fetch(Behaviour(body=WHEEL)))
     assert site.asked == (1, 0)
 

@@ -153,15 +153,22 @@ def _measure_all(options: argparse.Namespace) -> Results:
 
         if not installed:
             return results
-        with opened(QUICK) as projects:
-            _measure_start(options, projects, results, patience)
-        for stack in [QUICK] if options.quick else [STACKS[name] for name in options.stack if name in STACKS]:
-            with opened(stack) as projects:
-                _measure_stack(options, stack, projects, results, patience)
-        if "growth" in options.stack:
-            growing = QUICK_GROWING if options.quick else growing_stacks()
-            spreading = QUICK_SPREADING if options.quick else spreading_stacks()
-            measure_growth(results, opened, patience, _wanted(options), growing=growing, spreading=spreading)
+        try:
+            with opened(QUICK) as projects:
+                _measure_start(options, projects, results, patience)
+            for stack in (
+                [QUICK] if options.quick else [STACKS[name] for name in options.stack if name in STACKS]
+            ):
+                with opened(stack) as projects:
+                    _measure_stack(options, stack, projects, results, patience)
+            if "growth" in options.stack:
+                growing = QUICK_GROWING if options.quick else growing_stacks()
+                spreading = QUICK_SPREADING if options.quick else spreading_stacks()
+                measure_growth(
+                    results, opened, patience, _wanted(options), growing=growing, spreading=spreading
+                )
+        except KeyboardInterrupt:
+            print("interrupted: what follows was measured until then", file=sys.stderr)
     return results
 
 

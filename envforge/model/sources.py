@@ -8,6 +8,7 @@ Standards: PEP 508 (``name @ URL``), PEP 610 (what is recorded of an origin in a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -70,6 +71,17 @@ class GitSource(Struct, frozen=True):
     lfs: bool | None = None
     submodules: bool = True
 
+    def at_commit(self, url: str, commit: str) -> GitOrigin:
+        """What of it stands in a lock. ``url``: the repository's, without credentials."""
+        return GitOrigin(
+            url=url,
+            commit=commit,
+            reference=self.reference,
+            subdirectory=self.subdirectory,
+            lfs=self.lfs,
+            submodules=self.submodules,
+        )
+
     def __repr__(self) -> str:
         # the URL may hold credentials
         return f"GitSource({self.reference}, {self.subdirectory!r}, lfs={self.lfs}, {self.submodules})"
@@ -81,6 +93,11 @@ class WorkspaceSource(Struct, frozen=True):
 
 Source: TypeAlias = IndexSource | UrlSource | PathSource | GitSource | WorkspaceSource
 DirectSource: TypeAlias = UrlSource | PathSource | GitSource
+
+
+def direct_sources(sources: Mapping[str, Source]) -> dict[str, DirectSource]:
+    """Those of some projects' sources that are no index and no workspace."""
+    return {name: source for name, source in sources.items() if isinstance(source, DirectSource)}
 
 
 class FolderMode(StrEnum):

@@ -29,6 +29,7 @@ from envforge.model.sources import (
     Origin,
     PathSource,
     UrlSource,
+    direct_sources,
 )
 from envforge.resolve.references import DirectRelease, Reference, shown_source
 from envforge.struct import replace
@@ -275,11 +276,7 @@ def _release(
     return DirectRelease(
         file=file._replace(requires_python=metadata.requires_python),
         metadata=metadata,
-        sources={
-            name: source
-            for name, source in sources.items()
-            if isinstance(source, (UrlSource, PathSource, GitSource))
-        },
+        sources=direct_sources(sources),
     )
 
 

@@ -84,14 +84,7 @@ class DirectCommits:
         """
         remote = open_remote(source, name, self._session)
         shown = parse_remote(source.url).url
-        origin = GitOrigin(
-            url=shown,
-            commit=self._commit(name, shown, source.reference, remote),
-            reference=source.reference,
-            subdirectory=source.subdirectory,
-            lfs=source.lfs,
-            submodules=source.submodules,
-        )
+        origin = source.at_commit(shown, self._commit(name, shown, source.reference, remote))
         places = self._session.places
         with Store(places.tier, places.site).staging() as folder:
             path = put_commit(origin, remote, name, folder, self._session)

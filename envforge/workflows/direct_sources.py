@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from envforge.model.sources import DirectSource, GitSource, PathSource, UrlSource
+from envforge.model.sources import DirectSource, direct_sources
 from envforge.resolve.references import DirectView, find_references
 from envforge.workflows.direct import DirectCatalog
 
@@ -61,8 +61,4 @@ class DirectSources:
 
     def _declared(self, variant: str) -> dict[str, DirectSource]:
         sources = self._settings.sources_of(self._settings.variant(variant))
-        return {
-            name: source
-            for name, source in sources.items()
-            if isinstance(source, (UrlSource, PathSource, GitSource))
-        }
+        return direct_sources(sources)

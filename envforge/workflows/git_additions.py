@@ -16,7 +16,7 @@ from envforge.manifest.references import (
 )
 from envforge.model.git import ReferenceKind, parse_remote
 from envforge.model.requirement import parse_requirement
-from envforge.model.sources import GitOrigin, GitSource
+from envforge.model.sources import GitSource
 from envforge.store.store import Store
 from envforge.struct import Struct, replace
 from envforge.workflows.folders import read_folder
@@ -126,7 +126,7 @@ def _project_name(source: GitSource, session: Session) -> str:
     """The name of the project that a commit has."""
     remote = open_remote(source, "the repository", session)
     commit = resolve_reference(remote, source.reference, git_cache(session))
-    origin = GitOrigin(remote.url, commit, source.reference, source.subdirectory, source.lfs)
+    origin = source.at_commit(remote.url, commit)
     with Store(session.places.tier, session.places.site).staging() as folder:
         path = put_commit(origin, remote, "project", folder, session)
         found = read_folder(path, remote.label)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from envforge.errors import ResolutionError
 from envforge.model.requirement import Requirement
+from envforge.resolve.minimize import smallest_failing
 from envforge.resolve.problem import NoSolutionError, Problem
 from envforge.resolve.search import search_part
 from envforge.resolve.walk import Answer, Stuck, walk
@@ -65,9 +66,8 @@ def _opposing(problem: Problem, stuck: Stuck, name: str) -> set[Requirement]:
     """What is asked of a package by a smallest set of specifiers that no release meets."""
     asked = stuck.demands[name]
     extras = frozenset(extra for requirement in asked for extra in requirement.extras)
-    opposing = sorted({requirement.specifier for requirement in asked})
-    for specifier in opposing[:]:
-        others = [other for other in opposing if other != specifier]
-        if others and problem.finder.best(name, others, extras) is None:
-            opposing = others
+    opposing = smallest_failing(
+        sorted({requirement.specifier for requirement in asked}),
+        lambda part: bool(part) and problem.finder.best(name, part, extras) is None,
+    )
     return {requirement for requirement in asked if requirement.specifier in opposing}

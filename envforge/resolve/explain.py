@@ -17,6 +17,7 @@ from envforge.model.requirement import Requirement, specifier_admits
 from envforge.resolve.candidates import Candidate, CandidateFinder
 from envforge.resolve.dependencies import DependencyReader, UnusableCandidateError, is_unknown
 from envforge.resolve.explain_conda import CondaClash, find_conda_clash
+from envforge.resolve.minimize import smallest_failing
 from envforge.resolve.problem import NoSolutionError, Problem
 from envforge.resolve.unfit import no_release_fits, unknown_project, why_nothing_fits
 from envforge.struct import Struct, replace
@@ -106,18 +107,14 @@ def _minimize(problem: Problem) -> Problem:
     specs = problem.layer.part.specs if problem.layer else ()
     if len(problem.roots) + len(specs) > _MAX_ITEMS_TO_MINIMIZE:
         return problem
-    kept = problem
-    for root in problem.roots:
-        fewer = [other for other in kept.roots if other is not root]
-        smaller = kept.with_roots(fewer)
-        if fewer and smaller.find_failure() is not None:
-            kept = smaller
-    for spec in specs:
-        assert kept.layer is not None
-        smaller = kept.with_specs([other for other in kept.layer.part.specs if other != spec])
-        if smaller.find_failure() is not None:
-            kept = smaller
-    return kept
+    roots = smallest_failing(problem.roots, lambda part: bool(part) and _fails(problem.with_roots(part)))
+    kept = problem.with_roots(roots)
+    needed = smallest_failing(specs, lambda part: _fails(kept.with_specs(part)))
+    return kept.with_specs(needed) if len(needed) < len(specs) else kept
+
+
+def _fails(problem: Problem) -> bool:
+    return problem.find_failure() is not None
 
 
 def _causes(failure: NoSolutionError) -> list[tuple[Requirement, Candidate | None]]:

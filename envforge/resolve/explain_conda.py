@@ -12,6 +12,7 @@ from envforge.model.requirement import Requirement, parse_version
 from envforge.resolve.candidates import Candidate
 from envforge.resolve.conda import CondaLayer
 from envforge.resolve.conda_solution import CondaSolution
+from envforge.resolve.minimize import smallest_failing
 from envforge.resolve.problem import NoSolutionError, Problem
 from envforge.resolve.provider import CondaDemand, FromConda, FromPyPI
 from envforge.struct import Struct
@@ -111,12 +112,7 @@ def _smallest_causes(causes: Sequence[Cause], layer: CondaLayer) -> Sequence[Cau
     """The fewest that conda cannot meet together; all of them where conda can."""
     if layer.solve(_demands(causes)) is not None:
         return causes
-    kept = list(causes)
-    for cause in causes:
-        fewer = [other for other in kept if other is not cause]
-        if fewer and layer.solve(_demands(fewer)) is None:
-            kept = fewer
-    return kept
+    return smallest_failing(causes, lambda part: bool(part) and layer.solve(_demands(part)) is None)
 
 
 def _provenance(name: str, solution: CondaSolution, specs: Sequence[str]) -> str:

@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from envforge import __version__
 from envforge.environment.spec import FORMAT, PREFIX_MARKER, GenerationSpec, parse_spec, spec_fields
 from envforge.errors import GenerationError, InterpreterError
 from envforge.events import Reporter, Warned
+from envforge.hashing import sha256
 from envforge.plan.link_plan import MARKER, LinkPlan
 from envforge.struct import Struct, field
 
@@ -204,15 +204,18 @@ def _build(
 ) -> None:
     """Write everything, the marker last."""
     from envforge.environment.contents import plan_python, planned_files
-    from envforge.environment.prefix_contents import prefix_kernels, prefix_scripts
     from envforge.link.apply import apply_link_plan
     from envforge.link.scripts import write_scripts
 
     layout = spec.layout
     python = str(Generation(final, spec).python)
     files = planned_files(spec, powershell=_read_powershell(spec), conda=_conda_activation(spec, reporter))
-    programs = prefix_scripts(spec, plan, python)
-    files |= prefix_kernels(spec, plan, python) | programs
+    programs = {}
+    if spec.prefix is not None:
+        from envforge.environment.prefix_contents import prefix_kernels, prefix_scripts
+
+        programs = prefix_scripts(spec, plan, python)
+        files |= prefix_kernels(spec, plan, python) | programs
     apply_link_plan(plan, tier_root, aside, final_prefix=final, reporter=reporter)
     for name in plan_python(spec.interpreter, layout):
         _make_name(aside, name)
@@ -233,7 +236,9 @@ def _marker_text(spec: GenerationSpec, files: Mapping[str, str]) -> str:
         "spec": spec_fields(spec),
         "files": dict(sorted(files.items())),
     }
-    return json.dumps(fields, indent=1) + "\n"
+    # a line each: with an indentation, json leaves its C encoder, and takes ten times as long
+    lines = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in fields.items()]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def _read_powershell(spec: GenerationSpec) -> bytes | None:

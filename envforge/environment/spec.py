@@ -1,15 +1,15 @@
 """What determines a generation, its name, and the marker file that says it is complete.
 
-The marker is ``envforge-generation.json``: written last, and readable for people.
+The marker is ``envforge-generation.json``: written last, and readable for people (``python -m json.tool``).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from hashlib import sha256
 from typing import Any
 
+from envforge.hashing import sha256
 from envforge.model.host import Interpreter
 from envforge.model.layout import EnvironmentLayout, environment_layout
 from envforge.model.tree import Tree

@@ -142,7 +142,7 @@ def find_data_root(environ: Mapping[str, str]) -> Path:
 
 def project_environments_folder(tier: Path, project: Path) -> Path:
     """Where the generations of a project live: ``<tier>/envs/<folder name>-<digest of its real path>``."""
-    from hashlib import sha256
+    from envforge.hashing import sha256
 
     real = project.resolve()
     # Scripts carry the path in their first line, where the kernel takes a blank for the end of it.

@@ -11,11 +11,11 @@ import re
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envforge.errors import ArchiveError, GenerationError
+from envforge.hashing import sha256
 from envforge.link.copying import FileCopier
 from envforge.link.failures import link_failures
 from envforge.model.layout import EnvironmentLayout

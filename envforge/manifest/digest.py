@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from envforge.hashing import sha256
 from envforge.manifest.manifest import (
     CondaDependency,
     Declared,
@@ -32,13 +33,11 @@ def inputs_digest(manifest: Manifest, folders: Mapping[str, Any] | None = None) 
         manifest: of the project.
         folders: path of each folder that a project comes from → what a resolution depends on in it.
     """
-    import hashlib
-
     document = resolution_inputs(manifest)
     if folders:
         document["folders"] = dict(folders)
     inputs = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return f"sha256:{hashlib.sha256(inputs.encode()).hexdigest()}"
+    return f"sha256:{sha256(inputs.encode()).hexdigest()}"
 
 
 def resolution_inputs(manifest: Manifest) -> dict[str, Any]:

@@ -16,12 +16,13 @@ from envforge.errors import RequirementError
 from envforge.struct import Struct
 
 SCHEMES = ("https", "ssh", "http", "git", "file")
-_URL = re.compile(r"([a-z]+)://(?:([^/@]*)@)?([^/@]*)(/.*)?", re.IGNORECASE)
-_SCP = re.compile(r"(?:([A-Za-z0-9._-]+)@)?([A-Za-z0-9][A-Za-z0-9.-]+):(?!//)(\S.*)")
-_UNFIT = re.compile(r"[\x00-\x20\x7f\\?#]")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
-_SHORT = re.compile(r"[0-9a-fA-F]{7,39}")
-_BAD_REFERENCE = re.compile(r"^[-/]|[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|[/.]$|\.lock$|^@$")
+# Texts, not compiled: most projects have no repository among their sources.
+_URL = r"([a-z]+)://(?:([^/@]*)@)?([^/@]*)(/.*)?"
+_SCP = r"(?:([A-Za-z0-9._-]+)@)?([A-Za-z0-9][A-Za-z0-9.-]+):(?!//)(\S.*)"
+_UNFIT = r"[\x00-\x20\x7f\\?#]"
+_COMMIT = r"[0-9a-f]{40}"
+_SHORT = r"[0-9a-fA-F]{7,39}"
+_BAD_REFERENCE = r"^[-/]|[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|[/.]$|\.lock$|^@$"
 _DISTRUST = "do not trust this repository"
 _RIGHT = "write https://host/path, ssh://user@host/path, user@host:path or file:///path"
 
@@ -104,7 +105,7 @@ class GitReference(Struct, frozen=True):
     @property
     def is_short_commit(self) -> bool:
         """Whether it may be the beginning of a commit's digest."""
-        return self.kind is ReferenceKind.REV and _SHORT.fullmatch(self.name) is not None
+        return self.kind is ReferenceKind.REV and re.fullmatch(_SHORT, self.name) is not None
 
 
 DEFAULT_BRANCH = GitReference()
@@ -112,7 +113,7 @@ DEFAULT_BRANCH = GitReference()
 
 def is_commit(text: str) -> bool:
     """Whether a text is the whole digest of a commit."""
-    return _COMMIT.fullmatch(text) is not None
+    return re.fullmatch(_COMMIT, text) is not None
 
 
 def parse_remote(text: str) -> GitRemote:
@@ -126,13 +127,13 @@ def parse_remote(text: str) -> GitRemote:
         RequirementError: it is none. The message does not show the text, which may hold a password.
     """
     text = text.removeprefix("git+")
-    if not text or _UNFIT.search(text) or text.startswith("-"):
+    if not text or re.search(_UNFIT, text) or text.startswith("-"):
         raise RequirementError(
             "has characters that no address of a repository has", hints=[_RIGHT + ", without ? and #"]
         )
     if "://" not in text:
         return _parse_scp(text)
-    found = _URL.fullmatch(text)
+    found = re.fullmatch(_URL, text, re.IGNORECASE)
     scheme = found[1].lower() if found else ""
     if found is None or scheme not in SCHEMES:
         raise RequirementError("is not the address of a git repository", hints=[_RIGHT])
@@ -156,7 +157,7 @@ def parse_remote(text: str) -> GitRemote:
 
 
 def _parse_scp(text: str) -> GitRemote:
-    if "::" in text or _SCP.fullmatch(text) is None or (len(text) > 1 and text[1] == ":"):
+    if "::" in text or re.fullmatch(_SCP, text) is None or (len(text) > 1 and text[1] == ":"):
         raise RequirementError("is not the address of a git repository", hints=[_RIGHT])
     return GitRemote(text)
 
@@ -207,7 +208,7 @@ def parse_git_reference(kind: ReferenceKind | None, name: str) -> GitReference:
     """
     if kind is None:
         return DEFAULT_BRANCH
-    if not name or _BAD_REFERENCE.search(name):
+    if not name or re.search(_BAD_REFERENCE, name):
         right = "write the name alone, without refs/ or origin/"
         raise RequirementError(f"{name!r} cannot be the name of a {kind}", hints=[right])
     return GitReference(kind, name)

@@ -14,9 +14,10 @@ import os
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
+
+from envforge.hashing import sha256
 
 UNTOLD_FRESH_S = 600.0
 """How long an answer is fresh when its server says nothing."""

@@ -105,7 +105,7 @@ class ConnectionPools:
 
         It is made of the user's name; of the secret only where a token stands in for a name.
         """
-        from hashlib import sha256
+        from envforge.hashing import sha256
 
         found = self._granted.get(origin(url)) or find_credentials(url, index_name, index_url)
         if found is None:

@@ -9,8 +9,8 @@ instead of ``trees/<id>/lib/<name>``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from hashlib import sha256
 
+from envforge.hashing import sha256
 from envforge.model.tree import Tree, TreeListing
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +34,7 @@ class Damage(Struct, frozen=True):
     problem: str
 
 
+@cache
 def tree_id(sha256: str) -> str:
     """The id of a tree: 20 letters, so that a relative link to it stays under 60 bytes.
 

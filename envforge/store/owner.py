@@ -73,7 +73,7 @@ def is_dead(owner: Owner) -> bool | None:
 
 @cache
 def _host() -> str:
-    from hashlib import sha256
+    from envforge.hashing import sha256
 
     if sys.platform == "win32":
         node = os.environ.get("COMPUTERNAME", "")

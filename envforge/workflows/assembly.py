@@ -51,6 +51,7 @@ class Assembly(Struct, frozen=True, kw_only=True):
         session: places, network, reporter.
         store: of the tier.
         environments: the project's folder of generations.
+        files: what the lock has for this host.
     """
 
     project: Project
@@ -60,13 +61,7 @@ class Assembly(Struct, frozen=True, kw_only=True):
     session: Session
     store: Store
     environments: Path
-
-    @property
-    def files(self) -> list[tuple[LockedPackage, LockedFile]]:
-        """What the lock has for this host."""
-        target_id = self.selection.target.id
-        packages = (package for package in self.selection.packages if package.has_files)
-        return [(package, package.file_for(target_id)) for package in packages]
+    files: Sequence[tuple[LockedPackage, LockedFile]]
 
     @property
     def folders(self) -> list[LockedPackage]:
@@ -108,14 +103,17 @@ def open_assembly(project: Project, lock: Lock, options: SyncOptions, session: S
     Raises:
         LockError, UsageError, HostError, InterpreterError: see :func:`envforge.workflows.selection.select`.
     """
+    selection = select(project, lock, options, session)
+    packages = (package for package in selection.packages if package.has_files)
     return Assembly(
         project=project,
         lock=lock,
-        selection=select(project, lock, options, session),
+        selection=selection,
         link_mode=options.link_mode,
         session=session,
         store=open_store(session.places.tier, session),
         environments=project_environments_folder(session.places.tier, session.root),
+        files=[(package, package.file_for(selection.target.id)) for package in packages],
     )
 
 
@@ -142,12 +140,9 @@ def assemble(assembly: Assembly) -> Generation:
     Raises:
         EnvforgeError: nothing half-done is left.
     """
-    from envforge.fetch.archives import sweep_archives
-
     assembly.store.prepare()  # what cannot be written is told before anything is fetched
     assembly = _with_prefix(assembly)
     assembly.store.sweep()
-    sweep_archives(assembly.session.places.archives, assembly.store)
     record_tenant(assembly.environments, assembly.session.root)
     for _ in range(_ATTEMPTS):
         trees = [*_fetched(assembly), *_built(assembly)]
@@ -213,11 +208,25 @@ def missing_packages(assembly: Assembly) -> list[LockedPackage]:
 
 def _fetched(assembly: Assembly, check: Callable[[], None] = lambda: None) -> list[Tree]:
     """Trees of all locked wheels; ``check`` is called meanwhile and raises to end it."""
+    wheels = [(package, file) for package, file in assembly.files if _is_wheel(file)]
+    trees = {file.sha256: assembly.store.find_tree(file.sha256) for _, file in wheels}
+    missing = [(package, file) for package, file in wheels if trees[file.sha256] is None]
+    if missing:
+        trees.update(_fetch(missing, assembly, check))
+    return [tree for tree in trees.values() if tree is not None]
+
+
+def _fetch(
+    wheels: Sequence[tuple[LockedPackage, LockedFile]], assembly: Assembly, check: Callable[[], None]
+) -> dict[str, Tree]:
+    """Fetch what the store lacks."""
+    from envforge.fetch.archives import sweep_archives
     from envforge.fetch.fetch import fetch_trees
     from envforge.fetch.request import FetchRequest
     from envforge.host.tier_writing import find_write_strategy
 
     session = assembly.session
+    sweep_archives(session.places.archives, assembly.store)
     urls = index_urls(assembly.project.manifest, session)
     requests = [
         FetchRequest(
@@ -229,10 +238,9 @@ def _fetched(assembly: Assembly, check: Callable[[], None] = lambda: None) -> li
             index=package.index,
             index_url=urls.get(package.place, ""),
         )
-        for package, file in assembly.files
-        if _is_wheel(file)
+        for package, file in wheels
     ]
-    trees = fetch_trees(
+    return fetch_trees(
         requests,
         assembly.store,
         session.network,
@@ -242,7 +250,6 @@ def _fetched(assembly: Assembly, check: Callable[[], None] = lambda: None) -> li
         strategy=find_write_strategy(session.places.tier, session.places.cache),
         check=check,
     )
-    return [trees[request.sha256] for request in requests]
 
 
 def _built(assembly: Assembly) -> list[Tree]:

@@ -14,7 +14,7 @@ from envforge.manifest.manifest import CondaDependency, Manifest
 from envforge.manifest.rules import manifest_rules
 from envforge.manifest.targets import manifest_targets
 from envforge.model.conda import CondaRecord
-from envforge.model.requirement import Requirement, parse_specifier
+from envforge.model.requirement import Requirement, specifier_admits
 from envforge.model.resolution import TargetResolution
 from envforge.model.target import Target
 from envforge.resolve.conda import CondaLayer, CondaPart
@@ -238,11 +238,11 @@ class CondaWishes:
 
     def _python_constraints(self, platform: str) -> tuple[str, ...]:
         """What the project's ``requires-python`` leaves of the channel's Pythons."""
-        required = parse_specifier(self.manifest.requires_python)
+        required = self.manifest.requires_python
         refused = [
             version
             for version in sorted(self.channels.versions("python", platform))
-            if not required.contains(version, prereleases=True)
+            if not specifier_admits(required, version)
         ]
         return (f"python {','.join(f'!={version}' for version in refused)}",) if refused else ()
 

@@ -21,7 +21,7 @@ from envforge.manifest.requirements import requirements_by_group, requirements_b
 from envforge.manifest.rules import manifest_rules
 from envforge.manifest.targets import manifest_targets
 from envforge.model.lock import Lock, LockedIndex
-from envforge.model.requirement import Requirement, normalize_name, parse_specifier
+from envforge.model.requirement import Requirement, normalize_name, specifier_admits
 from envforge.model.resolution import TargetResolution
 from envforge.model.rules import Rules
 from envforge.model.sources import IndexSource
@@ -194,9 +194,10 @@ def _python_choices(problem: _Problem) -> list[str]:
     manifest = problem.manifest
     if manifest.settings.python:
         return [manifest.settings.python]
-    required = parse_specifier(manifest.requires_python)
     admitted = [
-        minor for minor in KNOWN_PYTHONS if any(required.contains(f"{minor}.{patch}") for patch in (0, 5, 20))
+        minor
+        for minor in KNOWN_PYTHONS
+        if any(specifier_admits(manifest.requires_python, f"{minor}.{patch}") for patch in (0, 5, 20))
     ]
     locked = [target.target.python_minor for side in problem.former.sides for target in side.targets]
     kept = [python for python in locked if python in admitted and not problem.upgrades.everything]

@@ -11,7 +11,8 @@ import envforge
 
 PACKAGE = Path(envforge.__file__).parent
 FLOORS = (
-    ("errors", "events", "struct"),
+    ("hashing", "struct"),
+    ("errors", "events"),
     ("model",),
     ("manifest", "lock", "metadata"),
     ("resolve", "plan"),
@@ -22,7 +23,7 @@ FLOORS = (
     ("cli",),
 )
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-PURE = {room for rooms in FLOORS[:4] for room in rooms}
+PURE = {room for rooms in FLOORS[:5] for room in rooms}
 WORLD = {"os", "socket", "subprocess", "time", "tempfile", "shutil", "httpx", "urllib3", "threading"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 

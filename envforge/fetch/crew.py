@@ -78,7 +78,7 @@ class Crew:
         reporter: Reporter,
         archives: Path,
         keep: bool,
-        strategy: WriteStrategy,
+        find_strategy: Callable[[int], WriteStrategy],
     ) -> None:
         self._store = store
         self._settings = settings
@@ -91,16 +91,8 @@ class Crew:
         self._taking = threading.Lock()
         self._results: SimpleQueue[Tree | BaseException] = SimpleQueue()
         self._stop = threading.Event()
-        self._thread_count = min(len(requests), strategy.workers or settings.connections)
-        self._delivery = Delivery(
-            store=store,
-            archives=archives,
-            keep=keep,
-            strategy=strategy,
-            settings=settings,
-            reporter=reporter,
-            check=self._check,
-        )
+        self._keep = keep
+        self._find_strategy = find_strategy
 
     def run(self, check: Callable[[], None]) -> list[Tree]:
         """Fetch everything; the first failure ends it, and so does ``check``."""
@@ -110,10 +102,12 @@ class Crew:
             make_folders(self._archives)
         threads: list[threading.Thread] = []
         with ConnectionPools(self._settings) as pools:
-            self._plan(pools)
-            self._pace = Pace(count_processors(), self._thread_count)
+            strategy = self._find_strategy(self._plan(pools))
+            self._delivery = self._open_delivery(strategy)
+            thread_count = min(len(self._requests), strategy.workers or self._settings.connections)
+            self._pace = Pace(count_processors(), thread_count)
             try:
-                threads.extend(self._start_thread(pools) for _ in range(self._thread_count))
+                threads.extend(self._start_thread(pools) for _ in range(thread_count))
                 trees: list[Tree] = []
                 while len(trees) < len(self._requests):
                     trees += self._next_result(check)
@@ -133,8 +127,19 @@ class Crew:
         thread.start()
         return thread
 
-    def _plan(self, pools: ConnectionPools) -> None:
-        """Put the largest first: the last one to arrive then is a small one."""
+    def _open_delivery(self, strategy: WriteStrategy) -> Delivery:
+        return Delivery(
+            store=self._store,
+            archives=self._archives,
+            keep=self._keep,
+            strategy=strategy,
+            settings=self._settings,
+            reporter=self._reporter,
+            check=self._check,
+        )
+
+    def _plan(self, pools: ConnectionPools) -> int:
+        """Put the largest first: the last one to arrive then is a small one. Returns the bytes of all."""
         remote = [request for request in self._requests if is_remote(request, self._archives)]
         sizes = find_sizes(remote, pools, self._settings.connections) | self._kept_sizes()
         ordered = sorted(self._requests, key=lambda request: -sizes.get(request.sha256, 0))
@@ -143,6 +148,7 @@ class Crew:
             (self._large if is_large else self._small).append(_Order(request, is_large))
         size_bytes = sum(sizes[request.sha256] for request in remote)
         self._reporter.report(FetchPlanned(file_count=len(remote), size_bytes=size_bytes))
+        return sum(sizes.values())
 
     def _kept_sizes(self) -> dict[str, int]:
         sizes = {archive.tree_id: archive.size_bytes for archive in kept_archives(self._archives)}

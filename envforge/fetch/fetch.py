@@ -24,7 +24,7 @@ def fetch_trees(
     *,
     archives: Path,
     keep: bool = False,
-    strategy: WriteStrategy = BUFFERED,
+    find_strategy: Callable[[int], WriteStrategy] = lambda _: BUFFERED,
     check: Callable[[], None] = lambda: None,
 ) -> dict[str, Tree]:
     """Make sure that the store has these wheels.
@@ -36,7 +36,7 @@ def fetch_trees(
         reporter: is told what happens.
         archives: folder for archives; what is kept there is taken from there, verified while it is unpacked.
         keep: what is downloaded stays there (:func:`kept_archives`).
-        strategy: how to write to the store.
+        find_strategy: how to write to the store, given the bytes of the archives that are missing.
         check: called several times a second; raises to end it.
 
     Returns:
@@ -59,7 +59,7 @@ def fetch_trees(
         from envforge.fetch.crew import Crew  # a warm sync needs none
 
         _check_requests(list(missing.values()), settings, archives)
-        crew = Crew(list(missing.values()), store, settings, reporter, archives, keep, strategy)
+        crew = Crew(list(missing.values()), store, settings, reporter, archives, keep, find_strategy)
         trees.update({tree.sha256: tree for tree in crew.run(check)})
     return trees
 

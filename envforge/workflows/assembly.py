@@ -247,7 +247,9 @@ def _fetch(
         session.reporter,
         archives=session.places.archives,
         keep=session.places.keeps_archives,
-        strategy=find_write_strategy(session.places.tier, session.places.cache),
+        find_strategy=lambda size_bytes: find_write_strategy(
+            session.places.tier, session.places.cache, session.environ, size_bytes
+        ),
         check=check,
     )
 

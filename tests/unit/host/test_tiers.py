@@ -20,6 +20,7 @@ from envforge.host.storage_probe import ProbeResult
 from envforge.host.tier_writing import find_write_strategy
 from envforge.host.tiers import Survey, survey_storage
 from envforge.model.storage import Origin, Rates
+from envforge.model.writing import BUFFERED
 from envforge.struct import replace
 
 from support.file_systems import mounted
@@ -251,13 +252,37 @@ def test_the_write_strategy_is_that_of_what_was_measured(
     fast = ProbeResult(rates=Rates(stat_s=1e-6, write_bytes_per_s=3e8, direct_bytes_per_s=1e9))
     monkeypatch.setattr(tiers, "measure", lambda folder: fast)
     with mounted("ext4", tmp_path / "disk", size_mb=ROOM_MB) as disk:
-        assert find_write_strategy(disk / "not/there", cache).direct_from_bytes is None
+        assert find_write_strategy(disk / "not/there", cache, environ).direct_from_bytes is None
         environ["SCRATCH"] = str(disk)
         survey(environ)
-        assert find_write_strategy(disk / "not/there", cache).direct_from_bytes == 8 << 20
+        assert find_write_strategy(disk / "not/there", cache, environ).direct_from_bytes == 1 << 20
     [file] = (cache / "storage").iterdir()
     file.write_text(file.read_text().replace("1000000000.0", '"fast"'))
-    assert find_write_strategy(disk, cache).direct_from_bytes is None
+    assert find_write_strategy(disk, cache, environ).direct_from_bytes is None
+
+
+def test_a_named_tier_is_measured_before_much_is_written(
+    environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = cache_of(environ)
+    folders: list[str] = []
+
+    def measure(folder: str) -> ProbeResult:
+        folders.append(folder)
+        return ProbeResult(rates=Rates(stat_s=1e-6, write_bytes_per_s=3e8, direct_bytes_per_s=1e9))
+
+    monkeypatch.setattr(tiers, "measure", measure)
+    with mounted("ext4", tmp_path / "disk", size_mb=ROOM_MB) as disk:
+        tier = disk / "not/there"
+        assert find_write_strategy(tier, cache, environ, 999_999_999).direct_from_bytes is None
+        assert not folders
+        for _ in range(2):
+            assert find_write_strategy(tier, cache, environ, 1_000_000_000).direct_from_bytes == 1 << 20
+        assert [Path(folder).parent for folder in folders] == [disk]
+        assert find_write_strategy(tier, cache, environ).direct_from_bytes == 1 << 20
+    with mounted("tmpfs", tmp_path / "memory", size_mb=ROOM_MB) as memory:
+        assert find_write_strategy(memory, cache, environ, 1_000_000_000) == BUFFERED
+    assert len(folders) == 1
 
 
 def test_a_disk_that_was_busy_for_a_moment_is_asked_twice(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import struct
 import zipfile
@@ -9,11 +10,11 @@ import zlib
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 
 
-def record_hash(content: bytes) -> str:
-    return "sha256=" + urlsafe_b64encode(sha256(content).digest()).rstrip(b"=").decode()
+def record_hash(content: bytes, algorithm: str = "sha256") -> str:
+    digest = hashlib.new(algorithm, content).digest()
+    return f"{algorithm}={urlsafe_b64encode(digest).rstrip(b'=').decode()}"
 
 
 def wheel_files(
@@ -23,6 +24,7 @@ def wheel_files(
     *,
     wheel_version: str = "1.0",
     record: str | None = None,
+    algorithm: str = "sha256",
 ) -> dict[str, bytes]:
     """Everything in a wheel, RECORD last; a file given as one of the metadata files replaces it."""
     home = f"{name}-{version}.dist-info"
@@ -34,7 +36,9 @@ def wheel_files(
     content.setdefault(f"{home}/METADATA", metadata.encode())
     content.setdefault(f"{home}/WHEEL", wheel.encode())
     if record is None:
-        rows = [f"{_quoted(path)},{record_hash(data)},{len(data)}" for path, data in content.items()]
+        rows = [
+            f"{_quoted(path)},{record_hash(data, algorithm)},{len(data)}" for path, data in content.items()
+        ]
         record = "\n".join([*rows, f"{home}/RECORD,,", ""])
     content[f"{home}/RECORD"] = record.encode()
     return content

@@ -23,9 +23,10 @@ from envforge.net.settings import NetworkSettings
 from envforge.store.layout import tree_id
 from envforge.store.sealing import remove_sealed
 from envforge.store.store import Store
+from envforge.struct import replace
 
 from support.archive_server import ArchiveServer, Behaviour
-from support.wheels import wheel_bytes
+from support.wheels import wheel_bytes, wheel_files, zip_bytes
 
 ONLINE = NetworkSettings(retries=1, connections=4, timeout_s=5)
 OFFLINE = NetworkSettings(offline=True)
@@ -68,7 +69,8 @@ class Site:
         path = f"/{name}-1.0-py3-none-any.whl"
         self.server.files[path] = Behaviour(body=content, **behaviour)  # type: ignore[arg-type]
         digest = sha256(content).hexdigest()
-        return FetchRequest(name=name, version="1.0", url=self.server.url + path, sha256=digest)
+        url = self.server.url + path
+        return FetchRequest(name=name, version="1.0", url=url, sha256=digest, index="pypi")
 
     def place(self, request: FetchRequest) -> Path:
         return archive_path(self.archives, tree_id(request.sha256))
@@ -197,6 +199,43 @@ def test_a_bad_archive_is_not_kept(site: Site) -> None:
     with pytest.raises(ArchiveError, match="other"):
         site.node().fetch(request)
     assert list(site.archives.iterdir()) == []
+
+
+def lying_wheel() -> bytes:
+    """Its RECORD has another digest for one of its files."""
+    files = wheel_files(files={"demo/noise": os.urandom(500_000), "demo/told.py": b"told = 1\n"})
+    files["demo/told.py"] = b"told = 2\n"
+    return zip_bytes(files)
+
+
+def test_one_with_a_wrong_record_is_not_kept(site: Site) -> None:
+    request = site.offer()
+    content = lying_wheel()
+    site.server.files[f"/{request.filename}"].body = content
+    with pytest.raises(ArchiveError, match="not the digest that RECORD says"):
+        site.node().fetch(replace(request, sha256=sha256(content).hexdigest()))
+    assert list(site.archives.iterdir()) == []
+
+
+def test_the_record_of_one_that_was_kept_without_unpacking_is_compared(site: Site) -> None:
+    """A wheel at a URL is kept while it is locked."""
+    content = lying_wheel()
+    request = replace(site.offer(), sha256=sha256(content).hexdigest(), index="")
+    site.archives.mkdir()
+    site.place(request).write_bytes(content)
+    with pytest.raises(ArchiveError, match="not the digest that RECORD says"):
+        site.node().fetch(request, settings=OFFLINE)
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+def test_a_kept_one_gives_the_same_tree(site: Site, algorithm: str) -> None:
+    content = wheel_bytes(files={"demo/noise": os.urandom(500_000)}, algorithm=algorithm)
+    request = replace(site.offer(), sha256=sha256(content).hexdigest())
+    site.server.files[f"/{request.filename}"].body = content
+    first, second = site.node("first"), site.node("second")
+    assert first.fetch(request) == second.fetch(request, settings=OFFLINE)
+    [one], [other] = ([*node.store.trees.glob("*.files*")] for node in (first, second))
+    assert one.read_bytes() == other.read_bytes()
 
 
 def test_what_broke_off_goes_on_in_the_next_run(site: Site) -> None:

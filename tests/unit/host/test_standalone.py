@@ -110,7 +110,7 @@ def real_archive() -> bytes:
         sysconfig.get_path("stdlib", vars={"base": str(base), "installed_base": str(base)})
     )
     packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
+    with tarfile.open(fileobj=packed, mode="w", dereference=True) as archive:
         program = os.path.realpath(sys._base_executable)  # type: ignore[attr-defined]
         archive.add(program, f"python/bin/python{minor}")
         link = tarfile.TarInfo("python/bin/python3")

@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
 
 from envforge.errors import ArchiveError, EnvforgeError, HashError, OfflineError
 from envforge.events import FetchPlanned, Reporter, Warned
@@ -29,6 +28,7 @@ from envforge.fetch.sizes import find_sizes
 from envforge.host.processors import count_processors
 from envforge.model.tree import Tree
 from envforge.model.writing import WriteStrategy
+from envforge.net.local_files import file_url_path
 from envforge.net.settings import NetworkSettings
 from envforge.store.failures import store_failures
 from envforge.store.guard import Guard, Hold
@@ -276,9 +276,7 @@ def checked_file(url: str, sha256: str) -> Path:
     Raises:
         ArchiveError: it is not there, or it is another file (HashError).
     """
-    from urllib.request import url2pathname
-
-    path = Path(url2pathname(urlsplit(url).path))
+    path = file_url_path(url)
     try:
         found = file_digest(path)
     except OSError as error:

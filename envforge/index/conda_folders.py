@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from hashlib import sha256
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from envforge.errors import PackageIndexError
+from envforge.hashing import sha256
 from envforge.net.conda_client import ChannelLocation
+from envforge.net.local_files import file_url_path
 from envforge.store.sharing import own_folder
 
 CACHE_NAME = "conda-folders-v1"
@@ -42,7 +41,7 @@ def readable_folder_url(channel: ChannelLocation, subdirs: Sequence[str], cache:
 
 def folder_of(channel: ChannelLocation) -> Path:
     """Where a channel with a ``file:`` URL is."""
-    return Path(url2pathname(urlsplit(channel.clean_url).path))
+    return file_url_path(channel.clean_url)
 
 
 def _is_packed(folder: Path) -> bool:

@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 
 from envforge.errors import RequirementError
+from envforge.metadata.versions import canonical_version
 from envforge.model.conda import CondaRecord
-from envforge.model.requirement import parse_version, specifier_admits
+from envforge.model.requirement import specifier_admits
 from envforge.struct import Struct
 
 PYPI_BUILD = "pypi_0"
@@ -86,10 +87,9 @@ def admits(specifier: str, version: str) -> bool:
 def pypi_version(conda_version: str) -> str:
     """conda's version as PEP 440 spells it; as it is where that cannot be."""
     for text in (conda_version, conda_version.replace("_", "+", 1).replace("_", ".")):
-        try:
-            return str(parse_version(text))
-        except RequirementError:
-            continue
+        canonical = canonical_version(text)
+        if canonical is not None:
+            return canonical
     return conda_version
 
 

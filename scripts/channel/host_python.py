@@ -78,7 +78,8 @@ def find_pythons(wanted: int = 2, executables: Iterable[str] = ()) -> list[HostP
     if executables:
         return sorted(map(_query_named, executables), key=_rank)
     by_minor: dict[str, HostPython] = {}
-    for executable in (sys.executable, *_installed()):
+    running_base = getattr(sys, "_base_executable", sys.executable)  # a venv would hide Debian's layout
+    for executable in (running_base, *_installed()):
         python = _query(executable)
         if python is not None:
             by_minor.setdefault(python.minor, python)

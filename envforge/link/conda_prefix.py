@@ -158,11 +158,6 @@ def ensure_prefix(
         OfflineError: offline, and an archive is not in the cache; nothing was begun.
         HashError, ArchiveError, NetworkError, StoreError, BuildError: no prefix is left.
     """
-    from envforge.link.conda_clobbers import clobber_warnings, find_clobbers
-    from envforge.link.conda_install import install_records
-    from envforge.link.link_scripts import run_link_scripts
-
-    cancellation = cancellation or Cancellation()
     found = find_prefix(spec, folder)
     if found is not None:
         return found
@@ -170,33 +165,14 @@ def ensure_prefix(
     with store_failures(folder, "make a conda prefix"):
         make_folders(folder)
         make_folders(packages_cache)
+    cancellation = cancellation or Cancellation()
     guard = Guard(folder.parent / "guards" / f"prefix-{spec.digest}")
     with guard.hold(reporter, "a conda prefix", cancellation.check) as hold:
-        reporter = ProgressTeller(reporter, hold)
-        found = find_prefix(spec, folder)
-        if found is not None:
-            return found
-        missing = uncached_records(spec, packages_cache)
-        if missing and network.offline:
-            raise not_cached_error(missing)
-        local = [record for record in spec.records if is_local(record)]
-        check_local_archives(record for record in local if not is_unpacked(record, packages_cache))
-        _report_start(spec, missing, reporter)
-        start_s = perf_counter()
-        with _under_construction(folder / spec.digest) as path:
-            install_records(
-                spec.records, path, packages_cache, channels, network, environ, reporter, cancellation
-            )
-            with store_failures(path, "make a conda prefix"):
-                for warning in clobber_warnings(find_clobbers(path)):
-                    reporter.report(warning)
-                run_link_scripts(spec.records, path, spec.link_scripts, environ, reporter)
-                if is_shared(folder):
-                    share_all(path)
-                _write_marker(spec, path)
-        reporter.report(PrefixFinished(package_count=len(spec.records), duration_s=perf_counter() - start_s))
-        sweep_packages(packages_cache)
-    prefix = find_prefix(spec, folder)
+        prefix = find_prefix(spec, folder)
+        if prefix is None:
+            reporter = ProgressTeller(reporter, hold)
+            _make(spec, folder, packages_cache, channels, network, environ, reporter, cancellation)
+            prefix = find_prefix(spec, folder)
     if prefix is None:
         raise StoreError(
             "the conda prefix is not as it was made",
@@ -204,6 +180,43 @@ def ensure_prefix(
             hints=["run the command again"],
         )
     return prefix
+
+
+def _make(
+    spec: PrefixSpec,
+    folder: Path,
+    packages_cache: Path,
+    channels: Sequence[ChannelLocation],
+    network: NetworkSettings,
+    environ: Mapping[str, str],
+    reporter: Reporter,
+    cancellation: Cancellation,
+) -> None:
+    """Make a prefix; its guard is held."""
+    from envforge.link.conda_clobbers import clobber_warnings, find_clobbers
+    from envforge.link.conda_install import install_records
+    from envforge.link.link_scripts import run_link_scripts
+
+    missing = uncached_records(spec, packages_cache)
+    if missing and network.offline:
+        raise not_cached_error(missing)
+    local = [record for record in spec.records if is_local(record)]
+    check_local_archives(record for record in local if not is_unpacked(record, packages_cache))
+    _report_start(spec, missing, reporter)
+    start_s = perf_counter()
+    with _under_construction(folder / spec.digest) as path:
+        install_records(
+            spec.records, path, packages_cache, channels, network, environ, reporter, cancellation
+        )
+        with store_failures(path, "make a conda prefix"):
+            for warning in clobber_warnings(find_clobbers(path)):
+                reporter.report(warning)
+            run_link_scripts(spec.records, path, spec.link_scripts, environ, reporter)
+            if is_shared(folder):
+                share_all(path)
+            _write_marker(spec, path)
+    reporter.report(PrefixFinished(package_count=len(spec.records), duration_s=perf_counter() - start_s))
+    sweep_packages(packages_cache)
 
 
 def _report_start(spec: PrefixSpec, missing: Sequence[CondaRecord], reporter: Reporter) -> None:

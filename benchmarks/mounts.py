@@ -32,14 +32,11 @@ def slowed(folder: Path, delay_s: float, tools: Path) -> Iterator[None]:
     Raises:
         LookupError: there is no FUSE, no root, or mfusepy cannot be installed.
     """
-    environment = tools / "mfusepy"
     _require_root()
-    if not (environment / "bin" / "python").exists():
-        install_requirements(["mfusepy"], environment)
+    program = _slow_disk(tools)
     behind = folder.with_name(f"{folder.name}.behind")
     folder.rename(behind)
     folder.mkdir()
-    program = [str(environment / "bin" / "python"), str(_SLOW_DISK)]
     try:
         with _served([*program, str(behind), str(folder), str(delay_s)], folder):
             yield
@@ -62,23 +59,41 @@ class SharedPlace:
 
 
 @contextmanager
-def shared(real: Path, place: Path) -> Iterator[SharedPlace]:
-    """Show a folder through bindfs, as a network disk would be.
+def shared(real: Path, place: Path, delay_s: float, tools: Path) -> Iterator[SharedPlace]:
+    """Show a folder as a network disk is shown to a node.
+
+    Args:
+        real: what is there.
+        place: where it is seen.
+        delay_s: before every operation that reaches the file system; with none, bindfs serves it.
+        tools: for the environment that the file system runs in.
 
     Raises:
-        LookupError: there is no bindfs, or no root.
+        LookupError: there is no FUSE, no bindfs, or no root.
     """
     _require_root()
-    if not shutil.which("bindfs"):
-        raise LookupError("bindfs is not on this machine")
     for folder in (real, place):
         folder.mkdir(parents=True, exist_ok=True)
-    # Directly: nodes of a cluster do not share this kernel's memory of what was read. bindfs built with
-    # libfuse 3 has an option of its own for it.
+    # Directly: nodes of a cluster do not share this kernel's memory of what was read.
+    program, how = (_slow_disk(tools), [str(delay_s), "direct_io"]) if delay_s else (_bindfs(), [])
+    with _served([*program, str(real), str(place), *how], place) as server:
+        yield SharedPlace(place, server)
+
+
+def _slow_disk(tools: Path) -> list[str]:
+    environment = tools / "mfusepy"
+    if not (environment / "bin" / "python").exists():
+        install_requirements(["mfusepy"], environment)
+    return [str(environment / "bin" / "python"), str(_SLOW_DISK)]
+
+
+def _bindfs() -> list[str]:
+    if not shutil.which("bindfs"):
+        raise LookupError("bindfs is not on this machine")
+    # bindfs built with libfuse 3 has an option of its own for it
     shown = subprocess.run(["bindfs", "--help"], capture_output=True, text=True, check=False).stdout
     directly = ["--direct-io"] if "--direct-io" in shown else ["-o", "direct_io"]
-    with _served(["bindfs", "-f", *directly, str(real), str(place)], place) as server:
-        yield SharedPlace(place, server)
+    return ["bindfs", "-f", *directly]
 
 
 @contextmanager

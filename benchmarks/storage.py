@@ -5,13 +5,14 @@
     python -m benchmarks.storage --quick                         made-up packages, no network
 
 slow     a new environment where cache and project are on a disk that takes 2 ms for each operation
-node     a node with an empty scratch: envforge's archives, and uv's cache, are on a shared disk
+node     a node with an empty scratch: envforge's archives, and uv's cache, are on a shared disk that takes
+         half a millisecond for each operation, as a network does
 nodes    the same by several nodes at once
 inodes   what a second environment of the same stack costs
 probe    how long it takes to measure the host's storage, and to remember it
 
-Takes root and FUSE, for ``slow`` also the network once (mfusepy), for ``node`` and ``nodes`` bindfs. What
-cannot be done here is left out and said. Times are read as those of ``python -m benchmarks``.
+Takes root and FUSE, and the network once (mfusepy; with --quick bindfs stands in for it). What cannot be
+done here is left out and said. Times are read as those of ``python -m benchmarks``.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ _NODE_VARIABLES: dict[str, dict[str, str]] = {
     },
     "uv": {"UV_PYTHON": "{python}"},
 }
+_SHARED_DELAY_MS = 0.5
 _CACHE_VARIABLE = {"envforge": "ENVFORGE_CACHE_DIR", "uv": "UV_CACHE_DIR"}
 
 
@@ -64,7 +66,8 @@ class Session:
         installed: envforge, uv or both.
         ground: of the local disk.
         patience: repetitions.
-        delay_s: of the slow disk.
+        delay_s: of each operation on the slow disk.
+        shared_delay_s: likewise on the disk that nodes share.
         nodes: how many at once.
     """
 
@@ -73,6 +76,7 @@ class Session:
     ground: Ground
     patience: Patience
     delay_s: float
+    shared_delay_s: float
     nodes: int
 
     def below(self, name: str) -> Ground:
@@ -106,7 +110,9 @@ def bench_node(session: Session, results: Results) -> None:
             project.put("base")
             project.run("sync")
         scenario = Scenario(
-            name="node with empty scratch, all on the shared disk", action="sync", prepare=_empty_scratch
+            name=f"node with empty scratch, all on a shared disk of {session.shared_delay_s * 1000:g} ms",
+            action="sync",
+            prepare=_empty_scratch,
         )
         results.runs += measure(scenario, projects, session.patience)
 
@@ -220,7 +226,8 @@ def _spread(values: Sequence[float], unit_s: float = 1.0) -> str:
 @contextmanager
 def _shared_disk(session: Session) -> Iterator[SharedPlace]:
     folder = session.below("nodes").folder
-    with shared(folder.with_name("far"), folder.with_name("shared")) as place:
+    real, seen = folder.with_name("far"), folder.with_name("shared")
+    with shared(real, seen, session.shared_delay_s, session.ground.folder / "tools") as place:
         yield place
 
 
@@ -283,6 +290,7 @@ def main(words: Sequence[str] | None = None) -> int:
             ground=ground,
             patience=Patience(repeat=options.repeat, limit_s=options.patience),
             delay_s=options.delay_ms / 1000,
+            shared_delay_s=options.shared_delay_ms / 1000,
             nodes=options.nodes,
         )
         _measure(session, options.parts or [*PARTS], results)
@@ -329,6 +337,12 @@ def _parse_arguments(words: Sequence[str] | None) -> argparse.Namespace:
     add("--repeat", type=int, default=5, metavar="N", help="counted rounds (5)")
     add("--nodes", type=int, default=8, metavar="N", help="at once (8)")
     add("--delay-ms", type=float, default=2.0, metavar="MS", help="of each operation on the slow disk (2)")
+    add(
+        "--shared-delay-ms",
+        type=float,
+        metavar="MS",
+        help="of each operation on the disk that nodes share (0.5); with 0, as for --quick, bindfs serves it",
+    )
     add("--python", default=sys.executable, help="interpreter for the environments (default: this)")
     add("--workspace", type=Path, default=Path(".cache/benchmarks"), metavar="DIR", help="(%(default)s)")
     add(
@@ -352,6 +366,8 @@ def _parse_arguments(words: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"no such part: {', '.join(unknown)}")
     if options.repeat < 1 or options.nodes < 1:
         parser.error("--repeat and --nodes: at least 1")
+    if options.shared_delay_ms is None:
+        options.shared_delay_ms = 0.0 if options.quick else _SHARED_DELAY_MS
     return options
 
 

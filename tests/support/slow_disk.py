@@ -149,5 +149,6 @@ def _kind(entry: os.DirEntry[str]) -> int:
 if __name__ == "__main__":
     ctypes.CDLL(None).umask(0)
     folder, place, delay_s = sys.argv[1], sys.argv[2], float(sys.argv[3])
-    options = {"foreground": True, "allow_other": True, "default_permissions": True, "use_ino": True}
+    more = dict.fromkeys(sys.argv[4:], True)
+    options = {"foreground": True, "allow_other": True, "default_permissions": True, "use_ino": True} | more
     mfusepy.FUSE(Delayed(PassThrough(folder), delay_s), place, **options)

@@ -1,10 +1,11 @@
-"""How much a start imports. Budgets may only go down."""
+"""How much a start imports, and how a process ends. Budgets may only go down."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -39,10 +40,10 @@ HEAVY = {
 }
 
 
-def modules_after(code: str) -> set[str]:
+def modules_after(code: str, path: Sequence[str] = (str(ROOT),)) -> set[str]:
     """Modules that a bare interpreter does not have, and has after the code."""
     program = (
-        f"import sys; sys.path.insert(0, {str(ROOT)!r}); bare = set(sys.modules)\n"
+        f"import sys; sys.path[:0] = {[*path]!r}; bare = set(sys.modules)\n"
         f"{code}\n"
         "new = sorted(set(sys.modules) - bare)\n"
         "import json; sys.stderr.write(json.dumps(new))\n"
@@ -81,3 +82,36 @@ def test_budget_of_reading_options():
 def test_nothing_heavy(words):
     modules = modules_after(f"import envforge.cli; envforge.cli.main({words!r})")
     assert not HEAVY & modules
+
+
+@pytest.mark.parametrize("command", ["sync", "lock"])
+def test_what_a_warm_cache_answers_needs_neither_openssl_nor_packaging(command):
+    code = (
+        f"import envforge.cli.commands.{command}, envforge.workflows.{command}, envforge.workflows.resolving"
+    )
+    modules = modules_after(code, path=[str(ROOT), *filter(None, sys.path)])
+    assert "envforge.workflows.resolving" in modules
+    assert not {"_hashlib", "hashlib", "ssl", "packaging", "urllib.request"} & modules
+
+
+def test_an_exit_status_and_the_last_words_survive_the_quick_end():
+    run = [sys.executable, "-m", "envforge.cli"]
+    helped = subprocess.run([*run, "--help"], capture_output=True, text=True, timeout=60)
+    assert helped.returncode == 0
+    assert helped.stdout.endswith("--no-color.\n")
+    wrong = subprocess.run([*run, "snyc"], capture_output=True, text=True, timeout=60)
+    assert wrong.returncode == 2
+    assert "did you mean" in wrong.stderr
+
+
+def test_a_thread_that_is_at_work_is_waited_for():
+    code = (
+        "import sys, threading, time\n"
+        "threading.Thread(target=lambda: (time.sleep(0.3), print('thread done'))).start()\n"
+        "sys.argv[1:] = ['--version']\n"
+        "from envforge.cli import main\n"
+        "sys.exit(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=ROOT)
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == "thread done"

@@ -69,7 +69,7 @@ def shared(real: Path, place: Path, delay_s: float, tools: Path) -> Iterator[Sha
         tools: for the environment that the file system runs in.
 
     Raises:
-        LookupError: there is no FUSE, no bindfs, or no root.
+        LookupError: there is no FUSE, no root, no bindfs, or mfusepy cannot be installed.
     """
     _require_root()
     for folder in (real, place):

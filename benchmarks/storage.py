@@ -7,12 +7,12 @@
 slow     a new environment where cache and project are on a disk that takes 2 ms for each operation
 node     a node with an empty scratch: envforge's archives, and uv's cache, are on a shared disk that takes
          half a millisecond for each operation, as a network does
-nodes    the same by several nodes at once
+nodes    the same by several nodes at once, as fast as the shared disk can
 inodes   what a second environment of the same stack costs
 probe    how long it takes to measure the host's storage, and to remember it
 
-Takes root and FUSE, and the network once (mfusepy; with --quick bindfs stands in for it). What cannot be
-done here is left out and said. Times are read as those of ``python -m benchmarks``.
+Takes root and FUSE, and the network once, for mfusepy; with ``--quick`` bindfs stands in for the shared disk.
+What cannot be done here is left out and said. Times are read as those of ``python -m benchmarks``.
 """
 
 from __future__ import annotations
@@ -104,13 +104,14 @@ def bench_slow(session: Session, results: Results) -> None:
 
 def bench_node(session: Session, results: Results) -> None:
     """An empty scratch beside a shared disk that has everything."""
-    with _shared_disk(session) as place:
+    with _shared_disk(session, session.shared_delay_s) as place:
         projects = [_node_project(session, tool, place, 0) for tool in session.installed]
         for project in projects:
             project.put("base")
             project.run("sync")
+        delay = f", {session.shared_delay_s * 1000:g} ms for each operation" if session.shared_delay_s else ""
         scenario = Scenario(
-            name=f"node with empty scratch, all on a shared disk of {session.shared_delay_s * 1000:g} ms",
+            name=f"node with empty scratch, all on the shared disk{delay}",
             action="sync",
             prepare=_empty_scratch,
         )
@@ -120,7 +121,7 @@ def bench_node(session: Session, results: Results) -> None:
 def bench_nodes(session: Session, results: Results) -> None:
     """One node, then several at once, with empty scratches: envforge only."""
     envforge = [tool for tool in session.installed if tool.tool.name == "envforge"]
-    with _shared_disk(session) as place:
+    with _shared_disk(session, 0.0) as place:  # one slow server for all would be what is measured
         projects = [_node_project(session, tool, place, n) for tool in envforge for n in range(session.nodes)]
         for project in projects[:1]:
             project.put("base")
@@ -224,10 +225,10 @@ def _spread(values: Sequence[float], unit_s: float = 1.0) -> str:
 
 
 @contextmanager
-def _shared_disk(session: Session) -> Iterator[SharedPlace]:
+def _shared_disk(session: Session, delay_s: float) -> Iterator[SharedPlace]:
     folder = session.below("nodes").folder
     real, seen = folder.with_name("far"), folder.with_name("shared")
-    with shared(real, seen, session.shared_delay_s, session.ground.folder / "tools") as place:
+    with shared(real, seen, delay_s, session.ground.folder / "tools") as place:
         yield place
 
 
@@ -366,6 +367,8 @@ def _parse_arguments(words: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"no such part: {', '.join(unknown)}")
     if options.repeat < 1 or options.nodes < 1:
         parser.error("--repeat and --nodes: at least 1")
+    if min(options.delay_ms, options.shared_delay_ms or 0) < 0:
+        parser.error("--delay-ms and --shared-delay-ms: 0 or more")
     if options.shared_delay_ms is None:
         options.shared_delay_ms = 0.0 if options.quick else _SHARED_DELAY_MS
     return options

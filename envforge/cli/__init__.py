@@ -17,13 +17,13 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command line; the entry point of the ``envforge`` script.
 
     Args:
-        argv: without the program's name, None for the process's own.
+        argv: without the program's name; None for the process's own, which ends with it.
 
     Returns:
         The exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 141 nobody reads the output.
     """
     status = _run(sys.argv[1:] if argv is None else argv, is_process=argv is None)
-    if argv is None and ("rattler" in sys.modules or not _has_threads()):
+    if argv is None and ("rattler" in sys.modules or not (_has_threads() or sys.getprofile())):
         _leave(status)
     return status
 
@@ -65,8 +65,10 @@ def _leave(status: int) -> NoReturn:
     letting go of Python objects then: 3 of 50 processes that had installed or solved something died of a
     segmentation fault after all was done (PyO3/pyo3-async-runtimes#40).
     """
+    import atexit
     import os
 
+    atexit._run_exitfuncs()  # temporary folders that threads left behind have to be removed all the same
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -139,7 +139,10 @@ class Crew:
         )
 
     def _plan(self, pools: ConnectionPools) -> int:
-        """Put the largest first: the last one to arrive then is a small one. Returns the bytes of all."""
+        """Put the largest first: the last one to arrive then is a small one.
+
+        Returns the bytes of all, as far as they are known.
+        """
         remote = [request for request in self._requests if is_remote(request, self._archives)]
         sizes = find_sizes(remote, pools, self._settings.connections) | self._kept_sizes()
         ordered = sorted(self._requests, key=lambda request: -sizes.get(request.sha256, 0))
@@ -275,6 +278,7 @@ def checked_file(url: str, sha256: str) -> Path:
 
     Raises:
         ArchiveError: it is not there, or it is another file (HashError).
+        NetworkError: the URL names another host.
     """
     path = file_url_path(url)
     try:

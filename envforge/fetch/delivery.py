@@ -75,15 +75,13 @@ class Delivery(Struct, frozen=True, kw_only=True):
     reporter: Reporter
     check: Callable[[], None]
 
-    def from_file(self, request: FetchRequest, place: Path, *, was_compared: bool = False) -> Tree:
+    def from_file(self, request: FetchRequest, place: Path) -> Tree:
         """The tree of an archive on disk that is known to be the right one."""
         with FileSource(place) as source:
-            return self._from_source(request, source, was_compared=was_compared)
+            return self._from_source(request, source)
 
     def from_kept(self, request: FetchRequest) -> Tree | None:
         """The tree of a kept archive, which is verified while it is unpacked.
-
-        That of an index is kept only when it could be unpacked, so the right one has a RECORD that is true.
 
         None if there is none, or none that this user may read; WrongContentError if it is damaged.
         """
@@ -95,13 +93,12 @@ class Delivery(Struct, frozen=True, kw_only=True):
         # it may be gone since: purged, or damaged and removed by another node
         with store_failures(place, what), suppress(FileNotFoundError):
             mark_used(place)
-            was_compared = bool(request.index)
             with FileSource(place) as source, suppress(NotStreamableError):
                 content = KeptContent(source, request.sha256)
-                return self._stream(request, content, content.pieces(), was_compared=was_compared)
+                return self._stream(request, content, content.pieces())
             if file_digest(place) != request.sha256:
                 raise WrongContentError
-            return self.from_file(request, place, was_compared=was_compared)
+            return self.from_file(request, place)
         return None
 
     def discard_damaged(self, request: FetchRequest) -> None:
@@ -171,14 +168,12 @@ class Delivery(Struct, frozen=True, kw_only=True):
         self.reporter.report(DownloadFinished(filename=request.filename))
         return self._from_source(request, MemorySource(whole))
 
-    def _from_source(self, request: FetchRequest, source: Source, *, was_compared: bool = False) -> Tree:
+    def _from_source(self, request: FetchRequest, source: Source) -> Tree:
         """The tree of an archive that is known to be the right one."""
         with self._staging(request) as staged:
-            return self._publish(request, staged, *self._unpack(request, source, staged, was_compared))
+            return self._publish(request, staged, *self._unpack(request, source, staged))
 
-    def _stream(
-        self, request: FetchRequest, content: Content, pieces: Iterator[bytes], *, was_compared: bool = False
-    ) -> Tree:
+    def _stream(self, request: FetchRequest, content: Content, pieces: Iterator[bytes]) -> Tree:
         """Unpack an archive while it is read, and find out only then whether it is the right one.
 
         Raises:
@@ -190,7 +185,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
         source = StreamSource(pieces, content.total_bytes, content.find_range)
         with self._staging(request) as staged:
             try:
-                tree, files = self._unpack(request, source, staged, was_compared)
+                tree, files = self._unpack(request, source, staged)
                 source.drain()
             except HashError:
                 raise
@@ -213,9 +208,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
                 staged.mkdir()
             yield staged
 
-    def _unpack(
-        self, request: FetchRequest, source: Source, staged: Path, was_compared: bool
-    ) -> tuple[Tree, list[StoredFile]]:
+    def _unpack(self, request: FetchRequest, source: Source, staged: Path) -> tuple[Tree, list[StoredFile]]:
         return unpack_wheel(
             source,
             staged,
@@ -225,7 +218,6 @@ class Delivery(Struct, frozen=True, kw_only=True):
             version=request.version,
             check=self.check,
             strategy=self.strategy,
-            was_compared=was_compared,
         )
 
     def _publish(self, request: FetchRequest, staged: Path, tree: Tree, files: list[StoredFile]) -> Tree:

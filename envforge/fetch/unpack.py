@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from hashlib import new as new_hash
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from envforge.fetch.record import RecordRow, format_record
+from envforge.fetch.record import format_record
 from envforge.fetch.sources import Source, StreamSource
 from envforge.fetch.wheel import Wheel, WheelFile, read_wheel
 from envforge.fetch.writing import FileWriter
@@ -25,9 +24,6 @@ from envforge.store.couplings import find_couplings
 from envforge.store.failures import store_failures
 from envforge.store.layout import PARTS, StoredFile, tree_id
 from envforge.store.sealing import file_mode
-
-if TYPE_CHECKING:
-    from hashlib import _Hash as Hash
 
 _INSTALLER = b"envforge\n"
 _TO_ROOT = "../../.."
@@ -43,7 +39,6 @@ def unpack_wheel(
     version: str,
     check: Callable[[], None] = lambda: None,
     strategy: WriteStrategy = BUFFERED,
-    was_compared: bool = False,
 ) -> tuple[Tree, list[StoredFile]]:
     """Unpack a wheel into an empty folder.
 
@@ -59,8 +54,6 @@ def unpack_wheel(
         version: canonical version that it has to have.
         check: called between files; raises to stop.
         strategy: how to write.
-        was_compared: the archive with this digest was unpacked before, so that RECORD is known to be true:
-            its digests are taken for the files', which saves a sixth of the work.
 
     Returns:
         The tree's summary and all its files, as :meth:`Store.publish_tree` wants them.
@@ -79,7 +72,7 @@ def unpack_wheel(
         files: list[StoredFile] = []
         for file in wheel.files:
             check()
-            files.append(_write_file(archive, file, staged, writer, was_compared))
+            files.append(_write_file(archive, file, staged, writer))
         files += _write_installed(staged, wheel, files)
         couplings = find_couplings(staged / "lib", _libraries(files))
         return _summarize(wheel, files, couplings, archive_sha256, name, version), files
@@ -97,30 +90,21 @@ def _make_folders(staged: Path, wheel: Wheel) -> None:
         os.mkdir(f"{staged}/{folder}")
 
 
-def _write_file(
-    archive: ZipArchive, file: WheelFile, staged: Path, writer: FileWriter, was_compared: bool
-) -> StoredFile:
-    """Write one file, hashing it on its way, and compare with RECORD; unless that was done before."""
+def _write_file(archive: ZipArchive, file: WheelFile, staged: Path, writer: FileWriter) -> StoredFile:
+    """Write one file, hashing it on its way, and compare with RECORD."""
     entry, row = file.entry, file.row
     executable = entry.executable or file.path.startswith("scripts/")
-    known = row.digest if was_compared and row is not None and row.algorithm == "sha256" else None
-    digests = [] if known is not None else _new_digests(row)
+    digest = sha256()
+    other = None if row is None or row.algorithm == "sha256" else new_hash(row.algorithm)
     with writer.create(f"{staged}/{file.path}", entry.size_bytes, file_mode(executable)) as target:
         for piece in archive.pieces(entry):
-            for digest in digests:
-                digest.update(piece)
+            digest.update(piece)
+            if other is not None:
+                other.update(piece)
             target.write(piece)
-    if known is None:
-        if row is not None and digests[-1].digest() != row.digest:
-            raise refused(archive.filename, "a file has not the digest that RECORD says", entry.name)
-        known = digests[0].digest()
-    return StoredFile(file.path, entry.size_bytes, known.hex(), executable)
-
-
-def _new_digests(row: RecordRow | None) -> list[Hash]:
-    """SHA-256 for the store, and what RECORD has of the file, if that is another."""
-    other = [] if row is None or row.algorithm == "sha256" else [new_hash(row.algorithm)]
-    return [sha256(), *other]
+    if row is not None and (other or digest).digest() != row.digest:
+        raise refused(archive.filename, "a file has not the digest that RECORD says", entry.name)
+    return StoredFile(file.path, entry.size_bytes, digest.hexdigest(), executable)
 
 
 def _write_installed(staged: Path, wheel: Wheel, files: Sequence[StoredFile]) -> list[StoredFile]:

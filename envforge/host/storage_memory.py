@@ -227,10 +227,10 @@ class StorageMemory:
         place = self._file.with_suffix(".probing")
         content = json.dumps({"at": self._now_s, "pid": os.getpid(), "folders": list(probe_folders)})
         while not _make_claim(place, content.encode()):
-            if _is_left_behind(place):
-                _sweep_claim(place)
-            else:
+            if not _is_left_behind(place):
                 time.sleep(_POLL_S)
+            elif not _sweep_claim(place):
+                break  # it cannot be removed: it would be waited for by everybody, for ever
         try:
             # Who measured may have been done before we asked for the claim: the file tells, not the waiting.
             is_first = _version(self._file) == self._version_read
@@ -293,16 +293,19 @@ def _is_gone(pid: int) -> bool:
     return False
 
 
-def _sweep_claim(place: Path) -> None:
-    """Remove the probes of a killed process, then its claim."""
+def _sweep_claim(place: Path) -> bool:
+    """Remove the probes of a killed process, then its claim; whether that could be removed."""
     from envforge.host.storage_probe import FOLDER_START, sweep_probe
 
     with suppress(OSError, ValueError, TypeError, KeyError):
         for folder in json.loads(place.read_bytes())["folders"]:
             if os.path.basename(folder).startswith(FOLDER_START):
                 sweep_probe(folder)
-    with suppress(OSError):
-        place.unlink()
+    try:
+        place.unlink(missing_ok=True)
+    except OSError:
+        return False
+    return True
 
 
 def _holds(choice: Mapping[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,24 +40,27 @@ def find_write_strategy(
         return BUFFERED
     key = mount_key(mount.device, mount.file_system, mount.source, mount.point)
     reach = kind_of(mount.file_system).reach
-    rates = _remembered_rates(cache, key)
-    if rates is None and reach is Reach.LOCAL and size_bytes >= _WORTH_MEASURING_BYTES:
+    rates = _as_rates(StorageMemory(cache, time.time()).find_fact("probe", key))
+    can_matter = reach is Reach.LOCAL and hasattr(os, "O_DIRECT")
+    if rates is None and can_matter and size_bytes >= _WORTH_MEASURING_BYTES:
         from envforge.host.tiers import survey_named
 
-        survey_named(str(tier), environ, cache)
-        rates = _remembered_rates(cache, key)
+        place, _ = survey_named(str(tier), environ, cache)
+        rates = _checked(place.rates)
     return choose_strategy(reach, find_device_kind(mount), rates, count_processors())
-
-
-def _remembered_rates(cache: Path, key: str) -> Rates | None:
-    return _as_rates(StorageMemory(cache, time.time()).find_fact("probe", key))
 
 
 def _as_rates(fact: Any) -> Rates | None:
     """What was measured; None if nothing was, or if it is damaged."""
     try:
-        rates = Rates(**fact["rates"])
+        return _checked(Rates(**fact["rates"]))
     except (TypeError, KeyError):
+        return None
+
+
+def _checked(rates: Rates | None) -> Rates | None:
+    """The same, if they are numbers: they may be out of a damaged file."""
+    if rates is None:
         return None
     known = (rates.write_bytes_per_s, rates.direct_bytes_per_s)
     return rates if all(rate is None or isinstance(rate, float) for rate in known) else None

@@ -40,7 +40,7 @@ def readable_folder_url(channel: ChannelLocation, subdirs: Sequence[str], cache:
 
 
 def folder_of(channel: ChannelLocation) -> Path:
-    """Where a channel with a ``file:`` URL is."""
+    """Where a channel with a ``file:`` URL is. NetworkError if that names another host."""
     return file_url_path(channel.clean_url)
 
 

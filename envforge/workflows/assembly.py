@@ -51,7 +51,7 @@ class Assembly(Struct, frozen=True, kw_only=True):
         session: places, network, reporter.
         store: of the tier.
         environments: the project's folder of generations.
-        files: what the lock has for this host.
+        files: what the lock has for this host; conda's part has no say in it.
     """
 
     project: Project
@@ -209,11 +209,12 @@ def missing_packages(assembly: Assembly) -> list[LockedPackage]:
 def _fetched(assembly: Assembly, check: Callable[[], None] = lambda: None) -> list[Tree]:
     """Trees of all locked wheels; ``check`` is called meanwhile and raises to end it."""
     wheels = [(package, file) for package, file in assembly.files if _is_wheel(file)]
-    trees = {file.sha256: assembly.store.find_tree(file.sha256) for _, file in wheels}
-    missing = [(package, file) for package, file in wheels if trees[file.sha256] is None]
+    found = ((file.sha256, assembly.store.find_tree(file.sha256)) for _, file in wheels)
+    trees = {digest: tree for digest, tree in found if tree is not None}
+    missing = [(package, file) for package, file in wheels if file.sha256 not in trees]
     if missing:
-        trees.update(_fetch(missing, assembly, check))
-    return [tree for tree in trees.values() if tree is not None]
+        trees |= _fetch(missing, assembly, check)
+    return [trees[file.sha256] for _, file in wheels]
 
 
 def _fetch(
@@ -226,6 +227,7 @@ def _fetch(
     from envforge.host.tier_writing import find_write_strategy
 
     session = assembly.session
+    is_quiet = not lacks_prefix(assembly)  # else a prefix is being written, and a probe would measure that
     sweep_archives(session.places.archives, assembly.store)
     urls = index_urls(assembly.project.manifest, session)
     requests = [
@@ -248,7 +250,7 @@ def _fetch(
         archives=session.places.archives,
         keep=session.places.keeps_archives,
         find_strategy=lambda size_bytes: find_write_strategy(
-            session.places.tier, session.places.cache, session.environ, size_bytes
+            session.places.tier, session.places.cache, session.environ, size_bytes if is_quiet else 0
         ),
         check=check,
     )

@@ -14,10 +14,11 @@ from envforge.manifest.manifest import CondaDependency, Manifest
 from envforge.manifest.rules import manifest_rules
 from envforge.manifest.targets import manifest_targets
 from envforge.model.conda import CondaRecord
-from envforge.model.requirement import Requirement, specifier_admits
+from envforge.model.requirement import Requirement
 from envforge.model.resolution import TargetResolution
 from envforge.model.target import Target
 from envforge.resolve.conda import CondaLayer, CondaPart
+from envforge.resolve.conda_solution import admits
 from envforge.resolve.dependencies import active_requirements
 from envforge.struct import replace
 from envforge.workflows.channels import channel_folders
@@ -242,7 +243,7 @@ class CondaWishes:
         refused = [
             version
             for version in sorted(self.channels.versions("python", platform))
-            if not specifier_admits(required, version)
+            if not admits(required, version)
         ]
         return (f"python {','.join(f'!={version}' for version in refused)}",) if refused else ()
 

@@ -104,6 +104,20 @@ def test_an_exit_status_and_the_last_words_survive_the_quick_end():
     assert "did you mean" in wrong.stderr
 
 
+def test_who_wants_to_hear_of_the_end_does():
+    """Temporary folders of threads are removed so, and coverage is written."""
+    code = (
+        "import atexit, sys\n"
+        "atexit.register(print, 'left well')\n"
+        "sys.argv[1:] = ['--version']\n"
+        "from envforge.cli import main\n"
+        "sys.exit(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=ROOT)
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == "left well"
+
+
 def test_a_thread_that_is_at_work_is_waited_for():
     code = (
         "import sys, threading, time\n"

@@ -254,6 +254,14 @@ def test_a_killed_process_leaves_a_claim_and_a_probe(cache: Path, tmp_path: Path
     assert not list((cache / "storage").glob("*.probing"))
 
 
+def test_a_claim_that_cannot_be_removed_keeps_nobody_waiting(cache: Path) -> None:
+    with StorageMemory(cache, time.time()).claim([]):
+        [place] = (cache / "storage").iterdir()
+    place.mkdir()  # as little to be removed as a file in a folder that became read-only
+    with StorageMemory(cache, time.time()).claim([]) as is_first:
+        assert is_first
+
+
 def test_a_claim_of_a_process_that_was_killed_holds_nobody_up(cache: Path) -> None:
     code = """
 import os, sys, time

@@ -2,7 +2,7 @@
 
     python -m benchmarks.storage                                 all, with the torch stack; takes hours
     python -m benchmarks.storage slow nodes --stack small        some of it, some minutes
-    python -m benchmarks.storage --quick                         made-up packages, no network
+    python -m benchmarks.storage --quick                         made-up packages
 
 slow     a new environment where cache and project are on a disk that takes 2 ms for each operation
 node     a node with an empty scratch: envforge's archives, and uv's cache, are on a shared disk that takes

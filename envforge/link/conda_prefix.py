@@ -158,6 +158,8 @@ def ensure_prefix(
         OfflineError: offline, and an archive is not in the cache; nothing was begun.
         HashError, ArchiveError, NetworkError, StoreError, BuildError: no prefix is left.
     """
+    from envforge.link.conda_install import install_records
+
     found = find_prefix(spec, folder)
     if found is not None:
         return found
@@ -171,7 +173,16 @@ def ensure_prefix(
         prefix = find_prefix(spec, folder)
         if prefix is None:
             reporter = ProgressTeller(reporter, hold)
-            _make(spec, folder, packages_cache, channels, network, environ, reporter, cancellation)
+            _announce(spec, packages_cache, reporter, offline=network.offline)
+            start_s = perf_counter()
+            with _under_construction(folder / spec.digest) as path:
+                install_records(
+                    spec.records, path, packages_cache, channels, network, environ, reporter, cancellation
+                )
+                _complete(spec, path, environ, reporter)
+            duration_s = perf_counter() - start_s
+            reporter.report(PrefixFinished(package_count=len(spec.records), duration_s=duration_s))
+            sweep_packages(packages_cache)
             prefix = find_prefix(spec, folder)
     if prefix is None:
         raise StoreError(
@@ -182,47 +193,30 @@ def ensure_prefix(
     return prefix
 
 
-def _make(
-    spec: PrefixSpec,
-    folder: Path,
-    packages_cache: Path,
-    channels: Sequence[ChannelLocation],
-    network: NetworkSettings,
-    environ: Mapping[str, str],
-    reporter: Reporter,
-    cancellation: Cancellation,
-) -> None:
-    """Make a prefix; its guard is held."""
-    from envforge.link.conda_clobbers import clobber_warnings, find_clobbers
-    from envforge.link.conda_install import install_records
-    from envforge.link.link_scripts import run_link_scripts
-
+def _announce(spec: PrefixSpec, packages_cache: Path, reporter: Reporter, *, offline: bool) -> None:
+    """Say what is going to be made of what; what cannot be had is told before anything is begun."""
     missing = uncached_records(spec, packages_cache)
-    if missing and network.offline:
+    if missing and offline:
         raise not_cached_error(missing)
     local = [record for record in spec.records if is_local(record)]
     check_local_archives(record for record in local if not is_unpacked(record, packages_cache))
-    _report_start(spec, missing, reporter)
-    start_s = perf_counter()
-    with _under_construction(folder / spec.digest) as path:
-        install_records(
-            spec.records, path, packages_cache, channels, network, environ, reporter, cancellation
-        )
-        with store_failures(path, "make a conda prefix"):
-            for warning in clobber_warnings(find_clobbers(path)):
-                reporter.report(warning)
-            run_link_scripts(spec.records, path, spec.link_scripts, environ, reporter)
-            if is_shared(folder):
-                share_all(path)
-            _write_marker(spec, path)
-    reporter.report(PrefixFinished(package_count=len(spec.records), duration_s=perf_counter() - start_s))
-    sweep_packages(packages_cache)
-
-
-def _report_start(spec: PrefixSpec, missing: Sequence[CondaRecord], reporter: Reporter) -> None:
     reporter.report(PrefixStarted(package_count=len(spec.records), size_bytes=total_size_bytes(spec.records)))
     if missing:
         reporter.report(FetchPlanned(file_count=len(missing), size_bytes=total_size_bytes(missing)))
+
+
+def _complete(spec: PrefixSpec, path: Path, environ: Mapping[str, str], reporter: Reporter) -> None:
+    """What comes after the packages' files; the marker last."""
+    from envforge.link.conda_clobbers import clobber_warnings, find_clobbers
+    from envforge.link.link_scripts import run_link_scripts
+
+    with store_failures(path, "make a conda prefix"):
+        for warning in clobber_warnings(find_clobbers(path)):
+            reporter.report(warning)
+        run_link_scripts(spec.records, path, spec.link_scripts, environ, reporter)
+        if is_shared(path.parent):
+            share_all(path)
+        _write_marker(spec, path)
 
 
 def _check_path(path: Path) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import envforge
 from envforge.errors import NetworkError
+from envforge.hashing import sha256
 from envforge.net.auth import Credentials, ask_keyring, find_credentials, origin, split_credentials
 
 if TYPE_CHECKING:
@@ -105,8 +106,6 @@ class ConnectionPools:
 
         It is made of the user's name; of the secret only where a token stands in for a name.
         """
-        from envforge.hashing import sha256
-
         found = self._granted.get(origin(url)) or find_credentials(url, index_name, index_url)
         if found is None:
             return ""

@@ -104,28 +104,21 @@ def test_an_exit_status_and_the_last_words_survive_the_quick_end():
     assert "did you mean" in wrong.stderr
 
 
-def test_who_wants_to_hear_of_the_end_does():
-    """Temporary folders of threads are removed so, and coverage is written."""
-    code = (
-        "import atexit, sys\n"
-        "atexit.register(print, 'left well')\n"
-        "sys.argv[1:] = ['--version']\n"
-        "from envforge.cli import main\n"
-        "sys.exit(main())"
-    )
+def told_by_a_process(beforehand: str) -> list[str]:
+    """What a process prints that does something before it becomes ``envforge --version``."""
+    code = f"import sys\n{beforehand}\nsys.argv[1:] = ['--version']\n"
+    code += "from envforge.cli import main\nsys.exit(main())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=ROOT)
     assert done.returncode == 0
-    assert done.stdout.splitlines()[-1] == "left well"
+    return done.stdout.splitlines()
+
+
+def test_who_wants_to_hear_of_the_end_does():
+    """Temporary folders of threads are removed so, and coverage is written."""
+    assert told_by_a_process("import atexit; atexit.register(print, 'left well')")[-1] == "left well"
 
 
 def test_a_thread_that_is_at_work_is_waited_for():
-    code = (
-        "import sys, threading, time\n"
-        "threading.Thread(target=lambda: (time.sleep(0.3), print('thread done'))).start()\n"
-        "sys.argv[1:] = ['--version']\n"
-        "from envforge.cli import main\n"
-        "sys.exit(main())"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=ROOT)
-    assert done.returncode == 0
-    assert done.stdout.splitlines()[-1] == "thread done"
+    work = "lambda: (time.sleep(0.3), print('thread done'))"
+    told = told_by_a_process(f"import threading, time; threading.Thread(target={work}).start()")
+    assert told[-1] == "thread done"

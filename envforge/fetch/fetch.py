@@ -67,7 +67,7 @@ def fetch_trees(
 
 def _check_requests(missing: Sequence[FetchRequest], settings: NetworkSettings, archives: Path) -> None:
     """Refuse at once what cannot be fetched at all."""
-    from envforge.fetch.crew import is_remote
+    from envforge.fetch.fetcher import is_remote
     from envforge.net.auth import redact
 
     for request in missing:

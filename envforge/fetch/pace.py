@@ -8,28 +8,31 @@ three (107,000). On a slow line, processors are idle with three, and one after t
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 _LOOK_S = 0.2
 _BUSY = 0.6
 
 
 class Pace:
-    """Looks at how busy the processors are with this process.
+    """Looks at how busy the processors are with a fetch.
 
     Args:
         processors: how many it has.
         most: how many archives may be in hand at all.
+        find_spent_s: processor time that the fetch has used, in seconds.
     """
 
-    def __init__(self, processors: int, most: int) -> None:
+    def __init__(self, processors: int, most: int, find_spent_s: Callable[[], float]) -> None:
         self._processors = processors
         self._most = most
+        self._find_spent_s = find_spent_s
         self.count = min(processors + 1, most)
-        self._looked_s, self._spent_s = time.monotonic(), time.process_time()
+        self._looked_s, self._spent_s = time.monotonic(), find_spent_s()
 
     def raise_count(self) -> bool:
         """Count one more where the processors were idle since the last look; returns whether that is so."""
-        now_s, spent_s = time.monotonic(), time.process_time()
+        now_s, spent_s = time.monotonic(), self._find_spent_s()
         since_s = now_s - self._looked_s
         if since_s < _LOOK_S or self.count >= self._most:
             return False

@@ -13,7 +13,7 @@ from envforge.build.source import read_build_system
 from envforge.errors import BuildError
 from envforge.events import BuildFinished, BuildStarted
 from envforge.fetch.archives import file_digest
-from envforge.fetch.crew import checked_file
+from envforge.fetch.checked_file import checked_file
 from envforge.manifest.build_settings import USUAL, BuildSettings
 from envforge.model.git import parse_remote
 from envforge.net.download import download

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -41,6 +42,9 @@ from envforge.net.settings import NetworkSettings
 from envforge.store.layout import tree_id
 from envforge.store.store import Store
 folder = Path(sys.argv[1])
+if "workers" in sys.argv:
+    from envforge.fetch import crew
+    crew.SMALL_BYTES, crew._WORTH_WORKERS_BYTES = -1, 0
 requests = [FetchRequest(**fields) for fields in json.loads((folder / "requests.json").read_text())]
 trees = fetch_trees(
     requests, Store(folder / "tier"), NetworkSettings(connections=4), SilentReporter(),
@@ -81,11 +85,31 @@ class Site:
             **os.environ,
             "PYTHONPATH": str(Path(envforge.__file__).parents[1]),
             "NO_PROXY": "127.0.0.1",
+            "TEST_FOLDER": str(self.folder),
         }
         return subprocess.Popen(
             [sys.executable, "-c", FETCHER, str(self.folder), *options],
-            env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def wait_for_requests(self, count: int) -> None:
+        end = time.monotonic() + 20
+        while len(self.server.requests) < count and time.monotonic() < end:
+            time.sleep(0.01)
+
+    def processes(self) -> list[str]:
+        """The command lines of all processes that work on this store."""
+        mark = f"TEST_FOLDER={self.folder}".encode()
+        found = []
+        for place in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if mark in (place / "environ").read_bytes():
+                    found.append((place / "cmdline").read_text())
+        return found
 
     def check_visible(self) -> int:
         """Whatever is visible is whole; returns how many trees are."""
@@ -117,12 +141,13 @@ def test_twenty_processes_do_the_work_once(site: Site) -> None:
     assert list((site.folder / "archives").iterdir()) == []
 
 
-def test_killed_at_twenty_moments(site: Site) -> None:
+@pytest.mark.parametrize("options", [[], ["workers"]])
+def test_killed_at_twenty_moments(site: Site, options: list[str]) -> None:
     """Each process is killed somewhere on its way; the last one finds nothing that is half, and finishes."""
     for number in range(6):
         site.offer(f"demo{number}", 120, 600_000, pause_s=0.005)
     started = time.monotonic()
-    process = site.start()
+    process = site.start(*options)
     process.communicate(timeout=120)
     duration_s = time.monotonic() - started
     chance = random.Random(7)
@@ -130,16 +155,17 @@ def test_killed_at_twenty_moments(site: Site) -> None:
         if round_number % 4 == 0:
             remove_sealed(site.folder / "tier")
             site.store = Store(site.folder / "tier")
-        process = site.start()
+        process = site.start(*options)
         time.sleep(chance.uniform(0.1, 1.0) * duration_s)
         process.send_signal(signal.SIGKILL)
         process.communicate()
         site.check_visible()
-    process = site.start()
+    process = site.start(*options)
     out, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (0, "")
     assert out == "['demo0', 'demo1', 'demo2', 'demo3', 'demo4', 'demo5']\n"
     assert site.check_visible() == 6
+    assert site.processes() == []
     site.store.sweep()
     assert list(site.store.tmp.iterdir()) == list(site.store.guards.iterdir()) == []
     names = {path.name.partition(".")[0] for path in site.store.trees.iterdir()}
@@ -192,9 +218,7 @@ def test_killed_while_archives_are_kept(site: Site) -> None:
 def test_an_owner_killed_while_others_wait(site: Site) -> None:
     site.offer("demo", 20, 2_000_000, pause_s=0.05)
     owner = site.start()
-    end = time.monotonic() + 20
-    while not site.server.requests and time.monotonic() < end:
-        time.sleep(0.01)
+    site.wait_for_requests(1)
     waiters = [site.start() for _ in range(3)]
     time.sleep(0.5)
     owner.send_signal(signal.SIGKILL)
@@ -207,16 +231,37 @@ def test_an_owner_killed_while_others_wait(site: Site) -> None:
     assert len(site.server.requests) == 2
 
 
-def test_ctrl_c_at_the_terminal(site: Site) -> None:
-    site.offer("demo", 20, 5_000_000, pause_s=0.2)
-    process = site.start()
+def test_workers_do_not_outlive_the_one_who_started_them(site: Site) -> None:
+    for number in range(4):
+        site.offer(f"demo{number}", 20, 5_000_000, pause_s=0.1)
+    process = site.start("workers")
+    site.wait_for_requests(2)
     end = time.monotonic() + 20
-    while not site.server.requests and time.monotonic() < end:
+    while not list(site.folder.glob("tier/tmp/*")) and time.monotonic() < end:
         time.sleep(0.01)
+    assert len(site.processes()) >= 3
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    end = time.monotonic() + 10
+    while site.processes() and time.monotonic() < end:
+        time.sleep(0.02)
+    assert site.processes() == []
+    process.communicate()
+    assert site.check_visible() == 0
+    assert list(site.store.guards.iterdir()) == list(site.store.tmp.iterdir()) == [], "they end in good order"
+
+
+@pytest.mark.parametrize("options", [[], ["workers"]])
+def test_ctrl_c_at_the_terminal(site: Site, options: list[str]) -> None:
+    """The terminal sends it to all processes of the group."""
+    site.offer("demo", 20, 5_000_000, pause_s=0.2)
+    process = site.start(*options)
+    site.wait_for_requests(1)
     before = time.monotonic()
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert time.monotonic() - before < 5
+    assert site.processes() == []
     assert err.rstrip().endswith("KeyboardInterrupt")
     assert process.returncode in (1, -signal.SIGINT)
     assert site.check_visible() == 0

@@ -25,6 +25,7 @@ from envforge.store.store import Store
 
 from support.archive_server import ArchiveServer, Behaviour
 from support.wheels import wheel_bytes
+from support.workers import use_workers
 
 SETTINGS = NetworkSettings(retries=2, connections=4, timeout_s=5)
 
@@ -39,8 +40,10 @@ class Notes:
         self.react(event)
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, params=["in threads", "in workers"])
+def ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "in workers":
+        use_workers(monkeypatch)
     monkeypatch.setattr(transfer_module, "_FIRST_PAUSE_S", 0.001)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 

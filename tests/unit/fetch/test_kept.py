@@ -27,6 +27,7 @@ from envforge.struct import replace
 
 from support.archive_server import ArchiveServer, Behaviour
 from support.wheels import wheel_bytes, wheel_files, zip_bytes
+from support.workers import use_workers
 
 ONLINE = NetworkSettings(retries=1, connections=4, timeout_s=5)
 OFFLINE = NetworkSettings(offline=True)
@@ -76,12 +77,14 @@ class Site:
         return archive_path(self.archives, tree_id(request.sha256))
 
 
-@pytest.fixture(autouse=True, params=["small", "large"])
+@pytest.fixture(autouse=True, params=["small", "large", "in workers"])
 def sizes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer_module, "_FIRST_PAUSE_S", 0.001)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     if request.param == "large":
         monkeypatch.setattr(delivery_module, "SMALL_BYTES", 1000)
+    if request.param == "in workers":
+        use_workers(monkeypatch)
 
 
 @pytest.fixture

@@ -14,7 +14,9 @@ class Clocks:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.wall_s = self.spent_s = 100.0
         monkeypatch.setattr(pace_module.time, "monotonic", lambda: self.wall_s)
-        monkeypatch.setattr(pace_module.time, "process_time", lambda: self.spent_s)
+
+    def pace(self, processors: int, most: int) -> Pace:
+        return Pace(processors, most, lambda: self.spent_s)
 
     def pass_by(self, wall_s: float, spent_s: float) -> None:
         self.wall_s += wall_s
@@ -27,13 +29,13 @@ def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
 
 
 def test_it_begins_with_one_more_than_there_are_processors(clocks: Clocks) -> None:
-    assert Pace(2, 16).count == 3
-    assert Pace(64, 16).count == 16
-    assert Pace(2, 1).count == 1
+    assert clocks.pace(2, 16).count == 3
+    assert clocks.pace(64, 16).count == 16
+    assert clocks.pace(2, 1).count == 1
 
 
 def test_idle_processors_get_one_more_at_a_time(clocks: Clocks) -> None:
-    pace = Pace(2, 5)
+    pace = clocks.pace(2, 5)
     for count in (4, 5):
         clocks.pass_by(0.25, 0.1)
         assert pace.raise_count()
@@ -43,7 +45,7 @@ def test_idle_processors_get_one_more_at_a_time(clocks: Clocks) -> None:
 
 
 def test_busy_processors_do_not(clocks: Clocks) -> None:
-    pace = Pace(2, 16)
+    pace = clocks.pace(2, 16)
     for _ in range(5):
         clocks.pass_by(0.25, 0.4)
         assert not pace.raise_count()
@@ -53,7 +55,7 @@ def test_busy_processors_do_not(clocks: Clocks) -> None:
 
 
 def test_a_moment_says_nothing(clocks: Clocks) -> None:
-    pace = Pace(2, 16)
+    pace = clocks.pace(2, 16)
     clocks.pass_by(0.01, 0.0)
     assert not pace.raise_count()
     clocks.pass_by(0.2, 0.42)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from envforge.errors import CondaUnsolvableError, RequirementError
 from envforge.index.conda_gateway import NOARCH, ChannelGateway, SolverQuestion
+from envforge.index.conda_rows import can_be_asked, is_for_another_python, runs_on
 from envforge.metadata.conda_names import other_conda_names, pypi_names_of
 from envforge.metadata.rattler_records import from_rattler
 from envforge.model.conda import CondaQuestion, CondaRecord
@@ -28,12 +29,11 @@ if TYPE_CHECKING:
 
     from rattler import GenericVirtualPackage, RepoDataRecord
 
+    from envforge.model.target import Target
     from envforge.net.settings import NetworkSettings
 
 __all__ = ["ChannelLocation", "CondaChannels"]
 
-_SYSTEMS = {"linux": {"__linux", "__unix"}, "osx": {"__osx", "__unix"}, "win": {"__win"}}
-_EVERY_SYSTEM = {"__linux", "__osx", "__unix", "__win"}
 _MOST_REPORT_LINES = 60
 _REPORT_START = "Cannot solve the request because of: "
 _NAME = re.compile(r"[A-Za-z0-9_.-]+")
@@ -143,6 +143,13 @@ class CondaChannels:
         """All versions of a package in the channel that is used for it, in no order; newer ones too."""
         return tuple(self._package(name, platform).versions)
 
+    def has_version(self, name: str, version: str, target: Target) -> bool:
+        """Whether some record of a version is for a target, and not for another minor Python."""
+        return any(
+            str(row.version) == version and not is_for_another_python(row, target.python_minor)
+            for row in self._package(name, target.platform).rows
+        )
+
     def pypi_names(self, name: str, platform: str) -> Sequence[str]:
         """The PyPI projects that some record of a package is, sorted."""
         key = (name.lower(), platform)
@@ -154,21 +161,17 @@ class CondaChannels:
         """The packages that may stand for a PyPI project on a platform, sorted."""
         known = self._conda_names.get((pypi_name, platform))
         if known is None:
-            possible = self.possible_names(pypi_name, platform)
+            possible = self._spelled(pypi_name, platform) | self.other_names(pypi_name, platform)
             self._load(sorted(possible), platform)
             known = self._conda_names[pypi_name, platform] = tuple(
                 sorted(name for name in possible if pypi_name in self.pypi_names(name, platform))
             )
         return known
 
-    def possible_names(self, pypi_name: str, platform: str) -> set[str]:
-        """Packages that may be a project by their names, whatever is in them."""
-        others = other_conda_names(pypi_name, self._overrides)
-        return {
-            *self._spelled(pypi_name, platform),
-            *(name for name in others if name in self.names(platform)),
-            *self._learned.get((pypi_name, platform), ()),
-        }
+    def other_names(self, pypi_name: str, platform: str) -> set[str]:
+        """Packages that may be a project though their names are not like its name."""
+        learned = self._learned.get((pypi_name, platform), ())
+        return {*other_conda_names(pypi_name, self._overrides), *learned}
 
     def records(self, name: str, platform: str) -> list[CondaRecord]:
         """All records of a package for a platform, of every channel."""
@@ -185,8 +188,10 @@ class CondaChannels:
         return self._names[platform]
 
     def _spelled(self, pypi_name: str, platform: str) -> set[str]:
-        """The packages whose names PyPI would spell like this."""
-        names = self.names(platform)
+        """Names that PyPI would spell like this, all that any package has among them."""
+        if "-" not in pypi_name:  # then there is one way to spell it
+            return {pypi_name}
+        names = self.names(platform)  # to read them takes 5 ms for each subdir
         if platform not in self._spellings:
             spellings: dict[str, list[str]] = {}
             for name in names:  # 250 of 3,248 names of conda-forge are spelled otherwise on PyPI
@@ -223,7 +228,7 @@ class CondaChannels:
                 if row.channel == channel:  # else a channel before it has the package
                     of_name.append(row)
         for name in names:
-            rows = [row for row in found[name][1] if _runs_on(row, platform)] if name in found else []
+            rows = [row for row in found[name][1] if runs_on(row, platform)] if name in found else []
             self._packages[name, platform] = _Package(frozenset(str(row.version) for row in rows), rows)
 
     def _pypi_names_of_rows(self, name: str, rows: Iterable[RepoDataRecord]) -> tuple[str, ...]:
@@ -290,7 +295,7 @@ class CondaChannels:
         if key not in self._preferred:
             urls = {record.url for record in preferred}
             specs = sorted(
-                {f"{record.name} =={record.version}" for record in preferred if _can_be_asked(record)}
+                {f"{record.name} =={record.version}" for record in preferred if can_be_asked(record)}
             )
             rows = [row for rows in self._gateway.query(specs, platform) for row in rows]
             self._preferred[key] = [
@@ -353,26 +358,6 @@ class CondaChannels:
                 for close in self.similar_names(name, question.platform)[:1]
             ],
         )
-
-
-def _runs_on(row: RepoDataRecord, platform: str) -> bool:
-    """Whether a record can be for a platform at all: some of ``noarch`` need ``__linux`` or ``__win``."""
-    if row.subdir != NOARCH:
-        return True
-    others = _EVERY_SYSTEM - _SYSTEMS[platform.partition("-")[0]]
-    return all(depend.split(" ", 1)[0] not in others for depend in row.depends)
-
-
-def _can_be_asked(record: CondaRecord) -> bool:
-    """Whether name and version of a record, which may be of a lock edited by hand, make a match spec."""
-    from rattler import MatchSpec
-    from rattler.exceptions import InvalidMatchSpecError
-
-    try:
-        MatchSpec(f"{record.name} =={record.version}", strict=True)
-    except InvalidMatchSpecError:
-        return False
-    return True
 
 
 def _virtual_packages(question: CondaQuestion) -> list[GenericVirtualPackage]:

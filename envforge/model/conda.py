@@ -164,8 +164,11 @@ class CondaSource(Protocol):
         """The packages that may stand for a PyPI project on a platform, sorted; empty for none."""
         ...
 
-    def possible_names(self, pypi_name: str, platform: str) -> Collection[str]:
-        """The packages that may stand for a PyPI project by their names alone; reads no record."""
+    def other_names(self, pypi_name: str, platform: str) -> Collection[str]:
+        """The packages that may stand for a PyPI project though PyPI spells their names otherwise.
+
+        Reads no record, and tells nothing about packages whose names PyPI would spell like the project's.
+        """
         ...
 
 

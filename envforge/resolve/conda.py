@@ -228,9 +228,9 @@ class CondaLayer:
         }
 
     def _is_constrained(self, name: str, version: str, solution: CondaSolution) -> bool:
-        possible = self.part.source.possible_names(name, self.target.platform)
-        if solution.constrains.keys().isdisjoint(possible):
-            return False
+        others = self.part.source.other_names(name, self.target.platform)
+        if name not in solution.constrained_names and solution.constrains.keys().isdisjoint(others):
+            return False  # most often, and nothing had to be read to know it
         return any(
             not constraint_admits(constraint, conda_name, version)
             for conda_name in self._conda_names(name)

@@ -8,7 +8,7 @@ from functools import cache
 from envforge.errors import RequirementError
 from envforge.metadata.versions import canonical_version
 from envforge.model.conda import CondaRecord
-from envforge.model.requirement import specifier_admits
+from envforge.model.requirement import normalize_name, specifier_admits
 from envforge.struct import Struct
 
 PYPI_BUILD = "pypi_0"
@@ -22,11 +22,13 @@ class CondaSolution(Struct, frozen=True):
         records: sorted by name.
         provides: PyPI name → version that it brings of the project, canonical where it is PEP 440.
         constrains: conda name → what records say of a package that they do not bring themselves.
+        constrained_names: the same names as PyPI spells them.
     """
 
     records: tuple[CondaRecord, ...]
     provides: Mapping[str, str]
     constrains: Mapping[str, Collection[str]]
+    constrained_names: frozenset[str]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, CondaSolution) and self.records == other.records
@@ -61,7 +63,8 @@ def solution_of(records: Sequence[CondaRecord]) -> CondaSolution:
             provides.setdefault(name, pypi_version(record.version))
         for constraint in record.constrains:
             constrains.setdefault(_spec_name(constraint), set()).add(constraint)
-    return CondaSolution(tuple(records), provides, constrains)
+    constrained_names = frozenset(map(normalize_name, constrains))
+    return CondaSolution(tuple(records), provides, constrains, constrained_names)
 
 
 def needs_any(record: CondaRecord, names: Collection[str]) -> bool:

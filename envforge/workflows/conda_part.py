@@ -108,15 +108,20 @@ class CondaWishes:
     def aligned_part(self, target: Target, earlier: Sequence[TargetResolution]) -> CondaPart | None:
         """The same, with Python and what the user names in the versions that earlier targets have.
 
-        None where that goes not, or where they are the best ones anyway.
+        None where that goes not, or where they are the best ones anyway. A version that no channel has for
+        the target is not asked for.
         """
         part = self.part_of(target)
-        versions = _named_versions(self._wanted_on(target), earlier)
-        if part is None or not versions:
+        named = _named_versions(self._wanted_on(target), earlier)
+        best = CondaLayer(part, target).solve({}) if part is not None and named else None
+        if part is None or best is None:
             return None
-        best = CondaLayer(part, target).solve({})
-        if best and all(versions.get(record.name) in (None, record.version) for record in best.records):
+        own = {record.name: record.version for record in best.records}
+        other = {name for name, version in named.items() if name in own and own[name] != version}
+        absent = {name for name in other if not self.channels.has_version(name, named[name], target)}
+        if other == absent:
             return None
+        versions = {name: version for name, version in named.items() if name not in absent}
         constraints = (f"{name} =={version}" for name, version in sorted(versions.items()))
         aligned = replace(part, constraints=(*part.constraints, *constraints))
         return aligned if CondaLayer(aligned, target).solve({}) is not None else None

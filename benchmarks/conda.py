@@ -5,8 +5,8 @@
     python -m benchmarks.conda install CHANNEL [--spec SPEC …]
 
 CHANNEL is a URL or a folder; for ``install`` its archives have to be there (``scripts/build_channel.py``
-makes such a folder). Each pair runs A B A B … with caches that are filled; what counts is the ratio of the
-medians.
+makes such a folder). Each pair runs A B A B … with caches that are filled unless it says otherwise; what
+counts is the ratio of the medians.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def bench_lock(channel: ChannelLocation, specs: Sequence[str], repeat: int) -> N
 
 
 def bench_install(channel: ChannelLocation, specs: Sequence[str], platform: str, repeat: int) -> None:
-    """A prefix by us and by rattler, from archives that are unpacked in the cache."""
+    """A prefix by us and by rattler: from the channel, and from archives that are unpacked in the cache."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         records = _records(channel, specs, platform, place)
@@ -142,15 +142,22 @@ def bench_install(channel: ChannelLocation, specs: Sequence[str], platform: str,
                 )
             )
 
-        def fresh(run: Callable[[], None], made: Path) -> Callable[[], None]:
+        def fresh(run: Callable[[], None], *made: Path) -> Callable[[], None]:
             def make() -> None:
                 run()
-                made.rename(place / f"old{time.monotonic_ns()}")
+                for each in made:
+                    each.rename(place / f"old{time.monotonic_ns()}")
 
             return make
 
         measure(
-            f"install of {len(records)} packages, beside rattler.install",
+            f"install of {len(records)} packages from the channel, beside rattler.install",
+            fresh(ours, place / "tier", place / "ours"),
+            fresh(theirs, place / "bare", place / "theirs"),
+            repeat,
+        )
+        measure(
+            f"install of {len(records)} packages from the cache, beside rattler.install",
             fresh(ours, place / "tier"),
             fresh(theirs, place / "bare"),
             repeat,

@@ -8,7 +8,6 @@ with threads (518,000 switches of context), 20 s with three workers (58,000).
 from __future__ import annotations
 
 import pickle
-import sys
 import threading
 import time
 from contextlib import suppress
@@ -18,6 +17,7 @@ from envforge.errors import HostError
 from envforge.events import Reporter
 from envforge.fetch.fetcher import StoppedError
 from envforge.fetch.worker_messages import Done, Failed, Message, Ready, Told, WorkerOrder, WorkerSetup
+from envforge.host.child_python import child_command
 
 if TYPE_CHECKING:
     from subprocess import Popen
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from envforge.fetch.request import FetchRequest
     from envforge.model.tree import Tree
 
-_PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from envforge.fetch.worker import main; main()"
 
 _LEAVING_S = 1.0
 
@@ -185,11 +184,9 @@ class _Worker:
 
 
 def _start() -> Popen[bytes]:
-    """The interpreter that runs us, with the path that we import from and nothing in front of it."""
     from subprocess import DEVNULL, PIPE, Popen
 
-    command = [sys.executable, "-P", "-c", _PROGRAM, *sys.path]
-    return Popen(command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL)
+    return Popen(child_command("envforge.fetch.worker"), stdin=PIPE, stdout=PIPE, stderr=DEVNULL)
 
 
 def _how_it_ended(status: int) -> str:

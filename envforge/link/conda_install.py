@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from envforge.errors import EnvforgeError, StoreError
 from envforge.events import DownloadFinished, DownloadProgressed, DownloadStarted, Event, Reporter
+from envforge.host.child_python import child_command
 from envforge.link.cancellation import Cancellation
 from envforge.link.conda_failures import install_error
 from envforge.link.conda_worker import InstallJob, refusing_channels
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from envforge.net.settings import NetworkSettings
 
-_START = "import sys; sys.path[:] = sys.argv[1:]; from envforge.link.conda_worker import main; main()"
 _MOST_LINES = 10
 _GRACE_S = 5.0
 
@@ -89,12 +88,8 @@ def _worker(job: InstallJob, environ: Mapping[str, str]) -> Iterator[Popen[bytes
     import pickle
     import subprocess
 
-    import envforge
-
-    home = str(Path(envforge.__file__).parents[1])
-    command = [sys.executable, "-I", "-S", "-c", _START, home, *filter(None, sys.path)]
     process = subprocess.Popen(
-        command,
+        child_command("envforge.link.conda_worker"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

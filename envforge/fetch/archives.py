@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -85,10 +85,14 @@ def kept_archives(archives: Path) -> list[KeptArchive]:
 
 
 class KeptContent:
-    """A kept archive that is read once, from its beginning to its end, and hashed on the way."""
+    """A kept archive that is read once, from its beginning to its end, and hashed on the way.
 
-    def __init__(self, source: FileSource, digest: str) -> None:
+    ``check`` is called for every piece; raises to stop.
+    """
+
+    def __init__(self, source: FileSource, digest: str, check: Callable[[], None]) -> None:
         self._source = source
+        self._check = check
         self.total_bytes: int | None = source.size_bytes
         self._expected = digest
         self._digest = sha256()
@@ -96,6 +100,7 @@ class KeptContent:
     def pieces(self) -> Iterator[bytes]:
         """All of it."""
         for piece in self._source.pieces():
+            self._check()
             self._digest.update(piece)
             yield piece
 

@@ -1,11 +1,11 @@
 """The threads of one fetch, and the processes that take its large archives.
 
 Each thread unpacks what it receives: receiving, hashing, inflating and writing leave the GIL. Small archives
-wait for the network most of the time, and all threads are at them; of large ones only some are in hand at
-one time (:mod:`envforge.fetch.pace`), where there is much to do in processes of their own
-(:mod:`envforge.fetch.workers`). What another process is already at comes last, so that several
-processes on one store, or several nodes with one folder of archives, share the work instead of queueing for
-the same archive.
+wait for the network most of the time, and all threads are at them. Of large ones only some are in hand at one
+time (:mod:`envforge.fetch.pace`); where there is much to do, their threads only wait for worker processes
+(:mod:`envforge.fetch.workers`). What another process is already at comes last, so that several processes on
+one store, or several nodes with one folder of archives, share the work instead of queueing for the same
+archive.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _LEAVING_S = 2.0
 _LOOK_S = 0.2
 
 _WORTH_WORKERS_BYTES = 500_000_000
-"""Of large archives, which take four seconds or more; a worker takes 0.1 s to start."""
+"""Of all archives, which take four seconds or more then; a worker takes 0.1 s to start."""
 _MOST_WORKERS = 8
 """Each needs 45 MB of memory and unpacks 100 MB a second: eight of them keep up with most lines and disks."""
 
@@ -67,7 +67,7 @@ class _Order(NamedTuple):
 
 
 class Crew:
-    """The threads of one fetch and what they share."""
+    """The threads and processes of one fetch, and what they share."""
 
     def __init__(
         self,
@@ -138,7 +138,7 @@ class Crew:
         """How many processes are worth it: none for little."""
         if size_bytes < _WORTH_WORKERS_BYTES:
             return 0
-        return min(count_processors() + 1, len(self._large), _MOST_WORKERS)
+        return min(len(self._large), _MOST_WORKERS)
 
     def _spent_s(self) -> float:
         return time.process_time() + self._workers.spent_s

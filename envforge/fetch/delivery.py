@@ -94,7 +94,7 @@ class Delivery(Struct, frozen=True, kw_only=True):
         with store_failures(place, what), suppress(FileNotFoundError):
             mark_used(place)
             with FileSource(place) as source, suppress(NotStreamableError):
-                content = KeptContent(source, request.sha256)
+                content = KeptContent(source, request.sha256, self.check)
                 return self._stream(request, content, content.pieces())
             if file_digest(place) != request.sha256:
                 raise WrongContentError

@@ -1,7 +1,7 @@
 """The main program of a worker process: it fetches archives for the process that has started it.
 
-It ends when its input does, in the middle of an archive if need be, and leaves then what a fetch leaves that
-was stopped: nothing, or half a download that the next one goes on with.
+It ends when its input does. In the middle of an archive it has a second to leave what a fetch leaves that was
+stopped: nothing, or half a download that the next one goes on with.
 """
 
 from __future__ import annotations
@@ -19,12 +19,23 @@ from envforge.errors import EnvforgeError
 from envforge.events import DownloadProgressed, Event
 from envforge.fetch.delivery import Delivery
 from envforge.fetch.fetcher import Fetcher, StoppedError
-from envforge.fetch.worker_messages import Done, Failed, Message, Ready, Told, WorkerOrder, WorkerSetup
+from envforge.fetch.worker_messages import (
+    Done,
+    Failed,
+    Message,
+    Ready,
+    Spent,
+    Told,
+    WorkerOrder,
+    WorkerSetup,
+)
 from envforge.net.pools import ConnectionPools
 from envforge.struct import asdict
 
 _TELL_S = 0.05
 """How often progress is told: twenty times a second is a smooth bar."""
+_LEAVING_S = 1.0
+"""How long it may take to stop in good order; a server that is silent must not keep us."""
 
 
 def main() -> None:
@@ -33,7 +44,12 @@ def main() -> None:
     orders, answers = _own_pipes()
     setup: WorkerSetup = pickle.load(orders)
     inbox, teller = _Inbox(orders), _Teller(answers)
-    delivery = Delivery(**asdict(setup), reporter=teller, check=inbox.check)
+
+    def check() -> None:
+        inbox.check()
+        teller.tell_spent()
+
+    delivery = Delivery(**asdict(setup), reporter=teller, check=check)
     try:
         teller.send(Ready())
         with ConnectionPools(setup.settings) as pools:
@@ -42,6 +58,7 @@ def main() -> None:
                 teller.send(_fetch(fetcher, order))
     except StoppedError:
         pass
+    os._exit(0)  # a thread still waits for orders, and what is in memory need not be freed piece by piece
 
 
 def _own_pipes() -> tuple[BinaryIO, BinaryIO]:
@@ -77,9 +94,11 @@ class _Inbox:
         try:
             while True:
                 self._queue.put(pickle.load(self._orders))
-        except (EOFError, OSError, pickle.UnpicklingError):
+        finally:
             self._has_ended.set()
             self._queue.put(None)
+            time.sleep(_LEAVING_S)
+            os._exit(1)
 
     def next_order(self) -> WorkerOrder | None:
         """Wait for an order; None: there will be none."""
@@ -92,23 +111,30 @@ class _Inbox:
 
 
 class _Teller:
-    """A reporter that tells the parent, progress not more often than somebody can see it."""
+    """A reporter that tells the parent, progress not more often than somebody can see it. For one thread."""
 
     def __init__(self, answers: BinaryIO) -> None:
         self._answers = answers
         self._filename = ""
         self._untold_bytes = 0
-        self._told_s = 0.0
+        self._told_s = self._told_spent_s = 0.0
 
     def report(self, event: Event) -> None:
         """Tell an event, or keep it for later."""
         if not isinstance(event, DownloadProgressed):
-            self._tell(event)
+            self.send(Told(event))
             return
         self._filename = event.filename
         self._untold_bytes += event.received_bytes
         if time.monotonic() - self._told_s >= _TELL_S:
             self._tell_progress()
+
+    def tell_spent(self) -> None:
+        """Tell what time was used, every now and then."""
+        now_s = time.monotonic()
+        if now_s - self._told_spent_s >= _TELL_S:
+            self._told_spent_s = now_s
+            self._write(Spent(time.process_time()))
 
     def send(self, message: Message) -> None:
         """Send a message, after all that happened before it; StoppedError if nobody is there to read it."""
@@ -118,11 +144,8 @@ class _Teller:
     def _tell_progress(self) -> None:
         if self._untold_bytes:
             received, self._untold_bytes = self._untold_bytes, 0
-            self._tell(DownloadProgressed(filename=self._filename, received_bytes=received))
+            self._write(Told(DownloadProgressed(filename=self._filename, received_bytes=received)))
             self._told_s = time.monotonic()
-
-    def _tell(self, event: Event) -> None:
-        self.send(Told(event, time.process_time()))
 
     def _write(self, message: Message) -> None:
         try:

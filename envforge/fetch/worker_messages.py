@@ -1,8 +1,8 @@
 """What a fetch and its worker processes tell each other: pickled, one after the other, over two pipes.
 
 Nobody else has an end of these pipes. A worker is given one :class:`WorkerSetup`, then orders. After its
-first message, :class:`Ready`, it answers each order with any number of :class:`Told` and one :class:`Done`
-or :class:`Failed`. The end of its input tells it to stop.
+first message, :class:`Ready`, it answers each order with any number of :class:`Told` and :class:`Spent`, and
+one :class:`Done` or :class:`Failed`. The end of its input tells it to stop.
 """
 
 from __future__ import annotations
@@ -40,10 +40,15 @@ class Ready(Struct, frozen=True):
 
 
 class Told(Struct, frozen=True):
-    """Something happened; the worker has used ``spent_s`` seconds of processor time so far."""
+    """Something happened."""
 
     event: Event
-    spent_s: float
+
+
+class Spent(Struct, frozen=True):
+    """The processor time that the worker has used so far, in seconds."""
+
+    seconds: float
 
 
 class Done(Struct, frozen=True):
@@ -58,4 +63,4 @@ class Failed(Struct, frozen=True):
     error: Exception
 
 
-Message = Ready | Told | Done | Failed
+Message = Ready | Told | Spent | Done | Failed

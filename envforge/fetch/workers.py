@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING
 from envforge.errors import HostError
 from envforge.events import Reporter
 from envforge.fetch.fetcher import StoppedError
-from envforge.fetch.worker_messages import Done, Failed, Message, Ready, Told, WorkerOrder, WorkerSetup
+from envforge.fetch.worker_messages import (
+    Done,
+    Failed,
+    Message,
+    Ready,
+    Spent,
+    Told,
+    WorkerOrder,
+    WorkerSetup,
+)
 from envforge.host.child_python import child_command
 
 if TYPE_CHECKING:
@@ -25,8 +34,8 @@ if TYPE_CHECKING:
     from envforge.fetch.request import FetchRequest
     from envforge.model.tree import Tree
 
-
 _LEAVING_S = 1.0
+"""How long they may take to stop, after the threads that have waited for them have stopped."""
 
 
 class NoWorkerError(Exception):
@@ -50,6 +59,7 @@ class Workers:
         self._reporter = reporter
         self._all: list[_Worker] = []
         self._idle: list[_Worker] = []
+        self._started_count = 0
         self._taking = threading.Lock()
         self._has_stopped = False
 
@@ -65,11 +75,11 @@ class Workers:
 
     @property
     def spent_s(self) -> float:
-        """Processor time that they have used, in seconds, as far as they have told."""
+        """Processor time that they have used, in seconds."""
         return sum(worker.spent_s for worker in self._all)
 
     def fetch(self, request: FetchRequest, *, patient: bool) -> Tree | None:
-        """Have an archive fetched; see :meth:`.fetcher.Fetcher.fetch`.
+        """Have an archive fetched; see :meth:`.fetcher.Fetcher.fetch`. Who has failed is given no other one.
 
         Raises:
             NoWorkerError: all have something to do, or none can be had.
@@ -106,15 +116,19 @@ class Workers:
                 raise StoppedError
             if self._idle:
                 return self._idle.pop()
-            if len(self._all) >= self._most:
+            if self._started_count >= self._most:
                 raise NoWorkerError
-            try:
-                worker = _Worker(self._setup)
-            except OSError:  # no more processes are allowed
-                self._most = len(self._all)
-                raise NoWorkerError from None
+            self._started_count += 1
+        try:
+            worker = _Worker(self._setup)
+        except (OSError, ValueError):  # no more processes are allowed, or there is no such interpreter
+            self._most = 0
+            raise NoWorkerError from None
+        with self._taking:
             self._all.append(worker)
-            return worker
+            if self._has_stopped:
+                worker.stop()
+        return worker
 
 
 class _EndedError(Exception):
@@ -126,13 +140,19 @@ class _EndedError(Exception):
 
 
 class _Worker:
-    """One process. ``spent_s``: the processor time that it has told last."""
+    """One process."""
 
     def __init__(self, setup: WorkerSetup) -> None:
         self._process = _start()
         self._is_ready = False
-        self.spent_s = 0.0
+        self._started_s = time.monotonic()
+        self._spent_s = 0.0
         self._send(setup)
+
+    @property
+    def spent_s(self) -> float:
+        """The processor time that it has told last; until it can tell, it is busy with starting."""
+        return self._spent_s if self._is_ready else time.monotonic() - self._started_s
 
     def fetch(self, order: WorkerOrder, reporter: Reporter) -> Tree | None:
         """Send an order and hear until it is done; _EndedError when the process ends before."""
@@ -141,8 +161,9 @@ class _Worker:
             match self._receive():
                 case Ready():
                     self._is_ready = True
-                case Told(event, spent_s):
-                    self.spent_s = spent_s
+                case Spent(seconds):
+                    self._spent_s = seconds
+                case Told(event):
                     reporter.report(event)
                 case Done(tree):
                     return tree
@@ -178,7 +199,10 @@ class _Worker:
         assert self._process.stdout is not None
         try:
             message: Message = pickle.load(self._process.stdout)
-        except (EOFError, OSError, ValueError, pickle.UnpicklingError):
+        except EOFError:
+            raise _EndedError(_how_it_ended(self._process.wait()), was_ready=self._is_ready) from None
+        except Exception:  # whatever it is that speaks there, or our files were replaced by another version's
+            self._process.kill()
             raise _EndedError(_how_it_ended(self._process.wait()), was_ready=self._is_ready) from None
         return message
 
@@ -186,7 +210,8 @@ class _Worker:
 def _start() -> Popen[bytes]:
     from subprocess import DEVNULL, PIPE, Popen
 
-    return Popen(child_command("envforge.fetch.worker"), stdin=PIPE, stdout=PIPE, stderr=DEVNULL)
+    command = child_command("envforge.fetch.worker", with_site=True)
+    return Popen(command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL)
 
 
 def _how_it_ended(status: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from envforge.index.conda_gateway import NOARCH
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 _SYSTEMS = {"linux": {"__linux", "__unix"}, "osx": {"__osx", "__unix"}, "win": {"__win"}}
 _EVERY_SYSTEM = {"__linux", "__osx", "__unix", "__win"}
+_PYTHON_ABI = re.compile(r"python_abi (\d+\.\d+)(?:\.\*)?(?: |$)", re.ASCII)
 
 
 def runs_on(row: RepoDataRecord, platform: str) -> bool:
@@ -24,9 +26,9 @@ def runs_on(row: RepoDataRecord, platform: str) -> bool:
 
 
 def is_for_another_python(row: RepoDataRecord, minor: str) -> bool:
-    """Whether a record is compiled for the ABI of another minor Python: ``python_abi 3.12.* *_cp312``."""
-    wanted = [depend.split()[1:2] for depend in row.depends if depend.startswith("python_abi ")]
-    return any(abi[0].isdigit() and not f"{abi}.".startswith(f"{minor}.") for each in wanted for abi in each)
+    """Whether a record is plainly compiled for another minor Python: ``python_abi 3.12.* *_cp312``."""
+    abis = [found[1] for depend in row.depends if (found := _PYTHON_ABI.match(depend))]
+    return any(abi != minor for abi in abis)
 
 
 def can_be_asked(record: CondaRecord) -> bool:

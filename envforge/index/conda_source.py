@@ -144,9 +144,11 @@ class CondaChannels:
         return tuple(self._package(name, platform).versions)
 
     def has_version(self, name: str, version: str, target: Target) -> bool:
-        """Whether some record of a version is for a target, and not for another minor Python."""
+        """Whether some record of a version is for a target, old enough, and not for another minor Python."""
         return any(
-            str(row.version) == version and not is_for_another_python(row, target.python_minor)
+            str(row.version) == version
+            and self._is_old_enough(row)
+            and not is_for_another_python(row, target.python_minor)
             for row in self._package(name, target.platform).rows
         )
 
@@ -188,7 +190,7 @@ class CondaChannels:
         return self._names[platform]
 
     def _spelled(self, pypi_name: str, platform: str) -> set[str]:
-        """Names that PyPI would spell like this, all that any package has among them."""
+        """Names that PyPI would spell like this: all those of packages, and perhaps of none."""
         if "-" not in pypi_name:  # then there is one way to spell it
             return {pypi_name}
         names = self.names(platform)  # to read them takes 5 ms for each subdir

@@ -89,7 +89,7 @@ def _worker(job: InstallJob, environ: Mapping[str, str]) -> Iterator[Popen[bytes
     import subprocess
 
     process = subprocess.Popen(
-        child_command("envforge.link.conda_worker"),
+        child_command("envforge.link.conda_worker", with_site=False),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

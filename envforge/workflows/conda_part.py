@@ -113,13 +113,15 @@ class CondaWishes:
         """
         part = self.part_of(target)
         named = _named_versions(self._wanted_on(target), earlier)
-        best = CondaLayer(part, target).solve({}) if part is not None and named else None
-        if part is None or best is None:
+        if part is None or not named:
+            return None
+        best = CondaLayer(part, target).solve({})
+        if best is None:
             return None
         own = {record.name: record.version for record in best.records}
-        other = {name for name, version in named.items() if name in own and own[name] != version}
-        absent = {name for name in other if not self.channels.has_version(name, named[name], target)}
-        if other == absent:
+        differing = {name for name, version in named.items() if own.get(name, version) != version}
+        absent = {name for name in differing if not self.channels.has_version(name, named[name], target)}
+        if differing == absent:
             return None
         versions = {name: version for name, version in named.items() if name not in absent}
         constraints = (f"{name} =={version}" for name, version in sorted(versions.items()))

@@ -251,6 +251,20 @@ def test_workers_do_not_outlive_the_one_who_started_them(site: Site) -> None:
     assert list(site.store.guards.iterdir()) == list(site.store.tmp.iterdir()) == [], "they end in good order"
 
 
+def test_nor_while_a_server_is_silent(site: Site) -> None:
+    for number in range(2):
+        site.offer(f"demo{number}", 20, 5_000_000, pause_s=20)
+    process = site.start("workers")
+    site.wait_for_requests(2)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    end = time.monotonic() + 5
+    while site.processes() and time.monotonic() < end:
+        time.sleep(0.02)
+    assert site.processes() == []
+    process.communicate()
+
+
 @pytest.mark.parametrize("options", [[], ["workers"]])
 def test_ctrl_c_at_the_terminal(site: Site, options: list[str]) -> None:
     """The terminal sends it to all processes of the group."""

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from hashlib import sha256
 from pathlib import Path
 
@@ -263,7 +264,8 @@ def test_what_cannot_be_fetched_is_refused_at_once(
 )
 def test_the_first_error_ends_it(site: Site, behaviour: dict, error: type[EnvforgeError]) -> None:
     good = [site.offer(f"good{number}") for number in range(5)]
-    bad = site.offer("bad", behaviour.pop("content", None), **behaviour)
+    options = deepcopy(behaviour)  # the server takes away what it has answered
+    bad = site.offer("bad", options.pop("content", None), **options)
     with pytest.raises(error, match=r"^bad-"):
         site.fetch(*good, bad)
     assert site.store.find_tree(bad.sha256) is None

@@ -17,6 +17,7 @@ import pytest
 from envforge.errors import ArchiveError, HostError
 from envforge.events import DownloadFinished, DownloadProgressed, DownloadStarted, Event, TreeStored
 from envforge.fetch import crew as crew_module
+from envforge.fetch import pace as pace_module
 from envforge.fetch import workers as workers_module
 from envforge.fetch.fetch import fetch_trees
 from envforge.fetch.request import FetchRequest
@@ -205,14 +206,44 @@ def test_a_bug_keeps_its_traceback(site: Site) -> None:
     assert "unpack.py" in str(caught.value)
 
 
-@pytest.mark.parametrize("python", ["/nonexistent/python", "/bin/false", ""])
+@pytest.mark.parametrize("python", ["/nonexistent/python", "/bin/false", "", None])
 def test_an_interpreter_that_cannot_start_another(
-    site: Site, python: str, monkeypatch: pytest.MonkeyPatch
+    site: Site, python: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", python)
     requests = [site.offer(f"demo{number}") for number in range(4)]
     assert len(site.fetch(*requests)) == 4
     assert site.is_clean()
+
+
+def test_one_that_talks_nonsense_is_done_without(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    nonsense = "import time; print('hello', flush=True); time.sleep(60)"
+    monkeypatch.setattr(
+        workers_module, "child_command", lambda *_, **__: [sys.executable, "-I", "-c", nonsense]
+    )
+    before = time.monotonic()
+    assert site.fetch(site.offer("demo"))
+    assert time.monotonic() - before < 5
+
+
+def test_their_time_counts_from_the_start(
+    site: Site, started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the processors would look idle, and more archives would be begun."""
+    spent: list[float] = []
+    crew_spent = crew_module.Crew._spent_s
+
+    def note(crew: crew_module.Crew) -> float:
+        spent.append(crew_spent(crew) - time.process_time())
+        return spent[-1] + time.process_time()
+
+    monkeypatch.setattr(crew_module.Crew, "_spent_s", note)
+    monkeypatch.setattr(pace_module, "_LOOK_S", 0.0)
+    monkeypatch.setattr(crew_module, "_LOOK_S", 0.01)
+    requests = [site.offer(f"demo{number}", 2_000_000, pause_s=0.02) for number in range(6)]
+    settings = replace(SETTINGS, connections=2)
+    fetch_trees(requests, site.store, settings, site, archives=site.archives)
+    assert max(spent) > 0.1
 
 
 def test_what_lies_in_the_current_folder_is_not_imported(

@@ -140,8 +140,8 @@ class ToolProject:
         place.rename(aside / str(time.monotonic_ns()))
 
     def _make_room(self) -> None:
-        """Remove what is no longer needed once it has taken half of the room that there was."""
-        if free_bytes(self.ground.folder) > self.ground.room_bytes // 2:
+        """Remove what is no longer needed once three quarters of the room that there was are taken."""
+        if free_bytes(self.ground.folder) > self.ground.room_bytes // 4:
             return
         former = [cache for cache in self.cache.parent.glob("*") if cache != self.cache]
         if former or (self.root / "aside").exists():

@@ -82,7 +82,7 @@ def test_environments_are_moved_aside_and_removed_for_want_of_room(tmp_path):
     assert not (project.project / ".venv").is_symlink()
     assert list((project.cache / "tier" / "envs").iterdir()) == []
     assert len(list((project.root / "aside").iterdir())) == 2
-    scarce = project_of(tmp_path, room_bytes=free_bytes(tmp_path) * 4)
+    scarce = project_of(tmp_path, room_bytes=free_bytes(tmp_path) * 8)
     scarce.start_cold()
     assert not (scarce.root / "aside").exists()
     assert scarce.notes

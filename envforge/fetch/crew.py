@@ -135,10 +135,13 @@ class Crew:
         return trees
 
     def _count_workers(self, size_bytes: int) -> int:
-        """How many processes are worth it: none for little."""
+        """How many processes are worth it: none for little, and as many as archives keep the processors busy.
+
+        What is begun beside these because the processors are idle can be left to threads.
+        """
         if size_bytes < _WORTH_WORKERS_BYTES:
             return 0
-        return min(len(self._large), _MOST_WORKERS)
+        return min(count_processors() + 1, len(self._large), _MOST_WORKERS)
 
     def _spent_s(self) -> float:
         return time.process_time() + self._workers.spent_s

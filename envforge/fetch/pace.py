@@ -10,7 +10,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-_LOOK_S = 0.2
+_LOOK_S = 0.5
+"""Long enough that waiting for the disk now and then does not count as idle: the count is never lowered."""
 _BUSY = 0.6
 
 

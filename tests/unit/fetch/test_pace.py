@@ -37,20 +37,20 @@ def test_it_begins_with_one_more_than_there_are_processors(clocks: Clocks) -> No
 def test_idle_processors_get_one_more_at_a_time(clocks: Clocks) -> None:
     pace = clocks.pace(2, 5)
     for count in (4, 5):
-        clocks.pass_by(0.25, 0.1)
+        clocks.pass_by(0.6, 0.25)
         assert pace.raise_count()
         assert pace.count == count
-    clocks.pass_by(0.25, 0.1)
+    clocks.pass_by(0.6, 0.25)
     assert not pace.raise_count(), "no more than there may be"
 
 
 def test_busy_processors_do_not(clocks: Clocks) -> None:
     pace = clocks.pace(2, 16)
     for _ in range(5):
-        clocks.pass_by(0.25, 0.4)
+        clocks.pass_by(0.6, 0.95)
         assert not pace.raise_count()
     assert pace.count == 3
-    clocks.pass_by(0.25, 0.2)
+    clocks.pass_by(0.6, 0.5)
     assert pace.raise_count(), "what was spent before the last look does not count"
 
 
@@ -58,5 +58,5 @@ def test_a_moment_says_nothing(clocks: Clocks) -> None:
     pace = clocks.pace(2, 16)
     clocks.pass_by(0.01, 0.0)
     assert not pace.raise_count()
-    clocks.pass_by(0.2, 0.42)
+    clocks.pass_by(0.5, 1.0)
     assert not pace.raise_count(), "it was the beginning of a busy time"

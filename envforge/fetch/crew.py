@@ -92,6 +92,7 @@ class Crew:
         self._stop = threading.Event()
         self._keep = keep
         self._find_strategy = find_strategy
+        self._processors = count_processors()
 
     def run(self, check: Callable[[], None]) -> list[Tree]:
         """Fetch everything; the first failure ends it, and so does ``check``."""
@@ -118,7 +119,7 @@ class Crew:
         trees: list[Tree] = []
         threads: list[threading.Thread] = []
         count = min(len(self._requests), most)
-        self._pace = Pace(count_processors(), count, self._spent_s)
+        self._pace = Pace(self._processors, count, self._spent_s)
         try:
             threads.extend(self._start_thread() for _ in range(count))
             while len(trees) < len(self._requests):
@@ -141,7 +142,7 @@ class Crew:
         """
         if size_bytes < _WORTH_WORKERS_BYTES:
             return 0
-        return min(count_processors() + 1, len(self._large), _MOST_WORKERS)
+        return min(self._processors + 1, len(self._large), _MOST_WORKERS)
 
     def _spent_s(self) -> float:
         return time.process_time() + self._workers.spent_s

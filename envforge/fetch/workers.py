@@ -92,7 +92,7 @@ class Workers:
         except _EndedError as ended:
             if self._has_stopped:
                 raise StoppedError from None
-            if not ended.was_ready:
+            if not worker.is_ready:
                 self._most = 0  # a Python that cannot start another one like itself
                 raise NoWorkerError from None
             raise HostError(
@@ -134,17 +134,13 @@ class Workers:
 class _EndedError(Exception):
     """A worker's process has ended; the text says how."""
 
-    def __init__(self, text: str, *, was_ready: bool) -> None:
-        super().__init__(text)
-        self.was_ready = was_ready
-
 
 class _Worker:
-    """One process."""
+    """One process. ``is_ready``: it has started, and could be asked for something."""
 
     def __init__(self, setup: WorkerSetup) -> None:
         self._process = _start()
-        self._is_ready = False
+        self.is_ready = False
         self._started_s = time.monotonic()
         self._spent_s = 0.0
         self._send(setup)
@@ -152,7 +148,7 @@ class _Worker:
     @property
     def spent_s(self) -> float:
         """The processor time that it has told last; until it can tell, it is busy with starting."""
-        return self._spent_s if self._is_ready else time.monotonic() - self._started_s
+        return self._spent_s if self.is_ready else time.monotonic() - self._started_s
 
     def fetch(self, order: WorkerOrder, reporter: Reporter) -> Tree | None:
         """Send an order and hear until it is done; _EndedError when the process ends before."""
@@ -160,7 +156,7 @@ class _Worker:
         while True:
             match self._receive():
                 case Ready():
-                    self._is_ready = True
+                    self.is_ready = True
                 case Spent(seconds):
                     self._spent_s = seconds
                 case Told(event):
@@ -199,11 +195,10 @@ class _Worker:
         assert self._process.stdout is not None
         try:
             message: Message = pickle.load(self._process.stdout)
-        except EOFError:
-            raise _EndedError(_how_it_ended(self._process.wait()), was_ready=self._is_ready) from None
-        except Exception:  # whatever it is that speaks there, or our files were replaced by another version's
-            self._process.kill()
-            raise _EndedError(_how_it_ended(self._process.wait()), was_ready=self._is_ready) from None
+        except Exception as error:
+            if not isinstance(error, EOFError):  # somebody else speaks there, or another version of our files
+                self._process.kill()
+            raise _EndedError(_how_it_ended(self._process.wait())) from None
         return message
 
 

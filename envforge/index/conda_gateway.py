@@ -91,7 +91,10 @@ class ChannelGateway:
         self._leftovers = ExitStack()
 
     def close(self) -> None:
-        """Stop the event loop; nothing can be asked any more."""
+        """Stop the event loop; nothing can be asked any more.
+
+        rattler's threads let go of Python objects for a moment yet: a process ends as the command line does.
+        """
         if self._runner is not None:
             self._runner.close()
         self._leftovers.close()

@@ -158,11 +158,11 @@ def ensure_prefix(
         OfflineError: offline, and an archive is not in the cache; nothing was begun.
         HashError, ArchiveError, NetworkError, StoreError, BuildError: no prefix is left.
     """
-    from envforge.link.conda_install import install_records
-
     found = find_prefix(spec, folder)
     if found is not None:
         return found
+    from envforge.link.conda_install import install_records  # who finds a prefix needs none of it
+
     _check_path(folder / spec.digest)
     with store_failures(folder, "make a conda prefix"):
         make_folders(folder)
@@ -180,8 +180,7 @@ def ensure_prefix(
                     spec.records, path, packages_cache, channels, network, environ, reporter, cancellation
                 )
                 _complete(spec, path, environ, reporter)
-            duration_s = perf_counter() - start_s
-            reporter.report(PrefixFinished(package_count=len(spec.records), duration_s=duration_s))
+            reporter.report(PrefixFinished(len(spec.records), perf_counter() - start_s))
             sweep_packages(packages_cache)
             prefix = find_prefix(spec, folder)
     if prefix is None:

@@ -111,6 +111,16 @@ class Site:
                     found.append((place / "cmdline").read_text())
         return found
 
+    def kill(self, process: subprocess.Popen[str], *, all_end_within_s: float) -> None:
+        """Kill a process, and see that none of those that it has started is left after a while."""
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        end = time.monotonic() + all_end_within_s
+        while self.processes() and time.monotonic() < end:
+            time.sleep(0.02)
+        assert self.processes() == []
+        process.communicate()
+
     def check_visible(self) -> int:
         """Whatever is visible is whole; returns how many trees are."""
         trees = [tree for request in self.requests if (tree := self.store.find_tree(request.sha256))]
@@ -240,13 +250,7 @@ def test_workers_do_not_outlive_the_one_who_started_them(site: Site) -> None:
     while not list(site.folder.glob("tier/tmp/*")) and time.monotonic() < end:
         time.sleep(0.01)
     assert len(site.processes()) == 3
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    end = time.monotonic() + 10
-    while site.processes() and time.monotonic() < end:
-        time.sleep(0.02)
-    assert site.processes() == []
-    process.communicate()
+    site.kill(process, all_end_within_s=10)
     assert site.check_visible() == 0
     assert list(site.store.guards.iterdir()) == list(site.store.tmp.iterdir()) == [], "they end in good order"
 
@@ -256,13 +260,7 @@ def test_nor_while_a_server_is_silent(site: Site) -> None:
         site.offer(f"demo{number}", 20, 5_000_000, pause_s=20)
     process = site.start("workers")
     site.wait_for_requests(2)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    end = time.monotonic() + 5
-    while site.processes() and time.monotonic() < end:
-        time.sleep(0.02)
-    assert site.processes() == []
-    process.communicate()
+    site.kill(process, all_end_within_s=5)
 
 
 @pytest.mark.parametrize("options", [[], ["workers"]])

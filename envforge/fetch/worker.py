@@ -1,6 +1,6 @@
 """The main program of a worker process: it fetches archives for the process that has started it.
 
-It ends when its input does. In the middle of an archive it has a second to leave what a fetch leaves that was
+It ends when its input does. In the middle of an archive it has a moment to leave what a fetch leaves that was
 stopped: nothing, or half a download that the next one goes on with.
 """
 
@@ -34,8 +34,9 @@ from envforge.struct import asdict
 
 _TELL_S = 0.05
 """How often progress is told: twenty times a second is a smooth bar."""
-_LEAVING_S = 1.0
-"""How long it may take to stop in good order; a server that is silent must not keep us."""
+_LEAVING_S = 3.0
+"""How long it may take to stop in good order, which a slow server lets us only after the piece that is on its
+way; a server that is silent must not keep us."""
 
 
 def main() -> None:

@@ -52,7 +52,7 @@ def main() -> None:
 
     delivery = Delivery(**asdict(setup), reporter=teller, check=check)
     try:
-        teller.send(Ready())
+        teller.tell_ready()
         with ConnectionPools(setup.settings) as pools:
             fetcher = Fetcher(delivery=delivery, pools=pools)
             while (order := inbox.next_order()) is not None:
@@ -119,6 +119,12 @@ class _Teller:
         self._filename = ""
         self._untold_bytes = 0
         self._told_s = self._told_spent_s = 0.0
+        self._ready_s = 0.0
+
+    def tell_ready(self) -> None:
+        """Tell that we have started; time spent counts from here."""
+        self._ready_s = time.process_time()
+        self.send(Ready())
 
     def report(self, event: Event) -> None:
         """Tell an event, or keep it for later."""
@@ -135,7 +141,7 @@ class _Teller:
         now_s = time.monotonic()
         if now_s - self._told_spent_s >= _TELL_S:
             self._told_spent_s = now_s
-            self._write(Spent(time.process_time()))
+            self._write(Spent(time.process_time() - self._ready_s))
 
     def send(self, message: Message) -> None:
         """Send a message, after all that happened before it; StoppedError if nobody is there to read it."""

@@ -46,7 +46,7 @@ class Told(Struct, frozen=True):
 
 
 class Spent(Struct, frozen=True):
-    """The processor time that the worker has used so far, in seconds."""
+    """The processor time that the worker has used since it was ready, in seconds."""
 
     seconds: float
 

@@ -141,14 +141,16 @@ class _Worker:
     def __init__(self, setup: WorkerSetup) -> None:
         self._process = _start()
         self.is_ready = False
-        self._started_s = time.monotonic()
-        self._spent_s = 0.0
+        self._began_s = time.monotonic()
+        self._starting_s = self._spent_s = 0.0
         self._send(setup)
 
     @property
     def spent_s(self) -> float:
-        """The processor time that it has told last; until it can tell, it is busy with starting."""
-        return self._spent_s if self.is_ready else time.monotonic() - self._started_s
+        """The processor time that it has used, which never falls; until it can tell, it is busy with starting."""
+        if not self.is_ready:
+            return time.monotonic() - self._began_s
+        return self._starting_s + self._spent_s
 
     def fetch(self, order: WorkerOrder, reporter: Reporter) -> Tree | None:
         """Send an order and hear until it is done; _EndedError when the process ends before."""
@@ -156,6 +158,7 @@ class _Worker:
         while True:
             match self._receive():
                 case Ready():
+                    self._starting_s = time.monotonic() - self._began_s
                     self.is_ready = True
                 case Spent(seconds):
                     self._spent_s = seconds

@@ -316,11 +316,16 @@ def test_ctrl_c_stops_everything_soon(site: Site) -> None:
     ]
     import _thread
 
-    threading.Timer(0.3, _thread.interrupt_main).start()
-    before = time.monotonic()
+    interrupted_s: list[float] = []
+
+    def press_ctrl_c(event: Event) -> None:
+        if isinstance(event, DownloadStarted) and not interrupted_s:
+            interrupted_s.append(time.monotonic())
+            _thread.interrupt_main()
+
     with pytest.raises(KeyboardInterrupt):
-        site.fetch(*requests)
-    assert time.monotonic() - before < 4
+        site.fetch(*requests, notes=Notes(press_ctrl_c))
+    assert time.monotonic() - interrupted_s[0] < 4
     assert not any(site.store.find_tree(request.sha256) for request in requests)
     end = time.monotonic() + 10
     while list(site.store.guards.iterdir()) and time.monotonic() < end:

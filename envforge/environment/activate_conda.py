@@ -9,30 +9,18 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
+from envforge.environment.activate_scripts import CondaBlocks, csh_quoted, fish_quoted
 from envforge.environment.conda_activation import CondaActivation
-from envforge.struct import Struct
 
 
-class CondaBlocks(Struct, frozen=True, kw_only=True):
-    """Texts for a shell's template; all "" for an environment without conda's part.
-
-    Args:
-        leave: restores what was before; does nothing where nothing was entered.
-        enter: remembers and sets variables.
-        path: what stands between the environment's own scripts and the rest of the PATH.
-        scripts: runs what packages bring.
-    """
-
-    leave: str = ""
-    enter: str = ""
-    path: str = ""
-    scripts: str = ""
+def conda_blocks(conda: CondaActivation, *, windows: bool) -> dict[str, CondaBlocks]:
+    """Shell → its part: ``sh``, and ``bat`` on Windows, ``fish`` and ``csh`` elsewhere."""
+    if windows:
+        return {"sh": _sh_blocks(conda, windows=True), "bat": _bat_blocks(conda)}
+    return {"sh": _sh_blocks(conda, windows=False), "fish": _fish_blocks(conda), "csh": _csh_blocks(conda)}
 
 
-NOTHING = CondaBlocks()
-
-
-def sh_blocks(conda: CondaActivation, *, windows: bool) -> CondaBlocks:
+def _sh_blocks(conda: CondaActivation, *, windows: bool) -> CondaBlocks:
     """For sh, bash and zsh; on Windows, where bash wants paths of its own, through ``cygpath``."""
     place = shlex.quote(conda.prefix)
     if windows:
@@ -80,7 +68,7 @@ def _sh_runs(scripts: Sequence[str]) -> Iterator[str]:
     yield "unset _ENVFORGE_FLAGS"
 
 
-def fish_blocks(conda: CondaActivation) -> CondaBlocks:
+def _fish_blocks(conda: CondaActivation) -> CondaBlocks:
     """For fish."""
     place = fish_quoted(conda.prefix)
     enter, leave = [f"set -g _ENVFORGE_CONDA {place}"], ["    if set -q _ENVFORGE_CONDA"]
@@ -107,7 +95,7 @@ def fish_blocks(conda: CondaActivation) -> CondaBlocks:
     )
 
 
-def csh_blocks(conda: CondaActivation) -> CondaBlocks:
+def _csh_blocks(conda: CondaActivation) -> CondaBlocks:
     """For csh and tcsh; ``leave`` is a file of its own, because an alias holds one line."""
     place = csh_quoted(conda.prefix)
     enter = [f"set _ENVFORGE_CONDA = {place}"]
@@ -134,7 +122,7 @@ def csh_blocks(conda: CondaActivation) -> CondaBlocks:
     )
 
 
-def bat_blocks(conda: CondaActivation) -> CondaBlocks:
+def _bat_blocks(conda: CondaActivation) -> CondaBlocks:
     """For cmd; the file of ``deactivate`` begins with ``leave``."""
     enter = [f'@set "_ENVFORGE_CONDA={_bat(conda.prefix)}"']
     leave = [
@@ -206,18 +194,6 @@ function global:deactivate ([switch]$NonDestructive) {
 
 foreach ($script in @(@ACTIVATE@)) { . $script }
 """
-
-
-def fish_quoted(text: str) -> str:
-    """Quoted for fish."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
-
-
-def csh_quoted(text: str) -> str:
-    """Quoted for csh, where ``!`` means history inside quotes too."""
-    escaped = text.replace("'", "'\\''").replace("!", "\\!")
-    return f"'{escaped}'"
 
 
 def _bat(text: str) -> str:

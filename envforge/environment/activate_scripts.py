@@ -10,19 +10,29 @@ from __future__ import annotations
 
 import re
 import shlex
+from typing import TYPE_CHECKING
 
-from envforge.environment.activate_conda import (
-    NOTHING,
-    CondaBlocks,
-    bat_blocks,
-    csh_blocks,
-    csh_quoted,
-    fish_blocks,
-    fish_quoted,
-    sh_blocks,
-)
-from envforge.environment.conda_activation import CondaActivation
 from envforge.model.layout import EnvironmentLayout
+from envforge.struct import Struct
+
+if TYPE_CHECKING:
+    from envforge.environment.conda_activation import CondaActivation
+
+
+class CondaBlocks(Struct, frozen=True, kw_only=True):
+    """Texts for a shell's template; all "" for an environment without conda's part.
+
+    Args:
+        leave: restores what was before; does nothing where nothing was entered.
+        enter: remembers and sets variables.
+        path: what stands between the environment's own scripts and the rest of the PATH.
+        scripts: runs what packages bring.
+    """
+
+    leave: str = ""
+    enter: str = ""
+    path: str = ""
+    scripts: str = ""
 
 
 def activation_files(
@@ -37,9 +47,14 @@ def activation_files(
         conda: the prefix to be in too, None for none.
     """
     plain = "".join(char if char.isalnum() or char in "._+-@ " else "-" for char in prompt)
-    sh = sh_blocks(conda, windows=layout.windows) if conda else NOTHING
+    blocks = dict.fromkeys(("sh", "bat", "fish", "csh"), CondaBlocks())
+    if conda:
+        from envforge.environment.activate_conda import conda_blocks
+
+        blocks |= conda_blocks(conda, windows=layout.windows)
+    sh = blocks["sh"]
     if layout.windows:
-        bat = bat_blocks(conda) if conda else NOTHING
+        bat = blocks["bat"]
         place = _WINDOWS_PATH.format(shlex.quote(venv))
         activate_bat = _text(_BAT, bat, venv=venv.replace("%", "%%"), prompt=plain)
         return {
@@ -47,8 +62,7 @@ def activation_files(
             "activate.bat": activate_bat.replace(b"\n", b"\r\n"),
             "deactivate.bat": (bat.leave + _BAT_DEACTIVATE).replace("\n", "\r\n").encode(),
         }
-    fish = fish_blocks(conda) if conda else NOTHING
-    csh = csh_blocks(conda) if conda else NOTHING
+    fish, csh = blocks["fish"], blocks["csh"]
     files = {
         "activate": _text(_SH, sh, venv=shlex.quote(venv), prompt=plain, bin=layout.scripts),
         "activate.fish": _text(_FISH, fish, venv=fish_quoted(venv), prompt=plain, bin=layout.scripts),
@@ -57,6 +71,18 @@ def activation_files(
     if conda:
         files["deactivate.csh"] = csh.leave.encode("utf-8", "surrogateescape")
     return files
+
+
+def fish_quoted(text: str) -> str:
+    """Quoted for fish."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def csh_quoted(text: str) -> str:
+    """Quoted for csh, where ``!`` means history inside quotes too."""
+    escaped = text.replace("'", "'\\''").replace("!", "\\!")
+    return f"'{escaped}'"
 
 
 def _text(template: str, conda: CondaBlocks, **values: str) -> bytes:

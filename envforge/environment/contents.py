@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from ntpath import dirname as windows_folder
 from posixpath import dirname as posix_folder
+from typing import TYPE_CHECKING
 
 from envforge import __version__
-from envforge.environment.activate_conda import powershell_with_conda
 from envforge.environment.activate_scripts import activation_files
-from envforge.environment.conda_activation import CondaActivation
 from envforge.environment.spec import GenerationSpec
 from envforge.errors import GenerationError
 from envforge.model.host import Interpreter
 from envforge.model.layout import EnvironmentLayout
 from envforge.struct import Struct
+
+if TYPE_CHECKING:
+    from envforge.environment.conda_activation import CondaActivation
 
 
 class PythonName(Struct, frozen=True):
@@ -76,9 +78,11 @@ def planned_files(
         )
     scripts = activation_files(spec.venv, spec.prompt, layout, conda)
     if powershell is not None:
-        scripts["Activate.ps1"] = (
-            powershell_with_conda(powershell, conda, windows=layout.windows) if conda else powershell
-        )
+        scripts["Activate.ps1"] = powershell
+        if conda:
+            from envforge.environment.activate_conda import powershell_with_conda
+
+            scripts["Activate.ps1"] = powershell_with_conda(powershell, conda, windows=layout.windows)
     own_site = {} if spec.prefix is None else {f"{layout.site_packages}/{NO_USER_SITE}": _NO_USER_SITE_LINE}
     return {
         **own_site,

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from envforge.hashing import sha256
+from envforge.hashing import base32, sha256
 from envforge.model.host import Interpreter
 from envforge.model.layout import EnvironmentLayout, environment_layout
 from envforge.model.tree import Tree
@@ -90,14 +90,8 @@ class GenerationSpec(Struct, frozen=True, kw_only=True):
     @property
     def digest(self) -> str:
         """The generation's name: 20 letters, the same for the same spec on every machine."""
-        from base64 import b32encode
-
         text = json.dumps({"format": FORMAT, **spec_fields(self)}, sort_keys=True, separators=(",", ":"))
-        return (
-            b32encode(sha256(text.encode("utf-8", "surrogateescape")).digest()[:15])[:DIGEST_LETTERS]
-            .decode()
-            .lower()
-        )
+        return base32(sha256(text.encode("utf-8", "surrogateescape")).digest(), DIGEST_LETTERS)
 
 
 def generation_trees(

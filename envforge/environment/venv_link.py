@@ -81,9 +81,9 @@ def new_host_link(name: str, base: str) -> str:
         name: of the project's folder, for people.
         base: one of :data:`BASES`.
     """
-    from base64 import b32encode
+    from envforge.hashing import base32
 
-    letters = b32encode(os.urandom(_LETTERS * 5 // 8)).decode().lower()
+    letters = base32(os.urandom(_LETTERS), _LETTERS)
     plain = "".join(char if char.isascii() and (char.isalnum() or char in "._-") else "_" for char in name)
     return f"{base}/{_START}-{os.geteuid()}-{letters}/{plain.lstrip('.') or 'venv'}"
 

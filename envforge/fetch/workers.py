@@ -147,7 +147,7 @@ class _Worker:
 
     @property
     def spent_s(self) -> float:
-        """The processor time that it has used, which never falls; until it can tell, it is busy with starting."""
+        """The processor time that it has used, never less than before; until it tells, it is starting."""
         if not self.is_ready:
             return time.monotonic() - self._began_s
         return self._starting_s + self._spent_s

@@ -8,14 +8,13 @@ and short, because ext4 keeps a target under 60 bytes in the inode.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from envforge.events import Reporter, SilentReporter, Warned
 from envforge.link.failures import link_failures
-from envforge.link.methods import LinkFacts, Method, choose_method, find_link_facts, make_junction
-from envforge.link.placing import Placement, Placer
+from envforge.link.methods import LinkFacts, Method, Placement, choose_method, find_link_facts, make_junction
 from envforge.plan.link_plan import Link, LinkPlan
 from envforge.store.links import REFUSED
 
@@ -45,10 +44,9 @@ def apply_link_plan(
         _make_shortcuts(plan, facts, tier_root, prefix, up)
         ways = _Ways(plan.shortcuts, f"{tier_root}/", up)
         placements = list(_make_links(plan.links, facts, f"{prefix}/", ways))
-        placer = Placer()
-        placer.place_all(placements)
-    if placer.copied:
-        count, reason = len(placer.copied), placer.copied[0]
+        copied = _place(placements) if placements else []
+    if copied:
+        count, reason = len(copied), copied[0]
         reporter.report(
             Warned(
                 message=f"{count} files were copied, because they could not be hard-linked: {reason}",
@@ -90,6 +88,15 @@ def _make_links(links: Iterable[Link], facts: LinkFacts, prefix: str, ways: _Way
             make_junction(source, prefix + link.path)
         else:
             yield Placement(source, prefix + link.path, link.is_folder, method)
+
+
+def _place(placements: Sequence[Placement]) -> list[str]:
+    """Bring files in one by one; a reason for each hard link that became a copy."""
+    from envforge.link.placing import Placer
+
+    placer = Placer()
+    placer.place_all(placements)
+    return placer.copied
 
 
 def _try_hard_link(source: str, place: str) -> bool:

@@ -13,13 +13,13 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from envforge.errors import StoreError
 from envforge.events import FetchPlanned, PrefixFinished, PrefixStarted, Reporter
+from envforge.hashing import base32, sha256
 from envforge.link.cancellation import Cancellation
 from envforge.link.conda_packages import (
     check_local_archives,
@@ -69,8 +69,6 @@ class PrefixSpec(Struct, frozen=True, kw_only=True):
 
         What a record says of its dependencies does not count: channels correct that, the files are the same.
         """
-        from base64 import b32encode
-
         names = {record.name for record in self.records}
         content = {
             "format": _FORMAT,
@@ -78,8 +76,7 @@ class PrefixSpec(Struct, frozen=True, kw_only=True):
             "records": sorted(_identity(record) for record in self.records),
             "link_scripts": sorted(names.intersection(self.link_scripts)),
         }
-        digest = sha256(json.dumps(content, sort_keys=True).encode()).digest()
-        return b32encode(digest)[:_DIGEST_LETTERS].decode().lower()
+        return base32(sha256(json.dumps(content, sort_keys=True).encode()).digest(), _DIGEST_LETTERS)
 
 
 def _identity(record: CondaRecord) -> list[str]:

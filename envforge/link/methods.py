@@ -12,6 +12,7 @@ import sys
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 from envforge.plan.link_plan import LinkMode
 from envforge.struct import Struct
@@ -24,6 +25,15 @@ class Method(StrEnum):
     JUNCTION = "junction"
     HARDLINK = "hardlink"
     COPY = "copy"
+
+
+class Placement(NamedTuple):
+    """One file or folder to bring in: absolute paths, HARDLINK or COPY."""
+
+    source: str
+    target: str
+    is_folder: bool
+    method: Method
 
 
 class LinkFacts(Struct, frozen=True, kw_only=True):

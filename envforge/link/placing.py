@@ -10,25 +10,15 @@ import os
 import threading
 from collections.abc import Sequence
 from queue import SimpleQueue
-from typing import NamedTuple
 
 from envforge.link.copying import FileCopier
-from envforge.link.methods import Method
+from envforge.link.methods import Method, Placement
 from envforge.store.links import HardLinks
 
 WORKERS = 2
 """14,400 hard links (copies) of 3 KB on ext4: 0.26 (0.52) s by one thread, 0.10 (0.46) s by two, and no
 faster by three or four: the file system's own lock is the limit."""
 _BYTECODE = "__pycache__"
-
-
-class Placement(NamedTuple):
-    """One file or folder to bring in: absolute paths, HARDLINK or COPY."""
-
-    source: str
-    target: str
-    is_folder: bool
-    method: Method
 
 
 class Placer:

@@ -83,9 +83,11 @@ class LockedPackage(Struct, frozen=True, kw_only=True):
     @property
     def has_files(self) -> bool:
         """Whether it is of files that are locked with it: not of a folder or a commit."""
+        if self.origin is None:
+            return True
         from envforge.model.sources import ArchiveOrigin
 
-        return self.origin is None or isinstance(self.origin, ArchiveOrigin)
+        return isinstance(self.origin, ArchiveOrigin)
 
     def file_for(self, target_id: str) -> LockedFile:
         """The file that a target installs; KeyError if the package is not for it."""

@@ -16,7 +16,7 @@ from typing import Protocol
 from envforge.struct import Struct, field
 
 
-class EntryPoint(Struct, frozen=True, kw_only=True):
+class EntryPoint(Struct, frozen=True, kw_only=True, array_like=True):
     """A console or GUI script: ``name = module:attribute`` (entry points specification)."""
 
     name: str
@@ -25,7 +25,7 @@ class EntryPoint(Struct, frozen=True, kw_only=True):
     gui: bool = False
 
 
-class Tree(Struct, frozen=True, kw_only=True):
+class Tree(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An unpacked distribution in the store.
 
     Args:

@@ -10,16 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from envforge.hashing import sha256
+from envforge.hashing import base32, sha256
 from envforge.model.tree import Tree, TreeListing
 
 
 def bundle_id(tree_ids: Iterable[str]) -> str:
     """The id of the bundle of these trees: 20 letters of the digest of their sorted ids."""
-    from base64 import b32encode
-
-    digest = sha256("\n".join(sorted(tree_ids)).encode()).digest()
-    return b32encode(digest[:15])[:20].decode().lower()
+    return base32(sha256("\n".join(sorted(tree_ids)).encode()).digest(), 20)
 
 
 def plan_bundles(trees: Sequence[Tree], listing: TreeListing) -> list[tuple[str, ...]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from envforge.errors import StoreError
+from envforge.hashing import base32
 from envforge.store.failures import store_failures
 from envforge.struct import Struct
 
@@ -40,9 +41,7 @@ def tree_id(sha256: str) -> str:
 
     100 bits of the digest; whoever looks a tree up compares the whole digest.
     """
-    from base64 import b32encode
-
-    return b32encode(bytes.fromhex(sha256)[:15])[:20].decode().lower()
+    return base32(bytes.fromhex(sha256), 20)
 
 
 def check_format(root: Path) -> bool:

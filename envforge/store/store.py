@@ -38,8 +38,9 @@ from envforge.store.owner import this_process
 from envforge.store.sealing import BYTECODE, discard, remove_sealed, seal, seal_folders
 from envforge.store.sharing import is_shared, make_folders, share
 from envforge.store.site import SiteLayer, find_site, link_to
-from envforge.store.summary import read_tree, tree_fields
+from envforge.store.summary import read_tree
 from envforge.store.uses import note_use
+from envforge.struct import to_builtins
 
 if TYPE_CHECKING:
     from envforge.store.guard import Guard
@@ -266,7 +267,7 @@ class Store:
                 return present
             seal(place, mode)
             self._write_whole(self.trees / f"{tree.id}.files", files)
-            self._write_whole(self.trees / f"{tree.id}.json", tree_fields(tree))
+            self._write_whole(self.trees / f"{tree.id}.json", to_builtins(tree))
         return tree
 
     def publish_bundle(

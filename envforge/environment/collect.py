@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from envforge.environment.generation import aside_name, is_generation, sweep_unfinished
+from envforge.environment.generation import KEEP, aside_name, list_generations, sweep_unfinished
 from envforge.environment.history import read_history
 from envforge.environment.leases import FOLDER as LEASES
 from envforge.environment.leases import Lease, read_leases, sweep_leases
@@ -30,7 +30,6 @@ from envforge.store.sealing import discard
 from envforge.store.uses import file_system_time_s, is_fresh, withdraw
 from envforge.struct import Struct
 
-KEEP = 5
 LOST_S = 14 * DAY_S
 """How long the environments of a project that is gone stay."""
 BUILD_ENVIRONMENT_S = 30 * DAY_S
@@ -195,8 +194,8 @@ def sweep_environments(environments_dir: Path, now_s: float) -> int:
 def _ages(environments_dir: Path) -> dict[str, float]:
     """Digest → when ``.venv`` last pointed to it; by its own time if no history knows it."""
     ages = {past.digest: past.time_s for past in read_history(environments_dir)}
-    with suppress(FileNotFoundError, NotADirectoryError):
-        present = [place for place in environments_dir.iterdir() if is_generation(place)]
+    with suppress(FileNotFoundError):
+        present = list_generations(environments_dir)
         return {place.name: ages.get(place.name, place.stat().st_mtime) for place in present}
     return {}
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from envforge.environment.conda_activation import CondaActivation
     from envforge.environment.contents import PythonName
 
+KEEP = 5
+"""How many of a project's newest stay, for ``rollback``."""
 _ASIDE = ".tmp-"
 _STALE_S = 24 * 3600
 
@@ -149,6 +151,13 @@ def is_whole(generation: Generation) -> bool:
     """
     looked_at = (generation.path / "pyvenv.cfg", generation.path / ".gitignore", generation.python)
     return all(os.access(place, os.F_OK) for place in looked_at)
+
+
+def list_generations(environments_dir: Path) -> list[Path]:
+    """The complete generations of a project, in no order; none where the folder is not there."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return [place for place in environments_dir.iterdir() if is_generation(place)]
+    return []
 
 
 def is_generation(path: Path) -> bool:

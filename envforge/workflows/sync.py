@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from envforge.environment.collect import collect_generations
-from envforge.environment.generation import Generation
+from envforge.environment.generation import KEEP, Generation, list_generations
 from envforge.environment.switch import check_replaceable, meant_generation, recorded_generation, switch
 from envforge.host.visibility import is_shared
+from envforge.link.failures import link_failures
 from envforge.lock.write import format_lock
 from envforge.model.conda import CondaRecord
 from envforge.model.lock import Lock
@@ -282,7 +282,7 @@ def finish_sync(prepared: PreparedSync, lock_text: str, session: Session) -> Syn
     root, path = str(prepared.project.root), str(prepared.generation.path)
     forget_stamp(path)
     if switch(prepared.project.venv, prepared.generation, now_s=session.now_s):
-        collect_generations(prepared.generation.path.parent, prepared.project.venv)
+        _collect(prepared.generation.path.parent, prepared.project.venv)
     remember_choice(prepared.project.manifest, prepared.report.variant, session)
     if prepared.is_plain:
         contents = [prepared.project.manifest_text.encode(), lock_text.encode()]
@@ -297,6 +297,16 @@ def finish_sync(prepared: PreparedSync, lock_text: str, session: Session) -> Syn
             watched=watched.entries,
         )
     return prepared.report
+
+
+def _collect(environments: Path, venv: Path) -> None:
+    """Remove older generations; what finds out who needs them is imported where there are more than stay."""
+    with link_failures(environments, "remove old environments"):
+        if len(list_generations(environments)) <= KEEP:
+            return
+    from envforge.environment.collect import collect_generations
+
+    collect_generations(environments, venv)
 
 
 def _wanted_lock(session: Session, options: SyncOptions) -> tuple[Project, Lock, FormerLock]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from envforge.host.exit_status import describe_end
 from envforge.host.process_group import end_group
 from envforge.store.sharing import make_folders
 
@@ -104,10 +105,8 @@ class HookRunner:
             if not isinstance(error, subprocess.TimeoutExpired):
                 raise
             raise HookProcessError(f"it did not end in {self._timeout_s:g} s", timed_out=True) from None
-        if status < 0:
-            raise HookProcessError(f"it was ended by signal {-status}")
         if status:
-            raise HookProcessError(f"it ended with status {status}")
+            raise HookProcessError(f"it {describe_end(status)}")
 
 
 def clean_environment(python: str, environ: Mapping[str, str]) -> dict[str, str]:

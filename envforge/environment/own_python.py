@@ -12,6 +12,8 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from envforge.host.exit_status import describe_end
+
 if TYPE_CHECKING:
     import subprocess
 
@@ -104,8 +106,7 @@ def ask_own_python(
     if isinstance(answer, dict):
         return answer, ""
     last = errors.decode("utf-8", "replace").strip().splitlines()[-1:]
-    how = f"signal {-process.returncode}" if process.returncode < 0 else f"status {process.returncode}"
-    return {}, ": ".join([f"it ended with {how}", *last])
+    return {}, ": ".join([f"it {describe_end(process.returncode)}", *last])
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -27,6 +27,7 @@ from envforge.fetch.worker_messages import (
     WorkerSetup,
 )
 from envforge.host.child_python import child_command
+from envforge.host.exit_status import describe_end
 
 if TYPE_CHECKING:
     from subprocess import Popen
@@ -201,7 +202,7 @@ class _Worker:
         except Exception as error:
             if not isinstance(error, EOFError):  # somebody else speaks there, or another version of our files
                 self._process.kill()
-            raise _EndedError(_how_it_ended(self._process.wait())) from None
+            raise _EndedError(describe_end(self._process.wait())) from None
         return message
 
 
@@ -210,7 +211,3 @@ def _start() -> Popen[bytes]:
 
     command = child_command("envforge.fetch.worker", with_site=True)
     return Popen(command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL)
-
-
-def _how_it_ended(status: int) -> str:
-    return f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"

@@ -16,6 +16,7 @@ from threading import Thread
 from typing import IO, TYPE_CHECKING
 
 from envforge.errors import HostError
+from envforge.host.exit_status import describe_end
 from envforge.host.process_group import end_group
 from envforge.model.git import SCHEMES, GitRemote
 
@@ -191,7 +192,7 @@ def _run(
     output.join(None if status == 0 else _LAST_WORDS_S)
     words.join(_LAST_WORDS_S)
     if status:
-        raise GitFailure(words.text() or f"it ended with status {status}")
+        raise GitFailure(words.text() or f"it {describe_end(status)}")
     return output.content()
 
 

@@ -172,8 +172,9 @@ def processor_names() -> tuple[str, ...]:
 def _parse_answer(output: bytes, status: int, mark: str) -> dict[str, Any]:
     _, found, text = output.decode("utf-8", "replace").rpartition(mark)
     if not found:
-        how = f"signal {-status}" if status < 0 else f"status {status}"
-        return {"fault": f"the process that asked it ended with {how}"}
+        from envforge.host.exit_status import describe_end
+
+        return {"fault": f"the process that asked it {describe_end(status)}"}
     try:
         answer = json.loads(text)
     except ValueError:

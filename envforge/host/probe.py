@@ -148,8 +148,10 @@ class Probe:
     def _parse(self, status: int | None) -> Report:
         before, found, text = self._output.decode("utf-8", "replace").rpartition(_MARK)
         if status or not found:
+            from envforge.host.exit_status import describe_end
+
             said = " ".join((before or text).split())[-200:]
-            how = f"it ended with status {status}" if status else "it did not answer as a Python does"
+            how = f"it {describe_end(status)}" if status else "it did not answer as a Python does"
             return Report(executable=self.real, fault=f"{how}: {said}" if said else how)
         try:
             return _report(self.real, json.loads(text))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from envforge.errors import EnvforgeError, StoreError
 from envforge.events import DownloadFinished, DownloadProgressed, DownloadStarted, Event, Reporter
 from envforge.host.child_python import child_command
+from envforge.host.exit_status import describe_end
 from envforge.link.cancellation import Cancellation
 from envforge.link.conda_failures import install_error
 from envforge.link.conda_worker import InstallJob, refusing_channels
@@ -155,9 +156,9 @@ def _event(what: str, record: CondaRecord, received_bytes: int = 0) -> Event:
 
 def _crash(status: int | None, noise: Sequence[str], prefix: Path) -> StoreError:
     """The process ended without a word: killed for memory, most likely, or a fault of py-rattler."""
-    how = f"signal {-status}" if status and status < 0 else f"status {status}"
+    how = "does not end" if status is None else describe_end(status)
     return StoreError(
-        f"the process that installs conda packages ended with {how}",
+        f"the process that installs conda packages {how}",
         context=[f"path: {prefix}", *noise[:_MOST_LINES]],
         hints=["run the command again; is there enough memory?"],
     )

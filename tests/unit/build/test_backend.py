@@ -337,7 +337,7 @@ def test_a_backend_that_leaves_without_an_answer(make_job: MakeJob, tmp_path: Pa
 
 def test_a_backend_that_is_killed(make_job: MakeJob, tmp_path: Path) -> None:
     job = make_job("def build_wheel(*arguments): os.kill(os.getpid(), 9)\n")
-    assert "ended by signal 9" in failure_of(build_wheel, job, tmp_path, name="in-tree").context[1]
+    assert "ended with signal 9" in failure_of(build_wheel, job, tmp_path, name="in-tree").context[1]
 
 
 def test_a_python_that_is_not_there(make_job: MakeJob, tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def test_one_that_is_killed_is_an_error_that_says_so(
     site.react = kill
     with pytest.raises(HostError) as caught:
         site.fetch(request)
-    assert caught.value.message == f"the process that unpacked {request.filename} was ended by signal 9"
+    assert caught.value.message == f"the process that unpacked {request.filename} ended with signal 9"
     assert "memory" in caught.value.hints[0]
     assert site.store.find_tree(request.sha256) is None
     site.react = lambda event: None

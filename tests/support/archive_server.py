@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from envforge.fetch.request import FetchRequest
 
 from support.loopback import LoopbackServer
 
@@ -54,6 +58,18 @@ class ArchiveServer(LoopbackServer):
     @property
     def url(self) -> str:
         return self.origin
+
+    def offer(self, name: str, content: bytes, **behaviour: Any) -> FetchRequest:
+        """Serve a wheel of a project's version 1.0 from now on; what asks for it."""
+        path = f"/{name}-1.0-py3-none-any.whl"
+        self.files[path] = Behaviour(body=content, **behaviour)
+        return FetchRequest(
+            name=name,
+            version="1.0",
+            url=self.url + path,
+            sha256=sha256(content).hexdigest(),
+            size_bytes=len(content),
+        )
 
     def _serve(self, handler: BaseHTTPRequestHandler) -> None:
         asked = handler.headers.get("Range", "")

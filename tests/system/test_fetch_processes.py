@@ -26,7 +26,7 @@ from envforge.store.layout import tree_id
 from envforge.store.sealing import remove_sealed
 from envforge.store.store import Store
 
-from support.archive_server import ArchiveServer, Behaviour
+from support.archive_server import ArchiveServer
 from support.wheels import wheel_bytes
 
 ROUNDS = 3 * int(os.environ.get("ENVFORGE_TEST_SCALE", "1"))
@@ -66,15 +66,7 @@ class Site:
         each = size_bytes // file_count
         files = {f"{name}/{number % 7}/{number}.py": os.urandom(each) for number in range(file_count)}
         content = wheel_bytes(name, files=files)
-        path = f"/{name}-1.0-py3-none-any.whl"
-        self.server.files[path] = Behaviour(body=content, pause_s=pause_s)
-        fields = {
-            "name": name,
-            "version": "1.0",
-            "url": self.server.url + path,
-            "sha256": sha256(content).hexdigest(),
-        }
-        self.requests.append(FetchRequest(**fields, size_bytes=len(content)))
+        self.requests.append(self.server.offer(name, content, pause_s=pause_s))
         written = [
             {slot: getattr(request, slot) for slot in FetchRequest.__slots__} for request in self.requests
         ]

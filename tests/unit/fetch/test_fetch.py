@@ -24,7 +24,7 @@ from envforge.store.layout import tree_id
 from envforge.store.sealing import remove_sealed
 from envforge.store.store import Store
 
-from support.archive_server import ArchiveServer, Behaviour
+from support.archive_server import ArchiveServer
 from support.wheels import wheel_bytes
 from support.workers import use_workers
 
@@ -64,16 +64,7 @@ class Site:
         self.archives = folder / "archives"
 
     def offer(self, name: str, content: bytes | None = None, **behaviour: object) -> FetchRequest:
-        wheel = wheel_bytes(name) if content is None else content
-        filename = f"{name}-1.0-py3-none-any.whl"
-        self.server.files[f"/{filename}"] = Behaviour(body=wheel, **behaviour)  # type: ignore[arg-type]
-        return FetchRequest(
-            name=name,
-            version="1.0",
-            url=f"{self.server.url}/{filename}",
-            sha256=sha256(wheel).hexdigest(),
-            size_bytes=len(wheel),
-        )
+        return self.server.offer(name, wheel_bytes(name) if content is None else content, **behaviour)
 
     def fetch(
         self, *requests: FetchRequest, notes: Notes | None = None, settings: NetworkSettings = SETTINGS

@@ -67,11 +67,7 @@ class Site:
 
     def offer(self, name: str = "demo", size_bytes: int = 500_000, **behaviour: object) -> FetchRequest:
         content = wheel_bytes(name, files={f"{name}/noise": os.urandom(size_bytes)})
-        path = f"/{name}-1.0-py3-none-any.whl"
-        self.server.files[path] = Behaviour(body=content, **behaviour)  # type: ignore[arg-type]
-        digest = sha256(content).hexdigest()
-        url = self.server.url + path
-        return FetchRequest(name=name, version="1.0", url=url, sha256=digest, index="pypi")
+        return replace(self.server.offer(name, content, **behaviour), size_bytes=None, index="pypi")
 
     def place(self, request: FetchRequest) -> Path:
         return archive_path(self.archives, tree_id(request.sha256))

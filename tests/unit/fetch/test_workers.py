@@ -27,7 +27,7 @@ from envforge.store.sealing import remove_sealed
 from envforge.store.store import Store
 from envforge.struct import replace
 
-from support.archive_server import ArchiveServer, Behaviour
+from support.archive_server import ArchiveServer
 from support.wheels import wheel_bytes
 from support.workers import use_workers
 
@@ -50,15 +50,7 @@ class Site:
 
     def offer(self, name: str, size_bytes: int = 300_000, **behaviour: object) -> FetchRequest:
         content = wheel_bytes(name, files={f"{name}/noise": os.urandom(size_bytes)})
-        path = f"/{name}-1.0-py3-none-any.whl"
-        self.server.files[path] = Behaviour(body=content, **behaviour)  # type: ignore[arg-type]
-        return FetchRequest(
-            name=name,
-            version="1.0",
-            url=self.server.url + path,
-            sha256=sha256(content).hexdigest(),
-            size_bytes=len(content),
-        )
+        return self.server.offer(name, content, **behaviour)
 
     def fetch(self, *requests: FetchRequest) -> dict[str, Tree]:
         found = fetch_trees(requests, self.store, SETTINGS, self, archives=self.archives)

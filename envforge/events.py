@@ -137,6 +137,12 @@ class Warned(Struct, frozen=True):
     hint: str = ""
 
 
+class EnvironmentChanged(Struct, frozen=True):
+    """Before a program was started in it, the environment was brought up to date: so many packages differ."""
+
+    change_count: int
+
+
 class HandingOver(Struct, frozen=True):
     """This process is about to become another program: who draws on the terminal has to be done first."""
 
@@ -160,6 +166,7 @@ Event: TypeAlias = (
     | WaitingForOwner
     | WaitingFinished
     | Warned
+    | EnvironmentChanged
     | HandingOver
 )
 """A fact that happened."""

@@ -226,7 +226,8 @@ def _hints(tail: Sequence[str]) -> list[str]:
         return [f"the build imports {module}: add the package that has it to build-system.requires"]
     if found := re.search(r"(?:unable to execute|command) '([^']+)'(?::| failed: )No such file", text):
         return [f"the build needs {found[1]}: install it"]
-    if found := re.search(r"fatal error: (\S+): No such file", text):
+    found = re.search(r"fatal error: (\S+): No such file", text)
+    if found and not found[1].endswith((".c", ".cc", ".cpp", ".cxx", ".cu")):  # else a source of its own
         return [f"the build needs the header {found[1]}: install the development files that have it"]
     return []
 

@@ -21,6 +21,7 @@ from envforge.environment.generation import (
     read_generation,
     read_recorded_generation,
 )
+from envforge.environment.git_exclude import exclude_from_git
 from envforge.environment.history import read_history, record_switch
 from envforge.environment.spec import DIGEST_LETTERS
 from envforge.environment.venv_link import (
@@ -35,6 +36,7 @@ from envforge.errors import GenerationError
 from envforge.plan.link_plan import MARKER
 
 _ATTEMPTS = 20
+_ALLOW = "give this user write access to the project's folder; `envforge run --no-sync` needs none"
 
 
 def meant_generation(venv: Path) -> Path | None:
@@ -75,6 +77,7 @@ def switch(venv: Path, generation: Generation, *, now_s: float) -> bool:
         return False
     check_replaceable(venv)
     _lead(venv, generation)
+    exclude_from_git(venv)
     if before == generation.path:
         return False
     previous = before.name if before is not None and before.parent == generation.path.parent else ""
@@ -174,7 +177,7 @@ def _lead(venv: Path, generation: Generation) -> None:
     from envforge.host.visibility import first_local
     from envforge.link.failures import link_failures
 
-    with link_failures(venv, "switch .venv"):
+    with link_failures(venv, "switch .venv", hint_to_allow=_ALLOW):
         link = _own_host_link(venv)
         if not link and _needs_host_link(venv, generation):
             base = first_local(BASES)

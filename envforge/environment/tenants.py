@@ -57,9 +57,12 @@ class Tenant(Struct, frozen=True):
 
 
 def record_tenant(environments: Path, root: Path) -> None:
-    """Note whose generations these are. What cannot be written costs certainty later, nothing else."""
+    """Note whose generations these are. What cannot be written costs certainty later, nothing else.
+
+    The project's real path: a symlink that it is reached by now may be gone when somebody asks.
+    """
     mount, kind = _file_system(root)
-    fields = {"root": str(root), "host": _host(), "mount": mount, "file_system": kind}
+    fields = {"root": os.path.realpath(root), "host": _host(), "mount": mount, "file_system": kind}
     text = json.dumps(fields, indent=1) + "\n"
     place = environments / FILE
     with suppress(OSError):

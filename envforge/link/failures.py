@@ -13,7 +13,7 @@ from envforge.store.failures import store_error
 
 
 @contextmanager
-def link_failures(prefix: Path, doing: str) -> Iterator[None]:
+def link_failures(prefix: Path, doing: str, *, hint_to_allow: str = "") -> Iterator[None]:
     """Turn an OSError inside the block into a StoreError that names the file in the environment."""
     try:
         yield
@@ -27,7 +27,7 @@ def link_failures(prefix: Path, doing: str) -> Iterator[None]:
                 hints=["run `envforge verify`, then `envforge sync`"],
             ) from error
         told = OSError(error.errno, error.strerror, str(place))
-        raise store_error(told, prefix, doing) from error
+        raise store_error(told, prefix, doing, hint_to_allow=hint_to_allow) from error
 
 
 def _is_lost_source(name: str, prefix: Path) -> bool:

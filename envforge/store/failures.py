@@ -11,25 +11,26 @@ from pathlib import Path
 
 from envforge.errors import StoreError
 
-_SPACE = "free some space, raise the quota, or choose another place with --tier DIR"
-_ACCESS = "give this user write access, or choose another place with --tier DIR"
+_SPACE = "free some space, raise the quota, or choose another place with --tier DIR or ENVFORGE_CACHE_DIR"
+_ACCESS = "give this user write access, or choose another place with --tier DIR or ENVFORGE_CACHE_DIR"
 _OTHERS = (
     "choose a place of your own (--tier DIR, ENVFORGE_CACHE_DIR) and read what is in this store with "
     "ENVFORGE_SITE_STORE; or share one with a group, in a new folder with chgrp GROUP and chmod g+rwxs"
 )
-_ELSEWHERE = "choose another place with --tier DIR"
-_GONE = "mount it again, or choose another place with --tier DIR"
+_ELSEWHERE = "choose another place with --tier DIR or ENVFORGE_CACHE_DIR"
+_SHORTER = "choose a place with a shorter path with --tier DIR or ENVFORGE_CACHE_DIR"
+_GONE = "mount it again, or choose another place with --tier DIR or ENVFORGE_CACHE_DIR"
 _OPEN_FILES = "raise the limit on open files (ulimit -n) or lower the number of parallel downloads"
 
 _CAUSES = {
     errno.ENOSPC: ("no space left", _SPACE),
     errno.EDQUOT: ("the disk quota is used up", _SPACE),
-    errno.EROFS: ("the file system is read-only", "choose another place with --tier DIR"),
+    errno.EROFS: ("the file system is read-only", _ELSEWHERE),
     errno.EACCES: ("permission denied", _ACCESS),
     errno.EPERM: ("operation not permitted", _ACCESS),
     errno.EMFILE: ("too many open files in this process", _OPEN_FILES),
     errno.ENFILE: ("too many open files on this machine", _OPEN_FILES),
-    errno.ENAMETOOLONG: ("the path is too long", "choose a place with a shorter path with --tier DIR"),
+    errno.ENAMETOOLONG: ("the path is too long", _SHORTER),
     errno.ENOENT: ("no folder can be made there", _ELSEWHERE),
     errno.ENOTDIR: ("what is above it is no folder", _ELSEWHERE),
     errno.ESTALE: ("its server has removed it, or was started anew", _GONE),
@@ -40,13 +41,14 @@ _CAUSES = {
 }
 
 
-def store_error(error: OSError, place: Path, doing: str) -> StoreError:
+def store_error(error: OSError, place: Path, doing: str, *, hint_to_allow: str = "") -> StoreError:
     """The error for a failed operation on the store.
 
     Args:
         error: what the operating system said.
         place: the file or folder that was worked on.
         doing: what was tried, ``"unpack torch-2.4.0.whl"``.
+        hint_to_allow: what to do where this user may not write, in a place that no other tier stands for.
     """
     plain = (error.strerror or str(error), "run `envforge doctor`, or choose another place with --tier DIR")
     cause, hint = _CAUSES.get(error.errno or 0, plain)
@@ -58,6 +60,8 @@ def store_error(error: OSError, place: Path, doing: str) -> StoreError:
         if others:
             context.append(others)
             hint = _OTHERS
+    if hint_to_allow and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        hint = hint_to_allow
     return StoreError(f"cannot {doing}: {cause}", context=context, hints=[hint])
 
 

@@ -64,13 +64,14 @@ class Assembly(Struct, frozen=True, kw_only=True):
     files: Sequence[tuple[LockedPackage, LockedFile]]
 
     @property
+    def installed(self) -> list[LockedPackage]:
+        """All packages of PyPI but the folders that only stand for what they require."""
+        return [package for package in self.selection.packages if not _is_virtual(package)]
+
+    @property
     def folders(self) -> list[LockedPackage]:
         """Packages that come from a folder and are installed."""
-        return [
-            package
-            for package in self.selection.packages
-            if isinstance(package.origin, FolderOrigin) and package.origin.mode is not FolderMode.VIRTUAL
-        ]
+        return [package for package in self.installed if isinstance(package.origin, FolderOrigin)]
 
     @property
     def commits(self) -> list[LockedPackage]:
@@ -323,6 +324,10 @@ def _spec(assembly: Assembly, trees: Sequence[GenerationTree]) -> GenerationSpec
 def _linked(name: str, version: str, tree: str, assembly: Assembly) -> GenerationTree:
     unshared = name in assembly.project.manifest.settings.unshare
     return GenerationTree(name, version, tree, LinkMode.COPY if unshared else assembly.link_mode)
+
+
+def _is_virtual(package: LockedPackage) -> bool:
+    return isinstance(package.origin, FolderOrigin) and package.origin.mode is FolderMode.VIRTUAL
 
 
 def _is_wheel(file: LockedFile) -> bool:

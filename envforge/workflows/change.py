@@ -2,7 +2,8 @@
 
 Everything that can fail happens before anything is written: the edited manifest is resolved in
 memory, the new environment is built beside the old one, and only then manifest, lock and ``.venv``
-are replaced.
+are replaced. Only where the project itself is built, the manifest is written before that, for its build
+reads it there; what fails then is undone.
 """
 
 from __future__ import annotations
@@ -158,16 +159,21 @@ def _apply(
     """
     project = project_from_text(session.root, manifest_text)
     lock = replace(lock, inputs=project.inputs)
-    prepared: PreparedSync | None = None
-    if options is not None:
-        prepared = prepare_sync(project, lock, options, session)
     lock_text = format_lock(lock)
+    manifest_path = session.root / MANIFEST_NAME
+    is_built = project.manifest.has_build_system
+    prepared: PreparedSync | None = None
     try:
-        write_text(session.root / MANIFEST_NAME, manifest_text)
+        if is_built:
+            write_text(manifest_path, manifest_text)
+        if options is not None:
+            prepared = prepare_sync(project, lock, options, session)
+        if not is_built:
+            write_text(manifest_path, manifest_text)
         write_text(project.lock_path, lock_text)
         report = finish_sync(prepared, lock_text, session) if prepared is not None else None
-    except (EnvforgeError, KeyboardInterrupt):
-        _restore(session.root / MANIFEST_NAME, old_text)
+    except BaseException:
+        _restore(manifest_path, old_text)
         _restore(project.lock_path, former.text)
         raise
     return diff_locks(former.lock, lock), report

@@ -13,7 +13,7 @@ from envforge.environment.generation import Generation, note_generation, read_ge
 from envforge.environment.leases import release_lease, take_lease
 from envforge.environment.switch import current_generation, recorded_generation
 from envforge.errors import GenerationError, UsageError
-from envforge.events import HandingOver, Reporter, SilentReporter, Warned
+from envforge.events import EnvironmentChanged, HandingOver, Reporter, SilentReporter, Warned
 from envforge.workflows.project import VENV_NAME
 from envforge.workflows.session import Session
 from envforge.workflows.stamp import find_stamped
@@ -59,13 +59,23 @@ def ready_generation(session: Session, options: SyncOptions, *, no_sync: bool) -
         stamped = find_stamped(str(session.root), session.environ) if options.is_plain else ""
         generation = read_generation(Path(stamped)) if stamped else None
         if generation is None or not note_generation(generation):
-            made = sync(session, options).generation
+            had_one = recorded_generation(venv) is not None
+            report = sync(session, options)
+            if had_one and report.changes:
+                session.reporter.report(EnvironmentChanged(len(report.changes)))
+            made = report.generation
             generation = read_generation(made) if made is not None else None
     if generation is None or not note_generation(generation):
         lost = recorded_generation(venv)
         raise GenerationError(
             "the conda part of the environment is gone" if lost else "the project has no environment yet",
             context=[f"path: {lost.spec.prefix.path}"] if lost and lost.spec.prefix else [],
+            hints=["run: envforge sync"],
+        )
+    if no_sync and not os.access(generation.python, os.X_OK):  # the PATH would lead to another one
+        raise GenerationError(
+            "the Python that the environment stands on is gone",
+            context=[f"path: {generation.spec.interpreter.executable}"],
             hints=["run: envforge sync"],
         )
     return generation

@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 
 SUFFIX = ".stamp"
 _WATCHED = ".stamp.watched"
-_FORMAT = "3"
-_LOOKED_AT = ("bin/python", "envforge-generation.json", ".gitignore")
+_FORMAT = "4"
+_MARKER = "envforge-generation.json"
+_LOOKED_AT = ("bin/python", _MARKER, ".gitignore")
 """Of the generation. A purge by age takes first what nobody reads, such as the last of these."""
 _VARIABLES = (
     "ENVFORGE_CACHE_DIR",
+    "ENVFORGE_LINK_MODE",
     "ENVFORGE_PYTHON",
     "ENVFORGE_SITE_STORE",
     "ENVFORGE_TIER",
@@ -113,9 +115,11 @@ def stamp_text(root: str, generation: str, environ: Mapping[str, str], contents:
         root, generation, environ: see :func:`write_stamp`.
         contents: manifest and lock, and the state of other folders where these have a say.
     """
+    # a marker that was cut off by a power failure is there, and tells nothing
+    marker_bytes = os.stat(f"{generation}/{_MARKER}").st_size
     # hosts with other processors may see the same files, and need another environment
     machine = os.uname().machine if hasattr(os, "uname") else ""
-    facts = [_FORMAT, __version__, root, generation, machine]
+    facts = [_FORMAT, __version__, root, generation, str(marker_bytes), machine]
     facts += [blake2b(content, digest_size=32).hexdigest() for content in contents]
     facts += [f"{name}={environ.get(name, '')}" for name in _VARIABLES]
     return "\n".join(facts)
@@ -143,8 +147,8 @@ def write_stamp(
         witness: a file in the store that a purge would take among the first.
         watched: entries of :mod:`.watch`.
     """
-    text = stamp_text(root, generation, environ, contents)
     try:
+        text = stamp_text(root, generation, environ, contents)
         if watched:
             _write(f"{generation}{_WATCHED}", "\n".join(watched))
         _write(f"{generation}{SUFFIX}{_node() if only_here else ''}", f"{text}\n{witness}")

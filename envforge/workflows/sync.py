@@ -192,7 +192,7 @@ def plan_sync(session: Session, options: SyncOptions = SyncOptions()) -> SyncRep
         venv=project.venv,
         generation=current.path if current else None,
         python=assembly.selection.python_version,
-        package_count=len(assembly.selection.packages) + len(assembly.selection.records),
+        package_count=len(assembly.installed) + len(assembly.selection.records),
         changes=_changes(current, assembly),
         fetched_count=len(missing) + len(records) + len(purged),
         locked=lock is not former.lock,
@@ -242,7 +242,7 @@ def prepare_sync(
         venv=project.venv,
         generation=generation.path,
         python=assembly.selection.python_version,
-        package_count=len(assembly.selection.packages) + len(assembly.selection.records),
+        package_count=len(assembly.installed) + len(assembly.selection.records),
         changes=_changes(current, assembly),
         fetched_count=len(missing) + len(records),
         locked=locked,
@@ -330,7 +330,7 @@ def _changes(current: Generation | None, assembly: Assembly) -> tuple[PackageCha
     own = normalize_name(assembly.project.manifest.name)
     installed = current.spec.trees if current else ()
     old = {tree.name: tree.version for tree in installed if tree.name != own}
-    new = {package.name: package.version for package in assembly.selection.packages}
+    new = {package.name: package.version for package in assembly.installed}
     changes = [
         PackageChange(name=name, old=old.get(name, ""), new=new.get(name, ""))
         for name in old.keys() | new.keys()

@@ -7,13 +7,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from envforge.environment.collect import remove_generation
-from envforge.environment.generation import Generation
+from envforge.environment.generation import Generation, is_generation
 from envforge.environment.spec import GenerationPrefix
-from envforge.environment.switch import recorded_generation
+from envforge.environment.switch import meant_generation, recorded_generation
 from envforge.environment.verify import verify_generation
 from envforge.environment.verify_prefix import PrefixDamage, verify_prefix
 from envforge.errors import GenerationError, StoreError
 from envforge.model.tree import Tree
+from envforge.plan.link_plan import MARKER
 from envforge.store.layout import Damage
 from envforge.store.store import Store
 from envforge.struct import Struct, replace
@@ -66,7 +67,7 @@ def verify(session: Session, *, repair: bool = False) -> VerifyReport:
     """
     generation = recorded_generation(session.root / VENV_NAME)
     if generation is None:
-        raise GenerationError("the project has no environment yet", hints=["run: envforge sync"])
+        raise _none_to_verify(session.root / VENV_NAME)
     report = _check(generation, session)
     if report.findings:
         forget_stamp(str(generation.path))
@@ -74,6 +75,19 @@ def verify(session: Session, *, repair: bool = False) -> VerifyReport:
             _repair(generation, report, session)
             return replace(report, repaired=True)
     return report
+
+
+def _none_to_verify(venv: Path) -> GenerationError:
+    """Why there is nothing to compare with. A sync, which may believe a stamp, looks for itself then."""
+    meant = meant_generation(venv)
+    if meant is None or not is_generation(meant):
+        return GenerationError("the project has no environment yet", hints=["run: envforge sync"])
+    forget_stamp(str(meant))
+    return GenerationError(
+        "the environment cannot tell what it is made of: its own record is damaged",
+        context=[f"path: {meant / MARKER}"],
+        hints=["run: envforge sync"],
+    )
 
 
 def _repair(generation: Generation, report: VerifyReport, session: Session) -> None:

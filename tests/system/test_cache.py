@@ -183,6 +183,18 @@ def test_a_deleted_project_loses_its_environments_in_time(tmp_path: Path, index:
     assert (project["root"], project["state"]) == (str(stays.root), "here")
 
 
+def test_a_symlink_to_a_project_may_go(tmp_path: Path, index: SimpleIndex) -> None:
+    project = Project(tmp_path, index.url)
+    project.write("core")
+    alias = tmp_path / "alias"
+    alias.symlink_to(project.root)
+    project.done("--project", str(alias), "sync", cwd=tmp_path)
+    alias.unlink()
+    let_pass(project.tier, 15 * DAY_S)
+    assert prune(project, "--all")["removed"] == []
+    assert project.installed() == {"core": "1.2.0"}
+
+
 def test_all_does_not_wait(tmp_path: Path, index: SimpleIndex) -> None:
     stays = Project(tmp_path, index.url, name="stays")
     goes = Project(tmp_path, index.url, name="goes", cache=stays.cache)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -120,6 +122,64 @@ def test_groups_and_extras(project: Project) -> None:
     project.fails("sync", "--group", "doc", code=2, says=["did you mean docs?"])
 
 
+def test_run_says_when_it_goes_forward_after_a_rollback(project: Project) -> None:
+    start(project)
+    project.done("add", "core")
+    project.done("add", "lint")
+    project.done("rollback")
+    assert "lint" not in project.installed()
+    assert project.done("run", "--no-sync", "python", "-c", "").err == ""
+    assert "Synced first: 1 package changed" in project.done("run", "python", "-c", "import lint").err
+    assert project.done("run", "python", "-c", "").err == ""
+
+
+def test_another_python_does_not_stand_in_for_one_that_is_gone(project: Project) -> None:
+    project.write("core")
+    project.done("sync")
+    (project.venv / "bin" / "python").unlink()
+    failed = project.fails("run", "--no-sync", "python", "-c", "print('some Python')", says=["is gone"])
+    assert failed.out == ""
+    assert project.done("run", "python", "-c", "import core; print('its own')").out == "its own\n"
+
+
+@pytest.mark.parametrize("left", [0, 20])
+def test_an_environment_whose_record_was_cut_off_is_made_again(project: Project, left: int) -> None:
+    project.write("core")
+    project.done("sync")
+    os.truncate(project.venv / "envforge-generation.json", left)
+    project.fails("verify", says=["record is damaged", "envforge sync"])
+    project.done("sync")
+    assert project.done("verify").code == 0
+    os.truncate(project.venv / "envforge-generation.json", left)
+    assert "what was gone is back" in project.done("sync").err
+    assert project.installed() == {"core": "1.2.0"}
+
+
+def test_the_link_mode_of_a_machine(project: Project) -> None:
+    project.write("core")
+    module = project.venv / f"lib/python{MINOR}/site-packages/core/__init__.py"
+    project.variables["ENVFORGE_LINK_MODE"] = "copy"
+    project.done("run", "python", "-c", "import core")
+    assert module.resolve().is_relative_to(project.tier / "envs")
+    project.done("add", "lint")
+    assert module.resolve().is_relative_to(project.tier / "envs")
+    project.done("sync", "--link-mode", "shared")
+    assert module.resolve().is_relative_to(project.tier / "trees")
+    project.variables["ENVFORGE_LINK_MODE"] = "symlinks"
+    project.fails("sync", code=2, says=["ENVFORGE_LINK_MODE is 'symlinks'", "shared, hardlink, copy"])
+
+
+def test_git_passes_over_the_environment(project: Project) -> None:
+    """Also where ``.gitignore`` has the usual ``.venv/``, which does not match a symlink."""
+    git = partial(subprocess.run, cwd=project.root, check=True, capture_output=True, text=True)
+    git(["git", "init", "-q"])
+    (project.root / ".gitignore").write_text(".venv/\n")
+    project.write("core")
+    project.done("sync")
+    assert ".venv" not in git(["git", "status", "--porcelain"]).stdout
+    assert git(["git", "check-ignore", ".venv"]).stdout == ".venv\n"
+
+
 def test_every_link_mode_gives_the_same(project: Project) -> None:
     project.write("app", "space-one", "space-two")
     for mode in ("shared", "hardlink", "copy"):
@@ -155,6 +215,11 @@ def test_the_project_itself_is_editable(project: Project) -> None:
     tell_origin = "import importlib.metadata as m; print(m.distribution('demo').read_text('direct_url.json'))"
     origin = json.loads(project.python(tell_origin))
     assert origin == {"url": project.root.as_uri(), "dir_info": {"editable": True}}
+    # What changes the manifest builds it from the new one, and nothing is left for the next sync.
+    assert "Built demo (editable)" in project.done("add", "lint").err
+    assert project.done("sync", "--check").code == 0
+    project.done("remove", "lint")
+    assert project.done("sync", "--check").code == 0
     # A new entry point is a new build; the project is in no list of packages that came or went.
     manifest = project.root / "pyproject.toml"
     manifest.write_text(manifest.read_text() + 'bye = "demo.main:run"\n')

@@ -79,6 +79,9 @@ def test_a_member_without_build_system_brings_what_it_requires(project: Project)
     assert {"core", "lint"} <= project.installed().keys()
     assert "scripts" not in project.installed()
     assert "up to date" in project.done("sync").err
+    assert project.done("sync", "--check").err == "Environment is up to date\n"
+    report = project.done("sync", "--dry-run", "--json").json
+    assert (report["package_count"], report["changes"]) == (len(project.installed()), [])
 
 
 def test_excluded_folders_are_projects_of_their_own(project: Project) -> None:

@@ -81,14 +81,15 @@ def execute(arguments: Namespace, output: Output) -> int:
         raise UsageError("nothing to add: a REQUIREMENT is missing", hints=["such as torch, or a path"])
     start_s = perf_counter()
     place = read_place(arguments)
-    # What was just added is wanted now, also where its group is not synced by default.
-    options = read_sync(
-        arguments,
-        groups=(place.group,) if place.group else (),
-        extras=(place.extra,) if place.extra else (),
-    )
     refuse_in_member(arguments)
     with open_session(arguments, output) as session:
+        # What was just added is wanted now, also where its group is not synced by default.
+        options = read_sync(
+            arguments,
+            session,
+            groups=(place.group,) if place.group else (),
+            extras=(place.extra,) if place.extra else (),
+        )
         report = add(
             session,
             arguments.requirements,

@@ -206,7 +206,7 @@ def _say_prune(report: PruneReport, output: Output) -> None:
     what = ", ".join(_counts(report.removed)) or "nothing"
     output.say(f"{verb} {what}: {format_size(report.freed_bytes)}, {format_size(report.left_bytes)} left")
     if report.swept_count:
-        output.say(f"Cleaned up {count(report.swept_count, 'leftover')} of commands that were killed")
+        output.say(f"Cleaned up {count(report.swept_count, 'leftover')} of commands that have ended")
     if not report.fits and report.max_size_bytes is not None:
         output.warn(
             f"{format_size(report.max_size_bytes)} cannot be reached: the rest is in use",

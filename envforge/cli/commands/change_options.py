@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from envforge.cli.commands.sync_options import add_installation
+from envforge.cli.commands.sync_options import add_installation, read_link_mode
 from envforge.cli.options import Parser
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from envforge.cli.output import Output
     from envforge.workflows.additions import Place
     from envforge.workflows.change import ChangeReport
+    from envforge.workflows.session import Session
     from envforge.workflows.sync import SyncOptions
 
 
@@ -38,18 +39,17 @@ def read_place(arguments: Namespace) -> Place:
 
 
 def read_sync(
-    arguments: Namespace, *, groups: tuple[str, ...] = (), extras: tuple[str, ...] = ()
+    arguments: Namespace, session: Session, *, groups: tuple[str, ...] = (), extras: tuple[str, ...] = ()
 ) -> SyncOptions | None:
     """How to sync afterwards, None not to."""
     if arguments.no_sync:
         return None
-    from envforge.plan.link_plan import LinkMode
     from envforge.workflows.sync import SyncOptions
 
     return SyncOptions(
         groups=groups,
         extras=extras,
-        link_mode=LinkMode(arguments.link_mode),
+        link_mode=read_link_mode(arguments, session),
         ignore_host=arguments.ignore_host,
     )
 

@@ -32,11 +32,14 @@ def execute(arguments: Namespace, output: Output) -> int:
     from envforge.workflows.change import remove
 
     start_s = perf_counter()
-    options = read_sync(arguments)
     refuse_in_member(arguments)
     with open_session(arguments, output) as session:
         report = remove(
-            session, arguments.names, place=read_place(arguments), conda=arguments.conda, sync=options
+            session,
+            arguments.names,
+            place=read_place(arguments),
+            conda=arguments.conda,
+            sync=read_sync(arguments, session),
         )
     show_change(output, report, verb="Removed {} from", key="removed", duration_s=perf_counter() - start_s)
     return 0

@@ -43,5 +43,6 @@ def execute(arguments: Namespace, output: Output) -> int:
         )
     else:
         output.say(f"{report.venv} is {output.paint(report.generation.name, 'bold')} again")
-        output.say(f"It was {report.previous.name}. The lock has not changed: sync goes forward again")
+        output.say(f"It was {report.previous.name}. The lock has not changed: sync and run go forward again")
+        output.say("envforge run --no-sync runs in this one")
     return 0

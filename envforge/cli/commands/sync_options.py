@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from envforge.cli.options import Parser
+from envforge.errors import UsageError
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from envforge.plan.link_plan import LinkMode
     from envforge.workflows.session import Session
     from envforge.workflows.sync import SyncOptions
+
+_LINK_MODES = ("shared", "hardlink", "copy")
+_VARIABLE = "ENVFORGE_LINK_MODE"
 
 
 def add_selection(parser: Parser) -> None:
@@ -38,8 +43,7 @@ def add_installation(parser: Parser) -> None:
     parser.add_argument(
         "--link-mode",
         metavar="MODE",
-        choices=("shared", "hardlink", "copy"),
-        default="shared",
+        choices=_LINK_MODES,
         help="shared (links into the store; default), hardlink, or copy",
     )
     parser.add_argument(
@@ -49,13 +53,26 @@ def add_installation(parser: Parser) -> None:
     )
 
 
+def read_link_mode(arguments: Namespace, session: Session) -> LinkMode:
+    """How files get into the environment: as the option says, else the variable, else shared.
+
+    Raises:
+        UsageError: the variable says something else.
+    """
+    from envforge.plan.link_plan import LinkMode
+
+    said = arguments.link_mode or session.environ.get(_VARIABLE) or LinkMode.SHARED
+    if said not in _LINK_MODES:
+        raise UsageError(f"{_VARIABLE} is {said!r}", hints=[f"it can be {', '.join(_LINK_MODES)}"])
+    return LinkMode(said)
+
+
 def read_selection(arguments: Namespace, session: Session) -> SyncOptions:
     """The options as a value; ``--all-extras`` looks into the manifest.
 
     Raises:
         ManifestError: ``--all-extras`` and the manifest cannot be read.
     """
-    from envforge.plan.link_plan import LinkMode
     from envforge.workflows.sync import SyncOptions
 
     extras = list(arguments.extra)
@@ -68,7 +85,7 @@ def read_selection(arguments: Namespace, session: Session) -> SyncOptions:
         groups=tuple(arguments.group),
         extras=tuple(dict.fromkeys(extras)),
         no_dev=arguments.no_dev,
-        link_mode=LinkMode(arguments.link_mode),
+        link_mode=read_link_mode(arguments, session),
         ignore_host=arguments.ignore_host,
         variant=arguments.variant,
     )

@@ -13,6 +13,7 @@ from envforge.events import (
     BuildStarted,
     DownloadFinished,
     DownloadProgressed,
+    EnvironmentChanged,
     FetchPlanned,
     HandingOver,
     LinkScriptRun,
@@ -114,6 +115,11 @@ class LineReporter:
                 self.output.detail(f"Stored {event.filename}: {files}, {format_size(event.size_bytes)}")
             case Warned():
                 self.output.warn(event.message, event.hint)
+            case EnvironmentChanged():
+                packages = count(event.change_count, "package")
+                self.output.say(
+                    f"Synced first: {packages} changed; --no-sync runs in the environment as it is"
+                )
             case HandingOver():
                 self.close()
 

@@ -145,6 +145,7 @@ def test_only_the_last_hook_is_quoted(make_job: MakeJob, tmp_path: Path) -> None
         ("import numpy_of_nobody.core", "numpy_of_nobody"),
         ("raise SystemExit(\"error: command 'gcc' failed: No such file or directory\")", "needs gcc"),
         ("raise SystemExit('x.c:1:10: fatal error: zlib.h: No such file or directory')", "header zlib.h"),
+        ("raise SystemExit('x.cc:1:10: fatal error: Eigen/Core: No such file')", "header Eigen/Core"),
     ],
 )
 def test_hints_from_the_output(make_job: MakeJob, tmp_path: Path, code: str, hint: str) -> None:

@@ -139,7 +139,7 @@ def _hints_elsewhere(name: str, known: Sequence[str], settings: Settings) -> lis
         places.insert(0, "in tool.envforge.conda-dependencies: without --variant")
     if places:
         return [f"{name} stands {place}" for place in places]
-    return [suggestion(name, known) or f"there: {', '.join(known) or 'nothing'}"]
+    return [suggestion(name, known) or f"there: {', '.join(known)}"] if known else []
 
 
 def _has(variant: Variant, name: str) -> bool:

@@ -233,7 +233,8 @@ def _environment(environment: EnvironmentFacts, facts: HostFacts) -> Iterator[Fi
             Severity.WARNING,
             f"{_some(environment.by_hand)} was put into the environment by something else than envforge"
             " and is gone with the next change",
-            "add it to the project: envforge add; or run: envforge verify --repair",
+            f"add it to the project: envforge add {environment.by_hand[0].partition(' ')[0]};"
+            " or run: envforge verify --repair",
         )
     if environment.network_place:
         yield Finding(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +23,8 @@ from envforge.workflows.sync import SyncOptions, sync
 
 if TYPE_CHECKING:
     from envforge.environment.conda_activation import CondaActivation
+
+_PIP = re.compile(r"pip[0-9.]*")
 
 
 def run(
@@ -151,9 +155,13 @@ def become(
 
     program = which(command[0], path=environ.get("PATH"))
     if program is None:
-        raise UsageError(
-            f"no program named {command[0]!r} in the environment or on PATH",
-            hints=["envforge tree shows what is installed; envforge add NAME installs more"],
+        raise _no_program(command[0])
+    if _PIP.fullmatch(Path(program).stem) and not Path(program).is_relative_to(generation.path):
+        session.reporter.report(
+            Warned(
+                message=f"there is no pip in the environment: {program} works on another one",
+                hint="to install packages here: envforge add NAME",
+            )
         )
     lease = take_lease(generation.path, command, session.environ, session.now_s)
     session.reporter.report(HandingOver())
@@ -169,4 +177,27 @@ def become(
         os.execve(program, [command[0], *command[1:]], environ)
     except OSError as error:
         release_lease(lease)
-        raise UsageError(f"cannot run {program}", context=[error.strerror or str(error)]) from None
+        raise _cannot_run(program, error) from None
+
+
+def _no_program(name: str) -> UsageError:
+    if not Path(name).is_file():
+        return UsageError(
+            f"no program named {name!r} in the environment or on PATH",
+            hints=["envforge tree shows what is installed; envforge add NAME installs more"],
+        )
+    if name.endswith(".py"):
+        return UsageError(f"{name} is no program", hints=[f"run: envforge run python {name}"])
+    return UsageError(f"{name} is not executable", hints=[f"run: chmod +x {name}; and name it by its path"])
+
+
+def _cannot_run(program: str, error: OSError) -> UsageError:
+    """Why a file that looks like a program is none."""
+    told = error.strerror or str(error)
+    if error.errno == errno.ENOENT:
+        told = "the interpreter that its first line names is not there"
+    elif error.errno == errno.ENOEXEC:
+        told = (
+            "it is not for this machine, or a script whose first line does not say what runs it (#!/bin/sh)"
+        )
+    return UsageError(f"cannot run {program}", context=[told])

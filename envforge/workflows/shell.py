@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from shutil import which
 from typing import NoReturn
 
+from envforge.errors import UsageError
 from envforge.workflows.run import activated, become, ready_generation
 from envforge.workflows.session import Session
 from envforge.workflows.sync import SyncOptions
@@ -14,7 +16,10 @@ def shell(session: Session, options: SyncOptions = SyncOptions(), *, no_sync: bo
     """Start the user's shell with the environment active; leaving it leaves the environment."""
     generation = ready_generation(session, options, no_sync=no_sync)
     environ = activated(generation, session)
-    become([user_shell(environ)], environ, session, generation)
+    program = user_shell(environ)
+    if which(program, path=environ.get("PATH")) is None:
+        raise UsageError(f"your shell {program} cannot be run", hints=["set SHELL to one that is there"])
+    become([program], environ, session, generation)
 
 
 def user_shell(environ: dict[str, str]) -> str:

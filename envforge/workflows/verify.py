@@ -80,8 +80,12 @@ def verify(session: Session, *, repair: bool = False) -> VerifyReport:
 def _none_to_verify(venv: Path) -> GenerationError:
     """Why there is nothing to compare with. A sync, which may believe a stamp, looks for itself then."""
     meant = meant_generation(venv)
-    if meant is None or not is_generation(meant):
+    if meant is None:
         return GenerationError("the project has no environment yet", hints=["run: envforge sync"])
+    if not is_generation(meant):
+        return GenerationError(
+            "the environment is gone", context=[f"path: {meant}"], hints=["run: envforge sync"]
+        )
     forget_stamp(str(meant))
     return GenerationError(
         "the environment cannot tell what it is made of: its own record is damaged",

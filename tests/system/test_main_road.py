@@ -122,6 +122,43 @@ def test_groups_and_extras(project: Project) -> None:
     project.fails("sync", "--group", "doc", code=2, says=["did you mean docs?"])
 
 
+@pytest.mark.parametrize(
+    "name, content, mode, says",
+    [
+        ("main.py", "print(1)", 0o644, "envforge run python main.py"),
+        ("./job.sh", "#!/bin/sh\n", 0o644, "chmod +x ./job.sh"),
+        ("./job.sh", "#!/no/such/shell\n", 0o755, "interpreter"),
+        ("./job.sh", "\x7fELF", 0o755, "not for this machine"),
+    ],
+)
+def test_what_is_no_program(project: Project, name: str, content: str, mode: int, says: str) -> None:
+    project.write()
+    project.done("sync")
+    place = project.root / name
+    place.write_text(content)
+    place.chmod(mode)
+    project.fails("run", name, code=2, says=[says])
+
+
+def test_a_shell_that_is_not_there(project: Project) -> None:
+    project.write()
+    project.done("sync")
+    project.variables["SHELL"] = "/no/such/shell"
+    project.fails("shell", code=2, says=["your shell /no/such/shell", "SHELL"])
+
+
+def test_pip_of_another_environment_is_told(project: Project, tmp_path: Path) -> None:
+    project.write()
+    pip = tmp_path / "bin" / "pip3"
+    pip.parent.mkdir()
+    pip.write_text("#!/bin/sh\necho pip\n")
+    pip.chmod(0o755)
+    project.variables["PATH"] = f"{pip.parent}:{os.environ['PATH']}"
+    told = project.done("run", "pip3", "install", "core")
+    assert told.out == "pip\n"
+    assert f"no pip in the environment: {pip}" in told.err
+
+
 def test_run_says_when_it_goes_forward_after_a_rollback(project: Project) -> None:
     start(project)
     project.done("add", "core")

@@ -363,7 +363,7 @@ def test_a_name_that_is_not_there():
     assert caught.value.hints == ("did you mean ffmpeg?",)
     with pytest.raises(ManifestError) as caught:
         remove_conda_dependencies(HEAD, ["ffmpeg"])
-    assert caught.value.hints == ("there: nothing",)
+    assert caught.value.hints == ()
 
 
 def test_a_manifest_with_faults_is_not_edited():

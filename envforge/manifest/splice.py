@@ -62,8 +62,10 @@ def _insert_only(text: str, array: ArraySpan, value: str) -> str:
 def _insert_first(text: str, array: ArraySpan, value: str) -> str:
     start = array.entries[0].start
     indent = _indent_before(text, start)
-    between = " " if indent is None else newline_of(text) + indent
-    return f"{text[:start]}{quote(value)},{between}{text[start:]}"
+    if indent is None:
+        return f"{text[:start]}{quote(value)}, {text[start:]}"
+    line = _line_with_comments(text, start)
+    return f"{text[:line]}{indent}{quote(value)},{newline_of(text)}{text[line:]}"
 
 
 def _insert_after(text: str, array: ArraySpan, index: int, value: str) -> str:
@@ -143,9 +145,7 @@ def insert_pair_before(text: str, where: str, key: str, value: str) -> str:
     positions = scan_positions(text)
     start = positions.starts[where]
     indent = _indent_before(text, start) or ""
-    line = text.rfind("\n", 0, start) + 1
-    while line > 0 and text[text.rfind("\n", 0, line - 1) + 1 : line].lstrip().startswith("#"):
-        line = text.rfind("\n", 0, line - 1) + 1
+    line = _line_with_comments(text, start)
     return f"{text[:line]}{indent}{key} = {value}{newline_of(text)}{text[line:]}"
 
 
@@ -270,6 +270,14 @@ def _indent_before(text: str, offset: int) -> str | None:
     """The white space before the first thing on its line, None if it is not the first."""
     before = text[text.rfind("\n", 0, offset) + 1 : offset]
     return None if before.strip() else before
+
+
+def _line_with_comments(text: str, offset: int) -> int:
+    """Where the line of ``offset`` begins, or the comments right above it that belong to it."""
+    line = text.rfind("\n", 0, offset) + 1
+    while line > 0 and text[text.rfind("\n", 0, line - 1) + 1 : line].lstrip().startswith("#"):
+        line = text.rfind("\n", 0, line - 1) + 1
+    return line
 
 
 def _array_indent(text: str, array: ArraySpan) -> str:

@@ -62,7 +62,7 @@ def create_manifest(
         name: for ``project.name``.
         requires_python: specifier, ``""`` to leave it out.
         python: for ``tool.envforge.python``, ``""`` to leave it out.
-        platforms: conda subdirs.
+        platforms: conda subdirs, empty to leave them out; without any setting there is no table for them.
 
     Raises:
         ManifestError: the text is no TOML, keeps its requirements in Poetry's own tables, or a value
@@ -81,11 +81,12 @@ def create_manifest(
         project["requires-python"] = quote(requires_python)
     project["dependencies"] = "[]"
     project = {key: value for key, value in project.items() if key not in dynamic}
-    settings = {"platforms": quote_list(platforms)}
+    settings = {"platforms": quote_list(platforms)} if platforms else {}
     if python:
         settings["python"] = quote(python)
     text = _extend_table(text, data, ("project",), project)
-    text = _extend_table(text, data, ("tool", "envforge"), settings)
+    if settings:
+        text = _extend_table(text, data, ("tool", "envforge"), settings)
     _check_nothing_lost(data, text, path)
     return text
 

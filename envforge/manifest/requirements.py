@@ -44,7 +44,7 @@ def requirements_by_group(
         found[f"group:{group}"] = reader.read(declared, with_project=True)
     for other in manifest.settings.variants:
         reader.read(other.dependencies)  # for its faults
-    faults = [*reader.faults.values(), *_python_faults(manifest)]
+    faults = [*reader.faults.values(), *python_faults(manifest, manifest.settings.python)]
     if faults:
         raise manifest_error(manifest.path, manifest.text, faults)
     return found
@@ -58,6 +58,35 @@ def requirements_by_variant(manifest: Manifest) -> dict[str, dict[str, tuple[Req
     """
     variants = manifest.settings.variants or (NO_VARIANT,)
     return {variant.name: requirements_by_group(manifest, variant) for variant in variants}
+
+
+def python_faults(manifest: Manifest, python: str) -> Iterator[Fault]:
+    """What stands in a manifest's way of a Python: its other demands on Python that do not admit it.
+
+    Args:
+        manifest: ``requires-python`` and conda dependencies are looked at.
+        python: to stand in ``tool.envforge.python``, ``""`` for none.
+    """
+    requires = manifest.requires_python
+    if requires:
+        try:
+            check_specifier(requires)
+        except EnvforgeError as error:
+            yield Fault("project.requires-python", error.message, "write e.g. >=3.11")
+            return
+    if python and requires and not python_admitted(requires, _any_target(python)):
+        yield Fault(
+            "tool.envforge.python",
+            f"{python} is not admitted by project.requires-python, which is {requires!r}",
+            "change one of the two",
+        )
+    settings = manifest.settings
+    for wanted in chain(
+        settings.conda_dependencies, *(each.conda_dependencies for each in settings.variants)
+    ):
+        if python and wanted.name == "python" and not _spec_admits_python(wanted.match_spec, python):
+            problem = f"{wanted.spec} does not admit tool.envforge.python, which is {python}"
+            yield Fault(wanted.where, problem, "change one of the two")
 
 
 class _RequirementReader:
@@ -147,30 +176,6 @@ def _under_marker(requirement: Requirement, marker: str) -> Requirement:
             )
         )
     )
-
-
-def _python_faults(manifest: Manifest) -> Iterator[Fault]:
-    """A Python of the manifest that its other demands on Python do not admit."""
-    requires, python = manifest.requires_python, manifest.settings.python
-    if requires:
-        try:
-            check_specifier(requires)
-        except EnvforgeError as error:
-            yield Fault("project.requires-python", error.message, "write e.g. >=3.11")
-            return
-    if python and requires and not python_admitted(requires, _any_target(python)):
-        yield Fault(
-            "tool.envforge.python",
-            f"{python} is not admitted by project.requires-python, which is {requires!r}",
-            "change one of the two",
-        )
-    settings = manifest.settings
-    for wanted in chain(
-        settings.conda_dependencies, *(each.conda_dependencies for each in settings.variants)
-    ):
-        if python and wanted.name == "python" and not _spec_admits_python(wanted.match_spec, python):
-            problem = f"{wanted.spec} does not admit tool.envforge.python, which is {python}"
-            yield Fault(wanted.where, problem, "change one of the two")
 
 
 def _any_target(python: str) -> Target:

@@ -6,14 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from envforge.errors import ManifestError, UsageError
-from envforge.host.interpreters import cache_file_for_host, list_interpreters
 from envforge.manifest.edit import create_manifest, set_project_name
+from envforge.manifest.manifest import Manifest
 from envforge.manifest.parse import parse_manifest
 from envforge.model.requirement import is_valid_name, normalize_name
 from envforge.model.target import DEFAULT_PLATFORMS
 from envforge.struct import Struct
-from envforge.workflows.project import LOCK_NAME, MANIFEST_NAME, read_text, write_text
-from envforge.workflows.resolving import KNOWN_PYTHONS
+from envforge.workflows.first_python import choose_first_python
+from envforge.workflows.project import (
+    LOCK_NAME,
+    MANIFEST_NAME,
+    find_workspace_root,
+    read_project,
+    read_text,
+    write_text,
+)
 from envforge.workflows.session import Session
 
 
@@ -27,6 +34,8 @@ class InitReport(Struct, frozen=True, kw_only=True):
         python: the Python that environments get.
         platforms: what will be locked for.
         stack: the stack it was started from, None for none.
+        workspace: the root of the workspace that it is a member of, which has Python and platforms;
+            None for a project alone.
     """
 
     path: Path
@@ -35,6 +44,7 @@ class InitReport(Struct, frozen=True, kw_only=True):
     python: str
     platforms: tuple[str, ...]
     stack: str | None
+    workspace: Path | None = None
 
 
 def init_project(
@@ -51,7 +61,7 @@ def init_project(
     Args:
         directory: the project's folder; made if it does not exist.
         name: the project's name, None for the folder's.
-        python: such as ``3.12``, None for the newest on this host.
+        python: such as ``3.12``, None for the newest on this host that the manifest admits.
         platforms: conda subdirs, empty for the default ones.
         stack: a known-good stack to start from.
         session: the surroundings.
@@ -64,25 +74,60 @@ def init_project(
     if stack is not None:
         return _start_from_stack(path, stack, name)
     existing = read_text(path) if path.exists() else None
-    chosen = python or _newest_python(session)
+    name = name or project_name(directory)
+    root = find_workspace_root(directory)
+    if root is not None:
+        return _start_member(path, existing, name, root, session)
+    platforms = platforms or DEFAULT_PLATFORMS
+    bare = create_manifest(existing, name=name, requires_python="", platforms=platforms)
+    manifest = parse_manifest(bare, MANIFEST_NAME)
+    chosen = manifest.settings.python or python or choose_first_python(manifest, session)
     text = create_manifest(
-        existing,
-        name=name or project_name(directory),
-        requires_python=f">={'.'.join(chosen.split('.')[:2])}",
-        python=chosen,
-        platforms=platforms or DEFAULT_PLATFORMS,
+        existing, name=name, requires_python=_from_minor(chosen), python=chosen, platforms=platforms
     )
-    manifest = parse_manifest(text, MANIFEST_NAME)
+    return _write(path, existing, text, parse_manifest(text, MANIFEST_NAME))
+
+
+def _start_member(path: Path, existing: str | None, name: str, root: Path, session: Session) -> InitReport:
+    """A member has no settings: those of its workspace's root count. Its Python has to go with them."""
+    of_root = _read_root(root)
+    requires_python = of_root.requires_python if of_root.name else ""
+    if not requires_python:
+        python = of_root.settings.python or choose_first_python(of_root, session)
+        requires_python = _from_minor(python)
+    text = create_manifest(existing, name=name, requires_python=requires_python, platforms=())
+    parse_manifest(text, MANIFEST_NAME)
+    return _write(path, existing, text, of_root, root)
+
+
+def _read_root(root: Path) -> Manifest:
+    """What a workspace's root says, with its members if they can be read: the first one is not there yet."""
+    try:
+        return read_project(root).manifest
+    except ManifestError:
+        return parse_manifest(read_text(root / MANIFEST_NAME), MANIFEST_NAME)
+
+
+def _from_minor(python: str) -> str:
+    """``>=3.12`` for ``3.12.4``; "" for none."""
+    return f">={'.'.join(python.split('.')[:2])}" if python else ""
+
+
+def _write(
+    path: Path, existing: str | None, text: str, settled: Manifest, workspace: Path | None = None
+) -> InitReport:
+    """Write the manifest if it says something new; ``settled`` has Python and platforms."""
     if text != existing:
-        directory.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, text)
     return InitReport(
         path=path,
         created=existing is None,
         changed=text != existing,
-        python=manifest.settings.python,
-        platforms=manifest.settings.platforms,
+        python=settled.settings.python,
+        platforms=settled.settings.platforms,
         stack=None,
+        workspace=workspace,
     )
 
 
@@ -132,9 +177,3 @@ def _stacks_folder() -> Path:
     package = Path(__file__).parent.parent
     installed = package / "stacks"
     return installed if installed.is_dir() else package.parent / "lockfiles"
-
-
-def _newest_python(session: Session) -> str:
-    cache_file = cache_file_for_host(session.places.cache)
-    found = {interpreter.minor for interpreter in list_interpreters(cache_file, session.environ)}
-    return next((minor for minor in KNOWN_PYTHONS if minor in found), KNOWN_PYTHONS[1])

@@ -24,7 +24,7 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--name", metavar="NAME", help="the project's name (default: the folder's)")
     parser.add_argument(
-        "--python", metavar="VERSION", help="such as 3.12 (default: the newest on this machine)"
+        "--python", metavar="VERSION", help="such as 3.12 (default: the newest on this machine that fits)"
     )
     parser.add_argument(
         "--platform",
@@ -64,6 +64,7 @@ def _show(output: Output, report: InitReport) -> None:
                 "python": report.python or None,
                 "platforms": list(report.platforms),
                 "stack": report.stack,
+                "workspace": str(report.workspace) if report.workspace else None,
             }
         )
         return
@@ -74,5 +75,9 @@ def _show(output: Output, report: InitReport) -> None:
     output.say(
         f"{'Created' if report.created else 'Extended'} {output.paint(str(report.path), 'bold')}{from_stack}"
     )
+    if report.workspace is not None:
+        output.say(f"It is a member of the workspace in {report.workspace}, which has Python and platforms")
+        output.say("next: add what it requires to its dependencies, then: envforge sync")
+        return
     output.say(f"Python {report.python or 'any'}, locked for {', '.join(report.platforms)}")
     output.say(f"next: envforge {'sync' if report.stack else 'add NAME'}")

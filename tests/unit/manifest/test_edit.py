@@ -304,6 +304,12 @@ def test_python_and_requires_python_may_be_left_out():
     assert manifest.settings.platforms == ("win-64",)
 
 
+def test_without_settings_there_is_no_table_for_them():
+    text = create_manifest(None, name="x", requires_python=">=3.11", platforms=())
+    assert "tool" not in text
+    assert create_manifest(text, name="x", requires_python=">=3.11", platforms=()) == text
+
+
 def test_an_existing_file_is_extended_and_nothing_in_it_changes(corpus_text, file_style):
     text = file_style(corpus_text)
     manifest = parse_manifest(text)

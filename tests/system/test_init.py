@@ -1,0 +1,120 @@
+"""``envforge init``: what it writes is a project that the other commands work with."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.projects import MINOR, Project
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="modes and paths are POSIX here")
+
+BEFORE, AFTER = (f"3.{sys.version_info.minor + step}" for step in (-1, 1))
+
+
+def written(folder: Path) -> dict[str, Any]:
+    return tomllib.loads((folder / "pyproject.toml").read_text())
+
+
+def has_project(project: Project, requires_python: str, more: str = "") -> None:
+    project.manifest.write_text(f'[project]\nname = "x"\nrequires-python = "{requires_python}"\n{more}')
+
+
+# An existing project
+
+
+@pytest.mark.parametrize(
+    ("requires_python", "python"),
+    [
+        (">=3.8", MINOR),
+        (f">={BEFORE},<={MINOR}.99", MINOR),
+        (f"~={BEFORE}.0", BEFORE),
+        (f"=={BEFORE}.*", BEFORE),
+        (f">=3.8,<{MINOR}", BEFORE),
+        ("<3", None),
+        (">=three", None),
+    ],
+)
+def test_the_python_is_one_that_the_project_admits(
+    project: Project, requires_python: str, python: str | None
+) -> None:
+    has_project(project, requires_python)
+    project.done("init")
+    assert written(project.root)["tool"]["envforge"].get("python") == python
+    assert written(project.root)["project"]["requires-python"] == requires_python
+    if python:
+        project.use_index()
+        project.done("lock")
+
+
+def test_conda_has_a_say_in_the_python(project: Project) -> None:
+    has_project(project, ">=3.8", f'[tool.envforge.conda-dependencies]\npython = "{BEFORE}.*"\n')
+    project.done("init")
+    assert written(project.root)["tool"]["envforge"]["python"] == BEFORE
+
+
+def test_requires_python_goes_with_the_python_that_is_there(project: Project) -> None:
+    project.manifest.write_text(f'[project]\nname = "x"\n[tool.envforge]\npython = "{BEFORE}.1"\n')
+    project.done("init")
+    assert written(project.root)["project"]["requires-python"] == f">={BEFORE}"
+
+
+# A workspace
+
+
+ROOT = """
+{project}
+[tool.envforge]
+platforms = ["linux-64"]
+{python}
+{index}
+[tool.envforge.workspace]
+members = ["packages/*"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("tables", "python", "expected"),
+    [
+        ("", MINOR, f">={MINOR}"),
+        ("", f"{MINOR}.1", f">={MINOR}"),
+        ("", "", f">={MINOR}"),
+        (f'[project]\nname = "root"\nrequires-python = ">={BEFORE}"', MINOR, f">={BEFORE}"),
+        ('[project]\nname = "root"', MINOR, f">={MINOR}"),
+    ],
+)
+def test_a_new_member_goes_with_its_workspace(
+    project: Project, tables: str, python: str, expected: str
+) -> None:
+    line = f'python = "{python}"' if python else ""
+    project.manifest.write_text(ROOT.format(project=tables, python=line, index=project.index_table()))
+    root_text = project.manifest.read_text()
+    for name in ("first", "second"):
+        folder = project.root / "packages" / name
+        folder.mkdir(parents=True)
+        told = project.done("init", cwd=folder).err
+        assert f"It is a member of the workspace in {project.root}" in told
+        assert written(folder) == {
+            "project": {"name": name, "version": "0.1.0", "requires-python": expected, "dependencies": []}
+        }
+        assert "nothing was changed" in project.done("init", cwd=folder).err
+        project.done("lock", cwd=folder)
+    assert project.manifest.read_text() == root_text
+    document = project.done("init", "packages/third", "--json").json
+    assert (document["workspace"], document["platforms"]) == (str(project.root), ["linux-64"])
+    assert document["python"] == (python or None)
+
+
+def test_a_new_member_admits_a_python_that_the_others_do(project: Project) -> None:
+    project.manifest.write_text(ROOT.format(project="", python="", index=project.index_table()))
+    old = project.root / "packages" / "old"
+    old.mkdir(parents=True)
+    (old / "pyproject.toml").write_text(f'[project]\nname = "old"\nrequires-python = "<{MINOR}"\n')
+    project.done("init", "packages/new")
+    assert written(project.root / "packages" / "new")["project"]["requires-python"] == f">={BEFORE}"
+    project.done("lock")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from envforge.errors import ManifestError, UsageError
@@ -17,6 +18,7 @@ from envforge.workflows.project import (
     LOCK_NAME,
     MANIFEST_NAME,
     find_workspace_root,
+    make_folder,
     read_project,
     read_text,
     write_text,
@@ -68,12 +70,13 @@ def init_project(
 
     Raises:
         ManifestError: the existing manifest is broken, or a stack would overwrite it.
+        StoreError: the folder cannot be made or written.
         UsageError: no such stack.
     """
     path = directory / MANIFEST_NAME
     if stack is not None:
         return _start_from_stack(path, stack, name)
-    existing = read_text(path) if path.exists() else None
+    existing = read_text(path) if _is_there(path) else None
     name = name or project_name(directory)
     root = find_workspace_root(directory)
     if root is not None:
@@ -86,6 +89,13 @@ def init_project(
         existing, name=name, requires_python=_from_minor(chosen), python=chosen, platforms=platforms
     )
     return _write(path, existing, text, parse_manifest(text, MANIFEST_NAME))
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a file is there; where nobody may look, writing it tells why it cannot be."""
+    with suppress(OSError):
+        return path.exists()
+    return False
 
 
 def _start_member(path: Path, existing: str | None, name: str, root: Path, session: Session) -> InitReport:
@@ -118,7 +128,7 @@ def _write(
 ) -> InitReport:
     """Write the manifest if it says something new; ``settled`` has Python and platforms."""
     if text != existing:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         write_text(path, text)
     return InitReport(
         path=path,
@@ -150,7 +160,7 @@ def _start_from_stack(path: Path, stack: str, name: str | None) -> InitReport:
         raise UsageError(f"no stack is named {stack!r}", hints=[f"known stacks: {', '.join(known)}"])
     lock_path = path.with_name(LOCK_NAME)
     for present in (path, lock_path):
-        if present.exists():
+        if _is_there(present):
             raise ManifestError(
                 f"{present.name} is there already, and init overwrites nothing",
                 context=[str(present)],
@@ -159,7 +169,7 @@ def _start_from_stack(path: Path, stack: str, name: str | None) -> InitReport:
     folder = _stacks_folder() / stack
     text = set_project_name(read_text(folder / MANIFEST_NAME), name or project_name(path.parent))
     manifest = parse_manifest(text, MANIFEST_NAME)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_text(lock_path, read_text(folder / LOCK_NAME))
     write_text(path, text)
     return InitReport(

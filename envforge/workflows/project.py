@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -206,11 +207,37 @@ def write_text(path: Path, text: str) -> None:
         aside.replace(path)
         _sweep_asides(path)
     except OSError as error:
-        aside.unlink(missing_ok=True)
+        with suppress(
+            OSError
+        ):  # what could not be made cannot be removed: a folder that is closed or no folder
+            aside.unlink()
         raise StoreError(
             f"cannot write {path}",
             context=[error.strerror or str(error)],
             hints=["check the folder's permissions and free space"],
+        ) from None
+
+
+def make_folder(path: Path) -> None:
+    """Make a project's folder, and those above it; one that is there stays.
+
+    Raises:
+        StoreError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        in_the_way = next(place for place in (path, *path.parents) if os.path.lexists(place))
+        raise StoreError(
+            f"cannot make the folder {path}",
+            context=[f"{in_the_way} is there already, and no folder"],
+            hints=["name another folder"],
+        ) from None
+    except OSError as error:
+        raise StoreError(
+            f"cannot make the folder {path}",
+            context=[error.strerror or str(error)],
+            hints=["check the permissions and the free space above it, or name another folder"],
         ) from None
 
 

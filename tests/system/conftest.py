@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +57,17 @@ def index() -> Iterator[SimpleIndex]:
 @pytest.fixture
 def project(tmp_path: Path, index: SimpleIndex) -> Project:
     return Project(tmp_path, index.url)
+
+
+@pytest.fixture
+def without_privileges() -> list[str]:
+    """Words before a command that make it heed the modes of files, also when root runs the tests."""
+    if os.geteuid() != 0:
+        return []
+    words = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"]
+    if shutil.which("setpriv") is None or subprocess.run([*words, "true"], capture_output=True).returncode:
+        pytest.skip("root, and setpriv cannot give up the right to write everywhere")
+    return words
 
 
 @pytest.fixture

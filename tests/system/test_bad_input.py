@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -223,17 +222,6 @@ def test_a_program_that_does_not_exist(synced: Project) -> None:
 
 
 # The disk
-
-
-@pytest.fixture
-def without_privileges() -> list[str]:
-    """Words before a command that make it heed the modes of files, also when root runs the tests."""
-    if os.geteuid() != 0:
-        return []
-    words = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"]
-    if shutil.which("setpriv") is None or subprocess.run([*words, "true"], capture_output=True).returncode:
-        pytest.skip("root, and setpriv cannot give up the right to write everywhere")
-    return words
 
 
 def test_a_read_only_project(synced: Project, without_privileges: list[str]) -> None:

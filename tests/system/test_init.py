@@ -118,3 +118,36 @@ def test_a_new_member_admits_a_python_that_the_others_do(project: Project) -> No
     project.done("init", "packages/new")
     assert written(project.root / "packages" / "new")["project"]["requires-python"] == f">={BEFORE}"
     project.done("lock")
+
+
+# Folders that cannot be a project's
+
+
+STACK = ["--stack", "torch"]
+
+
+@pytest.mark.parametrize("options", [[], STACK])
+@pytest.mark.parametrize("place", ["file", "file/below", "file/far/below", "nowhere"])
+def test_a_file_in_the_way(project: Project, place: str, options: list[str]) -> None:
+    (project.root / "file").write_text("mine")
+    (project.root / "nowhere").symlink_to("gone")
+    in_the_way = project.root / place.partition("/")[0]
+    says = [f"cannot make the folder {project.root / place}", f"{in_the_way} is there already, and no folder"]
+    project.fails("init", place, *options, says=says)
+    assert (project.root / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("options", [[], STACK])
+def test_a_folder_that_cannot_be_written(
+    project: Project, without_privileges: list[str], options: list[str]
+) -> None:
+    closed = project.root / "closed"
+    closed.mkdir()
+    for mode in (0o555, 0o444, 0o000):
+        closed.chmod(mode)
+        told = project.fails("init", "closed", *options, says=["cannot write"], prefix=without_privileges).err
+        assert "Permission denied" in told and "check the folder's permissions" in told
+        says = [f"cannot make the folder {closed / 'x'}", "Permission denied", "name another folder"]
+        project.fails("init", "closed/x", *options, says=says, prefix=without_privileges)
+    closed.chmod(0o755)
+    assert not list(closed.iterdir())

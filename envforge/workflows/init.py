@@ -8,8 +8,11 @@ from pathlib import Path
 
 from envforge.errors import ManifestError, UsageError
 from envforge.manifest.edit import create_manifest, set_project_name
+from envforge.manifest.faults import Fault, manifest_error
 from envforge.manifest.manifest import Manifest
 from envforge.manifest.parse import parse_manifest
+from envforge.manifest.requirements import python_faults
+from envforge.manifest.splice import quote, quote_list
 from envforge.model.requirement import is_valid_name, normalize_name
 from envforge.model.target import DEFAULT_PLATFORMS
 from envforge.struct import Struct
@@ -69,24 +72,28 @@ def init_project(
         session: the surroundings.
 
     Raises:
-        ManifestError: the existing manifest is broken, or a stack would overwrite it.
+        ManifestError: the existing manifest is broken, or says something else than is asked for, or a
+            stack would overwrite it.
         StoreError: the folder cannot be made or written.
-        UsageError: no such stack.
+        UsageError: no such stack, or it has its own of what is asked for.
     """
     path = directory / MANIFEST_NAME
     if stack is not None:
+        _refuse_with_stack(python, platforms)
         return _start_from_stack(path, stack, name)
     existing = read_text(path) if _is_there(path) else None
-    name = name or project_name(directory)
+    given = name or project_name(directory)
     root = find_workspace_root(directory)
     if root is not None:
-        return _start_member(path, existing, name, root, session)
-    platforms = platforms or DEFAULT_PLATFORMS
-    bare = create_manifest(existing, name=name, requires_python="", platforms=platforms)
+        _refuse_in_member(directory, root, python, platforms)
+        return _start_member(path, existing, given, root, session)
+    settled = platforms or DEFAULT_PLATFORMS
+    bare = create_manifest(existing, name=given, requires_python="", platforms=settled)
     manifest = parse_manifest(bare, MANIFEST_NAME)
+    _refuse_other_wishes(manifest, existing or "", name, python, platforms)
     chosen = manifest.settings.python or python or choose_first_python(manifest, session)
     text = create_manifest(
-        existing, name=name, requires_python=_from_minor(chosen), python=chosen, platforms=platforms
+        existing, name=given, requires_python=_from_minor(chosen), python=chosen, platforms=settled
     )
     return _write(path, existing, text, parse_manifest(text, MANIFEST_NAME))
 
@@ -96,6 +103,60 @@ def _is_there(path: Path) -> bool:
     with suppress(OSError):
         return path.exists()
     return False
+
+
+def _refuse_with_stack(python: str | None, platforms: Sequence[str]) -> None:
+    named = [option for option, value in (("--python", python), ("--platform", platforms)) if value]
+    if named:
+        raise UsageError(
+            f"{named[0]} is of no use with --stack: a stack is locked, for its own Python and platforms",
+            hints=["leave it out, and change what the manifest says afterwards, then run: envforge lock"],
+        )
+
+
+def _refuse_in_member(directory: Path, root: Path, python: str | None, platforms: Sequence[str]) -> None:
+    if python or platforms:
+        raise ManifestError(
+            f"{directory.relative_to(root)} is a member of the workspace in {root}, "
+            "whose manifest has Python and platforms for all members",
+            hints=[f"leave {'--python' if python else '--platform'} out, or edit {root / MANIFEST_NAME}"],
+        )
+
+
+def _refuse_other_wishes(
+    manifest: Manifest, text: str, name: str | None, python: str | None, platforms: Sequence[str]
+) -> None:
+    """Refuse options that a manifest which is there contradicts; nothing in it is overwritten.
+
+    Args:
+        manifest: with all but the Python, for which there may be no line.
+        text: of the file as it is, to find lines in.
+        name, python, platforms: as the user named them, None or empty for what was not named.
+    """
+    settings = manifest.settings
+    faults = []
+    if name and normalize_name(name) != normalize_name(manifest.name):
+        faults.append(_other("project.name", quote(manifest.name), "--name", quote(name)))
+    if python and settings.python and python != settings.python:
+        where = "tool.envforge.python"
+        faults.append(_other(where, quote(settings.python), "--python", quote(python)))
+    if platforms and set(platforms) != set(settings.platforms):
+        where, there = "tool.envforge.platforms", quote_list(settings.platforms)
+        faults.append(_other(where, there, "--platform", quote_list(platforms)))
+    if faults:
+        raise manifest_error(manifest.path, text, faults)
+    not_admitted = [fault.problem for fault in python_faults(manifest, python or "")]
+    if python and not_admitted:
+        raise ManifestError(
+            f"{manifest.path} does not admit --python {python}",
+            context=not_admitted,
+            hints=["change one of the two"],
+        )
+
+
+def _other(where: str, there: str, option: str, wanted: str) -> Fault:
+    problem = f"{option} asks for {wanted}, but here it is {there}, and init overwrites nothing"
+    return Fault(where, problem, f"write {where.rpartition('.')[2]} = {wanted} there")
 
 
 def _start_member(path: Path, existing: str | None, name: str, root: Path, session: Session) -> InitReport:

@@ -64,6 +64,70 @@ def test_requires_python_goes_with_the_python_that_is_there(project: Project) ->
     assert written(project.root)["project"]["requires-python"] == f">={BEFORE}"
 
 
+# Options, and what is there
+
+
+SAYS = f'[tool.envforge]\nplatforms = ["linux-64", "win-64"]\npython = "{MINOR}"\n'
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (
+            ["--python", AFTER],
+            [
+                "pyproject.toml:6: tool.envforge.python: "
+                f'--python asks for "{AFTER}", but here it is "{MINOR}", and init overwrites nothing',
+                f'hint: write python = "{AFTER}" there',
+            ],
+        ),
+        (
+            ["--platform", "osx-arm64"],
+            [
+                "pyproject.toml:5: tool.envforge.platforms: "
+                '--platform asks for ["osx-arm64"], but here it is ["linux-64", "win-64"]',
+                'hint: write platforms = ["osx-arm64"] there',
+            ],
+        ),
+        (["--name", "y"], ['pyproject.toml:2: project.name: --name asks for "y", but here it is "x"']),
+        (["--name", "y", "--python", AFTER], ["has 2 faults", "project.name", "tool.envforge.python"]),
+    ],
+)
+def test_an_option_that_the_manifest_contradicts(
+    project: Project, options: list[str], says: list[str]
+) -> None:
+    has_project(project, ">=3.8", SAYS)
+    project.fails("init", *options, says=says)
+
+
+def test_an_option_that_the_manifest_agrees_with(project: Project) -> None:
+    has_project(project, ">=3.8", f"dependencies = []\n{SAYS}")
+    words = ["--name", "X", "--python", MINOR, "--platform", "win-64", "--platform", "linux-64"]
+    assert "nothing was changed" in project.done("init", *words).err
+
+
+def test_options_are_heeded_where_the_manifest_says_nothing(project: Project) -> None:
+    has_project(project, ">=3.8")
+    project.done("init", "--python", BEFORE, "--platform", "win-64")
+    assert written(project.root)["tool"]["envforge"] == {"platforms": ["win-64"], "python": BEFORE}
+
+
+def test_a_python_that_the_project_does_not_admit(project: Project) -> None:
+    has_project(project, f"<{MINOR}")
+    says = [
+        f"pyproject.toml does not admit --python {MINOR}",
+        f"{MINOR} is not admitted by project.requires-python, which is '<{MINOR}'",
+        "change one of the two",
+    ]
+    project.fails("init", "--python", MINOR, says=says)
+
+
+@pytest.mark.parametrize("options", [["--python", MINOR], ["--platform", "linux-64"]])
+def test_a_stack_has_its_own_python_and_platforms(project: Project, options: list[str]) -> None:
+    says = [f"{options[0]} is of no use with --stack", "hint: leave it out"]
+    project.fails("init", "--stack", "torch", *options, code=2, says=says)
+
+
 # A workspace
 
 
@@ -108,6 +172,16 @@ def test_a_new_member_goes_with_its_workspace(
     document = project.done("init", "packages/third", "--json").json
     assert (document["workspace"], document["platforms"]) == (str(project.root), ["linux-64"])
     assert document["python"] == (python or None)
+
+
+@pytest.mark.parametrize("options", [["--python", MINOR], ["--platform", "linux-64"]])
+def test_python_and_platforms_are_the_workspaces(project: Project, options: list[str]) -> None:
+    project.manifest.write_text(ROOT.format(project="", python="", index=project.index_table()))
+    says = [
+        f"packages/a is a member of the workspace in {project.root}",
+        f"hint: leave {options[0]} out, or edit {project.manifest}",
+    ]
+    project.fails("init", "packages/a", *options, says=says)
 
 
 def test_a_new_member_admits_a_python_that_the_others_do(project: Project) -> None:

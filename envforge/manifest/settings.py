@@ -222,9 +222,14 @@ def _read_platforms(reader: Reader, table: Table) -> tuple[str, ...]:
     return tuple(found)
 
 
+def is_python_version(text: str) -> bool:
+    """Whether a text can stand in ``tool.envforge.python``: ``3.12`` or ``3.12.4``."""
+    return re.fullmatch(_PYTHON, text) is not None
+
+
 def _read_python(reader: Reader, table: Table) -> str:
     python = reader.text(table, "python", _WHERE, "3.12")
-    if python and not re.fullmatch(_PYTHON, python):
+    if python and not is_python_version(python):
         right = (
             'write a minor or a patch version, "3.12" or "3.12.4"; ranges stand in project.requires-python'
         )

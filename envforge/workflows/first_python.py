@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from envforge.errors import InterpreterError
+from envforge.errors import EnvforgeError, InterpreterError
+from envforge.events import Warned
 from envforge.host.candidates import explicit_interpreter
-from envforge.host.interpreters import cache_file_for_host, list_interpreters, query_interpreter
+from envforge.host.facts import host_platform
+from envforge.host.interpreters import (
+    cache_file_for_host,
+    choose_interpreter,
+    list_interpreters,
+    query_interpreter,
+)
 from envforge.host.paths import find_data_root
 from envforge.manifest.manifest import Manifest
 from envforge.manifest.requirements import python_faults
@@ -26,6 +33,32 @@ def choose_first_python(manifest: Manifest, session: Session) -> str:
     return next((minor for minor in choices if not any(python_faults(manifest, minor))), "")
 
 
+def warn_of_missing_python(manifest: Manifest, session: Session) -> None:
+    """Say so where this host lacks the Python of a manifest, and what to do about it."""
+    if not manifest.settings.python or manifest.settings.uses_conda:
+        return
+    try:
+        choose_interpreter(
+            manifest.settings.python,
+            manifest.requires_python,
+            host_platform(),
+            cache_file=cache_file_for_host(session.places.cache),
+            environ=session.environ,
+            pythons=_own_pythons(session),
+        )
+    except EnvforgeError as missing:
+        from envforge.host.standalone import is_available
+
+        hint = missing.hints[0] if missing.hints else ""
+        if is_available() and not explicit_interpreter(session.environ):
+            hint = f"the first sync tries to fetch it; or {hint}"
+        session.reporter.report(Warned(message=missing.message, hint=hint))
+
+
+def _own_pythons(session: Session) -> str:
+    return str(find_data_root(session.environ) / "pythons")
+
+
 def _minors_of_host(session: Session) -> set[str]:
     """Minors of the Pythons that a sync could use here: of the named one alone, where one is named."""
     cache_file = cache_file_for_host(session.places.cache)
@@ -33,5 +66,5 @@ def _minors_of_host(session: Session) -> set[str]:
         with suppress(InterpreterError):
             return {query_interpreter(named, cache_file, session.environ).minor}
         return set()
-    pythons = str(find_data_root(session.environ) / "pythons")
-    return {each.minor for each in list_interpreters(cache_file, session.environ, pythons=pythons)}
+    found = list_interpreters(cache_file, session.environ, pythons=_own_pythons(session))
+    return {each.minor for each in found}

@@ -12,11 +12,12 @@ from envforge.manifest.faults import Fault, manifest_error
 from envforge.manifest.manifest import Manifest
 from envforge.manifest.parse import parse_manifest
 from envforge.manifest.requirements import python_faults
+from envforge.manifest.settings import is_python_version
 from envforge.manifest.splice import quote, quote_list
 from envforge.model.requirement import is_valid_name, normalize_name
 from envforge.model.target import DEFAULT_PLATFORMS
 from envforge.struct import Struct
-from envforge.workflows.first_python import choose_first_python
+from envforge.workflows.first_python import choose_first_python, warn_of_missing_python
 from envforge.workflows.project import (
     LOCK_NAME,
     MANIFEST_NAME,
@@ -75,12 +76,17 @@ def init_project(
         ManifestError: the existing manifest is broken, or says something else than is asked for, or a
             stack would overwrite it.
         StoreError: the folder cannot be made or written.
-        UsageError: no such stack, or it has its own of what is asked for.
+        UsageError: no such stack, or it has its own of what is asked for; or ``python`` is no version.
     """
     path = directory / MANIFEST_NAME
+    if python is not None and not is_python_version(python):
+        raise UsageError(
+            f"--python: {python!r} is no Python version",
+            hints=["write a minor or a patch version, such as 3.12 or 3.12.4"],
+        )
     if stack is not None:
         _refuse_with_stack(python, platforms)
-        return _start_from_stack(path, stack, name)
+        return _start_from_stack(path, stack, name, session)
     existing = read_text(path) if _is_there(path) else None
     given = name or project_name(directory)
     root = find_workspace_root(directory)
@@ -95,7 +101,11 @@ def init_project(
     text = create_manifest(
         existing, name=given, requires_python=_from_minor(chosen), python=chosen, platforms=settled
     )
-    return _write(path, existing, text, parse_manifest(text, MANIFEST_NAME))
+    manifest = parse_manifest(text, MANIFEST_NAME)
+    report = _write(path, existing, text, manifest)
+    if report.changed:
+        warn_of_missing_python(manifest, session)
+    return report
 
 
 def _is_there(path: Path) -> bool:
@@ -215,7 +225,7 @@ def project_name(directory: Path) -> str:
     return name if is_valid_name(name) else "project"
 
 
-def _start_from_stack(path: Path, stack: str, name: str | None) -> InitReport:
+def _start_from_stack(path: Path, stack: str, name: str | None, session: Session) -> InitReport:
     known = available_stacks()
     if stack not in known:
         raise UsageError(f"no stack is named {stack!r}", hints=[f"known stacks: {', '.join(known)}"])
@@ -233,6 +243,7 @@ def _start_from_stack(path: Path, stack: str, name: str | None) -> InitReport:
     make_folder(path.parent)
     write_text(lock_path, read_text(folder / LOCK_NAME))
     write_text(path, text)
+    warn_of_missing_python(manifest, session)
     return InitReport(
         path=path,
         created=True,

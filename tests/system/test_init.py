@@ -122,6 +122,29 @@ def test_a_python_that_the_project_does_not_admit(project: Project) -> None:
     project.fails("init", "--python", MINOR, says=says)
 
 
+@pytest.mark.parametrize("python", ["abc", "3", "3.x", ">=3.12", "4.0", ""])
+def test_what_is_no_python(project: Project, python: str) -> None:
+    says = [f"--python: {python!r} is no Python version", "such as 3.12 or 3.12.4"]
+    for more in ([], ["--stack", "torch"], ["new"]):
+        project.fails("init", "--python", python, *more, code=2, says=says)
+
+
+def test_a_python_that_this_machine_does_not_have(project: Project) -> None:
+    """``ENVFORGE_PYTHON`` is all that there is."""
+    finished = project.done("init", "--python", "3.99", "--json")
+    (warning,) = finished.json["warnings"]
+    assert warning["message"].startswith("no Python 3.99 that >=3.99 admits for ")
+    assert warning["hint"] == "unset ENVFORGE_PYTHON, or set it to the path of a Python 3.99"
+    assert written(project.root)["tool"]["envforge"]["python"] == "3.99"
+    assert not project.done("init", "--json").json["warnings"], "nothing was written, nothing is new"
+    assert not project.done("init", "--python", MINOR, "other", "--json").json["warnings"]
+
+
+def test_a_python_of_conda_need_not_be_here(project: Project) -> None:
+    has_project(project, ">=3.8", '[tool.envforge.conda-dependencies]\nffmpeg = "*"\n')
+    assert not project.done("init", "--python", "3.99", "--json").json["warnings"]
+
+
 @pytest.mark.parametrize("options", [["--python", MINOR], ["--platform", "linux-64"]])
 def test_a_stack_has_its_own_python_and_platforms(project: Project, options: list[str]) -> None:
     says = [f"{options[0]} is of no use with --stack", "hint: leave it out"]

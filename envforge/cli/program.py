@@ -14,6 +14,10 @@ if TYPE_CHECKING:  # typing costs more than argparse
     from envforge.cli.output import Output
 
 
+_HELP = ("-h", "--help")
+_VERSION = ("-V", "--version")
+
+
 def run_command_line(words: Sequence[str]) -> int:
     """Run one command line.
 
@@ -41,13 +45,16 @@ def run_command_line(words: Sequence[str]) -> int:
 
 
 def _run(words: Sequence[str], output: Output) -> int:
-    if not words or words[0] in ("-h", "--help"):
+    if not words or words[0] in _HELP:
         output.data(_help_text())
         return 0
-    if words[0] in ("-V", "--version"):
+    if words[0] in _VERSION:
         output.data(_version_text())
         return 0
     before, name, after = _split_command(words)
+    if not name:
+        output.data(_help_text() if any(word in _HELP for word in before) else _version_text())
+        return 0
     module = _load_command(name)
     parser = command_parser(name, module)
     program: list[str] = []
@@ -76,7 +83,10 @@ def command_parser(name: str, module: Any = None) -> Parser:
 
 
 def _split_command(words: Sequence[str]) -> tuple[list[str], str, list[str]]:
-    """Global options before the command, its name, and what follows."""
+    """Global options before the command, its name, and what follows.
+
+    The name is "" where the options ask for the version, or, with no command behind them, for help.
+    """
     if not words[0].startswith("-"):
         return [], words[0], list(words[1:])
     from envforge.cli.options import Parser, add_global_options, refuse_unknown_options, split_at_first_word
@@ -84,8 +94,11 @@ def _split_command(words: Sequence[str]) -> tuple[list[str], str, list[str]]:
 
     parser = Parser("envforge")
     add_global_options(parser)
+    parser.add_argument(*_VERSION, action="store_true")
     before, rest = split_at_first_word(parser, words)
     refuse_unknown_options(parser, before)
+    if any(word in _VERSION for word in before) or (not rest and any(word in _HELP for word in before)):
+        return before, "", []
     if not rest:
         raise UsageError("no command is given", hints=["see: envforge --help"])
     return before, rest[0], rest[1:]

@@ -25,13 +25,35 @@ def test_without_arguments_the_help_is_shown(capsys):
         assert f"  {name} " in out and line in out
 
 
-@pytest.mark.parametrize("word", ["--version", "-V"])
-def test_version(capsys, word):
-    assert main([word]) == 0
-    assert capsys.readouterr().out == f"envforge {__version__}\n"
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--version"],
+        ["-V"],
+        ["-q", "--version"],
+        ["--json", "-V"],
+        ["--project", "/does/not/exist", "--version"],
+        ["--no-color", "--version", "sync"],
+    ],
+)
+def test_version(capsys, words):
+    assert main(words) == 0
+    out, err = capsys.readouterr()
+    assert (out, err) == (f"envforge {__version__}\n", "")
 
 
-@pytest.mark.parametrize("words", [["--help", "sync"], ["-h"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help", "sync"],
+        ["-h"],
+        ["-q", "--help"],
+        ["--json", "--help"],
+        ["--no-color", "-h"],
+        ["--project", ".", "--help"],
+        ["--project=.", "-h", "--version"],
+    ],
+)
 def test_help_before_a_command(capsys, words):
     assert main(words) == 0
     assert capsys.readouterr().out.startswith("usage: envforge [options] COMMAND")
@@ -117,6 +139,7 @@ def test_unknown_option_names_the_nearest(capsys, words, option, nearest):
         (["add", "x", "--dev", "--group", "docs"], "not allowed with argument"),
         (["-q"], "no command is given"),
         (["--project"], "no command is given"),
+        (["sync", "--version"], "envforge sync has no option --version"),
         (["add", "--dev", "conda:ffmpeg"], "not in a group or an extra"),
         (["add", "--conda", "--group", "docs", "ffmpeg"], "not in a group or an extra"),
         (["lock", "--check", "--upgrade"], "--check writes nothing"),

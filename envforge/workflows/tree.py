@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from envforge.errors import HostError, LockError, UsageError
+from envforge.errors import HostError, LockError
 from envforge.host.facts import host_platform
 from envforge.lock.graph import Edge, Graph, conda_node, dependency_graph, shortest_chains
+from envforge.manifest.faults import suggestion
 from envforge.manifest.requirements import requirements_by_group
 from envforge.model.lock import PROJECT_GROUP, Lock, LockedTarget
 from envforge.model.requirement import normalize_name
@@ -72,8 +73,8 @@ def dependency_tree(
         invert: a package to show with those that need it, instead.
 
     Raises:
-        LockError: there is no lock, it does not fit the manifest, or has nothing for the platform.
-        UsageError: no such group or package.
+        LockError: there is no lock, it does not fit the manifest, or has no such platform, variant, group
+            or package.
     """
     project = read_project(session.root)
     lock = current_lock(project, read_former_lock(project))
@@ -92,8 +93,8 @@ def why(session: Session, name: str, *, platform: str | None = None, variant: st
     """The ways from the project to a package; ``platform`` and ``variant`` as above.
 
     Raises:
-        LockError: there is no lock, it does not fit the manifest, or has nothing for the platform.
-        UsageError: the package is not there.
+        LockError: there is no lock, it does not fit the manifest, or has no such platform, variant or
+            package.
     """
     project = read_project(session.root)
     lock = current_lock(project, read_former_lock(project))
@@ -148,6 +149,8 @@ def _target(
     if not targets:
         locked = ", ".join(dict.fromkeys(target.target.platform for target in lock.targets))
         raise LockError(f"the lock has nothing for {wanted}", hints=[f"choose one: --platform {locked}"])
+    if variant and variant != AUTO:
+        _refuse_unknown_variant(lock, variant)
     named = variant or session.environ.get(VARIABLE, "")
     if wanted == here:
         name = _variant_of_host(project, lock, targets[0].target.variant, variant, session)
@@ -156,6 +159,13 @@ def _target(
     else:
         name = targets[0].target.variant
     return locked_target(lock, wanted, name)
+
+
+def _refuse_unknown_variant(lock: Lock, variant: str) -> None:
+    known = list(dict.fromkeys(each.target.variant for each in lock.targets if each.target.variant))
+    if normalize_name(variant) not in known:
+        hints = [suggestion(variant, known)] if known else ["leave --variant out"]
+        raise LockError(f"the lock has no variant named {variant!r}", hints=hints)
 
 
 def _variant_of_host(project: Project, lock: Lock, first: str, asked: str, session: Session) -> str:
@@ -176,7 +186,7 @@ def _graph(project: Project, lock: Lock, target: LockedTarget, groups: Sequence[
     for name, group in zip(groups or (), wanted, strict=False):
         if group not in by_group:
             known = ", ".join(key.removeprefix("group:") for key in by_group)
-            raise UsageError(f"the project has no group named {name!r}", hints=[f"declared: {known}"])
+            raise LockError(f"the lock has no group named {name!r}", hints=[f"it has: {known}"])
     roots = [requirement for group in wanted for requirement in by_group[group]]
     conda_roots = _conda_roots(project, target) if groups is None else ()
     return dependency_graph(lock, target.id, roots, conda_roots, wanted)
@@ -207,7 +217,7 @@ def _known_package(graph: Graph, name: str, target: LockedTarget, lock: Lock) ->
     from difflib import get_close_matches
 
     close = get_close_matches(normalized, [node.removeprefix("conda:") for node in graph.versions], 1)
-    raise UsageError(
+    raise LockError(
         f"{name!r} is not locked for {target.target.label}",
         hints=[f"did you mean {close[0]}?" if close else "envforge tree shows what is"],
     )

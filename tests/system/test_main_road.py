@@ -217,6 +217,28 @@ def test_git_passes_over_the_environment(project: Project) -> None:
     assert git(["git", "check-ignore", ".venv"]).stdout == ".venv\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["why", "cor"], ["'cor' is not locked for ", "did you mean core?"]),
+        (["why", "xyzzy"], ["'xyzzy' is not locked for ", "envforge tree shows what is"]),
+        (["why", "core", "--platform", "osx-arm63"], ["the lock has nothing for osx-arm63"]),
+        (["why", "core", "--variant", "cuda"], ["the lock has no variant named 'cuda'"]),
+        (["tree", "--invert", "cor"], ["'cor' is not locked for ", "did you mean core?"]),
+        (["tree", "--group", "dve"], ["the lock has no group named 'dve'", "it has: project, dev"]),
+        (["tree", "--platform", "osx-arm63"], ["the lock has nothing for osx-arm63", "--platform linux-64"]),
+        (["tree", "--platform", "osx-arm64", "--variant", "cuda"], ["no variant named 'cuda'"]),
+    ],
+)
+def test_what_is_not_in_the_lock_is_no_wrong_usage(
+    project: Project, words: list[str], says: list[str]
+) -> None:
+    project.write("core", groups={"dev": ["lint"]})
+    project.done("lock")
+    project.fails(*words, says=says)
+    assert project.envforge(*words, "--json").json["error"]["code"] == "lock"
+
+
 def test_every_link_mode_gives_the_same(project: Project) -> None:
     project.write("app", "space-one", "space-two")
     for mode in ("shared", "hardlink", "copy"):

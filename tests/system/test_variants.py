@@ -348,6 +348,7 @@ def test_the_tree_of_a_project_that_is_not_for_this_host(project: Project, index
     assert "osx-arm64:mac" in project.done("tree", "--platform", "osx-arm64").err
     assert "linux-64:old" in project.done("tree", "--variant", "old").err
     project.fails("tree", "--variant", "mac", says=["variant mac is not for linux-64"])
+    project.fails("tree", "--variant", "nwe", says=["no variant named 'nwe'", "did you mean new?"])
 
 
 def test_an_age_as_a_limit(project: Project, index: AcceleratorIndex) -> None:

@@ -120,5 +120,5 @@ def test_as_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_package_that_is_in_neither_world(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["why", "libzlip", "--platform", "linux-64"]) == 2
+    assert main(["why", "libzlip", "--platform", "linux-64"]) == 1
     assert "hint: did you mean libzlib?" in capsys.readouterr().err

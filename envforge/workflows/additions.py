@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from envforge.errors import ManifestError, UsageError
+from envforge.errors import ManifestError, RequirementError, UsageError
 from envforge.manifest.edit import add_requirements, remove_requirements
 from envforge.manifest.edit_conda import add_conda_dependencies, remove_conda_dependencies
 from envforge.manifest.edit_sources import without_unused_source
+from envforge.manifest.manifest import without_credentials
 from envforge.manifest.parse import parse_manifest
+from envforge.manifest.references import is_archive_name
 from envforge.model.lock import Lock
 from envforge.model.match_spec import MatchSpecParts, parse_match_spec
 from envforge.model.requirement import Requirement, normalize_name, parse_requirement, parse_version
 from envforge.struct import Struct, replace
 from envforge.workflows.git_additions import GitAddition
-from envforge.workflows.local_additions import LocalAddition, is_path, read_local
+from envforge.workflows.local_additions import LocalAddition, is_path, read_local, refuse_requirements_file
 
 CONDA_MARK = "conda:"
 
@@ -130,9 +132,9 @@ def parse_additions(
         root: folder of the manifest.
 
     Raises:
-        RequirementError: one of them cannot be read.
-        UsageError: a place is named for conda packages only, which have their own; or there is nothing at
-            a path.
+        RequirementError: one of them cannot be read, or is a URL alone.
+        UsageError: a place is named for conda packages only, which have their own; there is nothing at a
+            path, or a file of requirements.
         ManifestError: what is at a path is no project.
     """
     specs = [text.removeprefix(CONDA_MARK) for text in texts if conda or text.startswith(CONDA_MARK)]
@@ -147,14 +149,33 @@ def parse_additions(
     local = [read_local(text, base, root, editable=False) for text in paths]
     local += [read_local(text, base, root, editable=True) for text in editable]
     local += git
-    named = [parse_requirement(text) for text in others if text not in paths]
+    named = [_parse_named(text, base) for text in others if text not in paths]
     known = {requirement.name for requirement in named}
+    named += [Requirement(each.name) for each in local if each.name not in known]
     return Additions(
-        requirements=(*named, *(Requirement(each.name) for each in local if each.name not in known)),
-        conda=tuple(parse_match_spec(text) for text in specs),
+        requirements=tuple(dict.fromkeys(named)),
+        conda=tuple(dict.fromkeys(parse_match_spec(text) for text in specs)),
         place=place,
         local=tuple(local),
     )
+
+
+def _parse_named(text: str, base: Path) -> Requirement:
+    """A requirement by its name; what is often written in place of one is told apart."""
+    if "://" in text.partition("@")[0]:
+        raise _nameless_url(text)
+    refuse_requirements_file(text, base)
+    return parse_requirement(text)
+
+
+def _nameless_url(url: str) -> RequirementError:
+    shown = without_credentials(url)
+    file = shown.partition("#")[0].partition("?")[0].rpartition("/")[2]
+    name = file.partition("-")[0] if file.endswith(".whl") else "NAME"
+    hints = [f"name the project: envforge add '{name} @ {shown}'"]
+    if not is_archive_name(file):
+        hints = [f"for a git repository: envforge add git+{shown}", "for a wheel or an sdist: 'NAME @ URL'"]
+    return RequirementError(f"{shown} does not say which project it is", hints=hints)
 
 
 def remove_from(manifest_text: str, names: Sequence[str], place: Place, *, conda: bool) -> tuple[str, str]:

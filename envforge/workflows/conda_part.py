@@ -278,9 +278,16 @@ def conda_dependencies_on(manifest: Manifest, target: Target) -> list[CondaDepen
 def offer_conda(error: UnknownPackageError, manifest: Manifest, session: Session) -> UnknownPackageError:
     """The same error, told that conda has the package; asked only where the project uses conda already.
 
-    A look at a channel that nobody has asked for yet would cost a misspelt name seconds.
+    A look at a channel that nobody has asked for yet would cost a misspelt name seconds. For Python it is
+    told how Python is chosen.
     """
     name = error.package
+    if name == "python":
+        hints = [
+            "choose Python with tool.envforge.python, and bound it with project.requires-python",
+            "to have it from conda: envforge add conda:python",
+        ]
+        return UnknownPackageError(error.message, context=error.context, hints=hints, package=name)
     hint = f"if it is a conda package: envforge add conda:{name}"
     if manifest.settings.uses_conda:
         from envforge.workflows.sources import open_channels

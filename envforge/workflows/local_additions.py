@@ -53,7 +53,7 @@ def read_local(text: str, base: Path, root: Path, *, editable: bool) -> LocalAdd
         editable: whether it is to be.
 
     Raises:
-        UsageError: there is nothing, or an archive is to be editable.
+        UsageError: there is nothing or no archive, or an archive is to be editable.
         ManifestError: it is no project, or does not say its name.
     """
     path = Path(os.path.normpath(base / Path(text).expanduser()))
@@ -64,6 +64,7 @@ def read_local(text: str, base: Path, root: Path, *, editable: bool) -> LocalAdd
     if path.is_dir():
         name = _folder_name(path)
     elif not is_archive_name(path.name):
+        refuse_requirements_file(text, base)
         raise UsageError(f"{path} is neither a folder nor a wheel or sdist")
     elif editable:
         raise UsageError(f"{path.name} is an archive: only a folder can be editable")
@@ -71,6 +72,25 @@ def read_local(text: str, base: Path, root: Path, *, editable: bool) -> LocalAdd
         name = _archive_name(path)
     shown = text if text.startswith(("/", "~")) else folder_path(os.path.relpath(path, root))
     return LocalAddition(normalize_name(name), shown.rstrip("/"), editable)
+
+
+def refuse_requirements_file(text: str, base: Path) -> None:
+    """Tell who names a file of requirements how to add what is in it; ``text`` may be anything else.
+
+    Raises:
+        UsageError: it is one.
+    """
+    if text.endswith((".txt", ".in")) and (base / Path(text).expanduser()).is_file():
+        raise UsageError(
+            f"{text} is a file of requirements, not a requirement", hints=[requirements_file_hint(text)]
+        )
+
+
+def requirements_file_hint(file: str) -> str:
+    """How to add what is in a file of requirements, without its comments, options and hashes."""
+    from shlex import quote
+
+    return f"add what is in it: envforge add $(grep -v '^ *[#-]' {quote(file)} | tr -d ' \\\\')"
 
 
 def _folder_name(path: Path) -> str:

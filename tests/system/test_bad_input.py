@@ -52,6 +52,49 @@ def test_no_project(project: Project) -> None:
         project.fails(*command, says=["pyproject.toml", "envforge init"])
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (
+            ["python>=3.9"],
+            1,
+            [
+                "tool.envforge.python",
+                "project.requires-python",
+                "hint: to have it from conda: envforge add conda",
+            ],
+        ),
+        (["needs.txt"], 2, ["needs.txt is a file of requirements", "envforge add $(grep "]),
+        (["./needs.txt"], 2, ["./needs.txt is a file of requirements", "envforge add $(grep "]),
+        (["-r", "needs.txt"], 2, ["envforge add $(grep "]),
+        (["lint", "--requirement=needs.txt"], 2, ["envforge add $(grep "]),
+        (
+            ["https://me:secret@host/a/x-1.0-py3-none-any.whl#sha256=0"],
+            1,
+            ["does not say which project it is", "add 'x @ https://host/a/x-1.0"],
+        ),
+        (["file:///x-1.0.tar.gz"], 1, ["add 'NAME @ file:///x-1.0.tar.gz'"]),
+        (["https://host/lab/tool"], 1, ["for a git repository: envforge add git+https://host/lab/tool"]),
+    ],
+)
+def test_what_is_no_requirement_of_a_name(
+    synced: Project, words: list[str], code: int, says: list[str]
+) -> None:
+    (synced.root / "needs.txt").write_text("lint\n")
+    told = synced.fails("add", *words, code=code, says=says)
+    assert "secret" not in told.err
+
+
+def test_the_hint_for_a_file_of_requirements_adds_what_is_in_it(synced: Project) -> None:
+    text = "# ours\n--index-url x\n-e .\n\nlint == 1.0 \\\n    --hash=sha256:0\n    # via us\nplugin\n"
+    (synced.root / "our needs.txt").write_text(text)
+    told = synced.fails("add", "our needs.txt", code=2).err
+    words = told.partition("envforge add ")[2].strip()
+    shown = subprocess.run(["sh", "-c", f"echo {words}"], cwd=synced.root, capture_output=True, text=True)
+    assert shown.stdout == "lint==1.0 plugin\n"
+    synced.done("add", *shown.stdout.split())
+
+
 # The index
 
 

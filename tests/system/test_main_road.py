@@ -71,6 +71,17 @@ def test_what_was_removed_by_hand_is_noticed(project: Project) -> None:
     assert "core/__init__.py" in finished.out + finished.err
 
 
+def test_what_is_named_twice_is_added_once(project: Project) -> None:
+    start(project)
+    folder = project.root / "lib"
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text('[project]\nname = "lib"\nversion = "1"\n')
+    added = project.done("add", "--no-sync", "Lint", "LINT", "./lib", "lint", "lib", "./lib", "--json").json
+    assert added["added"] == ["lint>=1.0", "lib"]
+    assert project.manifest.read_text().count('"lint>=1.0"') == 1
+    project.fails("add", "core", "core>=1", says=["core is asked for twice"])
+
+
 def test_json_of_every_command(project: Project) -> None:
     assert project.done("init", "--python", MINOR, "--json").json["created"] is True
     project.use_index()

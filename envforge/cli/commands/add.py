@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import SUPPRESS
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -43,6 +44,8 @@ def add_arguments(parser: Parser) -> None:
         default="",
         help="write variants for torch: auto (by the machine), or one build, such as cu128, rocm6.4, cpu",
     )
+    # pip's: understood, to say what to do instead
+    parser.add_argument("-r", "--requirement", metavar="FILE", default="", help=SUPPRESS)
     _add_git(parser)
     add_place(parser)
 
@@ -76,6 +79,11 @@ def execute(arguments: Namespace, output: Output) -> int:
     """Add requirements."""
     from envforge.workflows.change import add
 
+    if arguments.requirement:
+        from envforge.workflows.local_additions import requirements_file_hint
+
+        hint = requirements_file_hint(arguments.requirement)
+        raise UsageError("envforge add reads no files of requirements", hints=[hint])
     git = _read_git(arguments)
     if not (arguments.requirements or arguments.editable or git):
         raise UsageError("nothing to add: a REQUIREMENT is missing", hints=["such as torch, or a path"])

@@ -84,12 +84,13 @@ def init_project(
             f"--python: {python!r} is no Python version",
             hints=["write a minor or a patch version, such as 3.12 or 3.12.4"],
         )
+    root = find_workspace_root(directory)
     if stack is not None:
         _refuse_with_stack(python, platforms)
+        _refuse_stack_in_member(directory, root)
         return _start_from_stack(path, stack, name, session)
     existing = read_text(path) if _is_there(path) else None
     given = name or project_name(directory)
-    root = find_workspace_root(directory)
     if root is not None:
         _refuse_in_member(directory, root, python, platforms)
         return _start_member(path, existing, given, root, session)
@@ -121,6 +122,14 @@ def _refuse_with_stack(python: str | None, platforms: Sequence[str]) -> None:
         raise UsageError(
             f"{named[0]} is of no use with --stack: a stack is locked, for its own Python and platforms",
             hints=["leave it out, and change what the manifest says afterwards, then run: envforge lock"],
+        )
+
+
+def _refuse_stack_in_member(directory: Path, root: Path | None) -> None:
+    if root is not None:
+        raise ManifestError(
+            f"{directory.relative_to(root)} is a member of the workspace in {root}, which has the lock",
+            hints=["start the stack in a folder outside the workspace"],
         )
 
 

@@ -207,6 +207,13 @@ def test_python_and_platforms_are_the_workspaces(project: Project, options: list
     project.fails("init", "packages/a", *options, says=says)
 
 
+def test_a_stack_is_no_member(project: Project) -> None:
+    project.manifest.write_text(ROOT.format(project="", python="", index=project.index_table()))
+    says = [f"packages/a is a member of the workspace in {project.root}, which has the lock", "outside"]
+    project.fails("init", "packages/a", "--stack", "torch", says=says)
+    project.done("init", "elsewhere", "--stack", "torch")
+
+
 def test_a_new_member_admits_a_python_that_the_others_do(project: Project) -> None:
     project.manifest.write_text(ROOT.format(project="", python="", index=project.index_table()))
     old = project.root / "packages" / "old"

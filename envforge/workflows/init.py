@@ -90,10 +90,10 @@ def init_project(
         _refuse_stack_in_member(directory, root)
         return _start_from_stack(path, stack, name, session)
     existing = read_text(path) if _is_there(path) else None
-    given = name or project_name(directory)
     if root is not None:
         _refuse_in_member(directory, root, python, platforms)
-        return _start_member(path, existing, given, root, session)
+        return _start_member(path, existing, name, root, session)
+    given = name or project_name(directory)
     settled = platforms or DEFAULT_PLATFORMS
     bare = create_manifest(existing, name=given, requires_python="", platforms=settled)
     manifest = parse_manifest(bare, MANIFEST_NAME)
@@ -178,15 +178,18 @@ def _other(where: str, there: str, option: str, wanted: str) -> Fault:
     return Fault(where, problem, f"write {where.rpartition('.')[2]} = {wanted} there")
 
 
-def _start_member(path: Path, existing: str | None, name: str, root: Path, session: Session) -> InitReport:
+def _start_member(
+    path: Path, existing: str | None, name: str | None, root: Path, session: Session
+) -> InitReport:
     """A member has no settings: those of its workspace's root count. Its Python has to go with them."""
     of_root = _read_root(root)
     requires_python = of_root.requires_python if of_root.name else ""
     if not requires_python:
         python = of_root.settings.python or choose_first_python(of_root, session)
         requires_python = _from_minor(python)
-    text = create_manifest(existing, name=name, requires_python=requires_python, platforms=())
-    parse_manifest(text, MANIFEST_NAME)
+    given = name or project_name(path.parent)
+    text = create_manifest(existing, name=given, requires_python=requires_python, platforms=())
+    _refuse_other_wishes(parse_manifest(text, MANIFEST_NAME), existing or "", name, None, ())
     return _write(path, existing, text, of_root, root)
 
 

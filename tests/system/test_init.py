@@ -190,6 +190,9 @@ def test_a_new_member_goes_with_its_workspace(
             "project": {"name": name, "version": "0.1.0", "requires-python": expected, "dependencies": []}
         }
         assert "nothing was changed" in project.done("init", cwd=folder).err
+        project.fails(
+            "init", "--name", "y", cwd=folder, says=[f'--name asks for "y", but here it is "{name}"']
+        )
         project.done("lock", cwd=folder)
     assert project.manifest.read_text() == root_text
     document = project.done("init", "packages/third", "--json").json

@@ -31,6 +31,7 @@ from envforge.resolve.problem import NO_ORIGINS, Origins
 from envforge.resolve.references import DirectView
 from envforge.resolve.resolution import held_back_by_python, resolve_target
 from envforge.struct import Struct
+from envforge.workflows.absent_extras import find_absent_extras
 from envforge.workflows.channels import channel_folders
 from envforge.workflows.file_places import index_folders, with_paths
 from envforge.workflows.project import FormerLock, Project
@@ -110,7 +111,11 @@ def resolve_lock(project: Project, former: FormerLock, upgrades: Upgrades, sessi
             resolutions=resolutions,
         )
         lock = with_paths(lock, index_folders(manifest, project.root))
-        return with_folders_named(lock, channel_folders(manifest, project.root))
+        lock = with_folders_named(lock, channel_folders(manifest, project.root))
+        if lock != former.lock:  # who resolves again and gets the same has been told
+            for warning in find_absent_extras(resolutions, problem.groups, manifest):
+                session.reporter.report(warning)
+        return lock
 
 
 def _with_prebuilt(resolutions: list[TargetResolution], problem: _Problem) -> list[TargetResolution]:

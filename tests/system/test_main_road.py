@@ -250,6 +250,31 @@ def test_what_is_not_in_the_lock_is_no_wrong_usage(
     assert project.envforge(*words, "--json").json["error"]["code"] == "lock"
 
 
+def test_an_extra_that_a_package_does_not_have_is_told(project: Project, index: SimpleIndex) -> None:
+    index.add(make_wheel("other", requires=["lint[nope]", "extra[More]"]))
+    project.write("other", "extra[Moer]", groups={"dev": ["core[fast]", "extra[moer]"]})
+    told = project.done("lock").err
+    assert "warning: extra 1.0 has no extra moer" in told
+    assert "did you mean extra[more]?" in told
+    assert "warning: core 1.2.0 has no extra fast\n" in told
+    assert "it has none: leave it out" in told
+    assert told.count("has no extra") == 2, "what packages ask of each other is not the user's"
+    assert "has no extra" not in project.done("lock").err
+    assert "has no extra" not in project.done("lock", "--upgrade").err
+    project.write("other", "extra[more]")
+    assert "has no extra" not in project.done("lock").err
+    added = project.done("add", "--no-sync", "lint[x]", "--json").json
+    assert [warning["message"] for warning in added["warnings"]] == ["lint 1.0 has no extra x"]
+
+
+def test_an_extra_that_is_only_in_markers_is_there(project: Project, index: SimpleIndex) -> None:
+    """Old metadata does not always list extras."""
+    index.add(make_wheel("old", requires=["lint; extra == 'Some_Thing'"]))
+    project.write("old[some-thing]")
+    assert "has no extra" not in project.done("lock").err
+    assert set(project.locked) == {"old", "lint"}
+
+
 def test_every_link_mode_gives_the_same(project: Project) -> None:
     project.write("app", "space-one", "space-two")
     for mode in ("shared", "hardlink", "copy"):

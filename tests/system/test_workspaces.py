@@ -58,6 +58,12 @@ def test_members_share_a_lock_and_an_environment_and_are_editable(project: Proje
     project.fails("add", "core", cwd=a, code=2, says=["member of the workspace", "--project"])
 
 
+def test_an_extra_that_does_not_exist_is_told_with_the_member_that_asks_for_it(project: Project) -> None:
+    write_member(project, "a", requires=("extra[moer]",))
+    project.write("a", tables=WORKSPACE)
+    assert "extra 1.0 has no extra moer, which a asks for" in project.done("lock").err
+
+
 def test_a_root_need_not_be_a_project(project: Project) -> None:
     write_member(project, "a", requires=("core",))
     project.manifest.write_text(f"{WORKSPACE}\n[tool.envforge]\n{project.index_table()}\n")

@@ -265,7 +265,8 @@ class CondaWishes:
             for locked in [own] if own else placed.targets_on(target.platform):
                 for record in placed.conda_records(locked):
                     records.setdefault(record.name, record)
-        return tuple(record for name, record in sorted(records.items()) if name not in self.upgrades.packages)
+        released = self.upgrades.conda_names
+        return tuple(record for name, record in sorted(records.items()) if name not in released)
 
 
 def conda_dependencies_on(manifest: Manifest, target: Target) -> list[CondaDependency]:

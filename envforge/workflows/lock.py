@@ -47,9 +47,14 @@ def lock_project(session: Session, upgrades: Upgrades = Upgrades()) -> LockRepor
 
     Raises:
         ManifestError, LockError, ResolutionError, NetworkError: nothing was written.
+        UsageError: what is to be upgraded is no name.
     """
     project = read_project(session.root)
     former = read_former_lock(project)
+    if upgrades.packages:
+        from envforge.workflows.upgrade_names import check_upgrade_names
+
+        check_upgrade_names(upgrades.packages, former.sides, project.manifest)
     if former.lock is not None and _faults_of_merge(project, former.lock):
         former = replace(former, lock=None)  # its versions are still preferred
     lock = up_to_date_lock(project, former, upgrades, session)

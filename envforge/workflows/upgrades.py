@@ -10,7 +10,7 @@ class Upgrades(Struct, frozen=True, kw_only=True):
 
     Args:
         everything: none is kept.
-        packages: names that are not kept.
+        packages: names that are not kept, of PyPI or conda; ``conda:NAME`` is of conda only.
         exclude_newer: overrides the manifest's limit for this resolution, an instant or an age, "" for no
             override.
     """
@@ -22,3 +22,8 @@ class Upgrades(Struct, frozen=True, kw_only=True):
     @property
     def asked(self) -> bool:
         return self.everything or bool(self.packages) or bool(self.exclude_newer)
+
+    @property
+    def conda_names(self) -> frozenset[str]:
+        """The packages as conda spells them."""
+        return frozenset(name.removeprefix("conda:").lower() for name in self.packages)

@@ -369,6 +369,23 @@ def test_locked_versions_stay_until_asked(project: Project, index: SimpleIndex) 
     assert project.locked["core"] == "1.9"
 
 
+def test_what_is_to_be_upgraded_has_to_be_there(project: Project, index: SimpleIndex) -> None:
+    project.write("core")
+    assert project.done("lock", "-P", "core").code == 0, "there is no lock: all is new"
+    index.forget()
+    told = project.fails("lock", "--refresh", "-P", "cor", says=["has cor\n", "hint: did you mean core?"]).err
+    assert "neither envforge.lock nor pyproject.toml" in told
+    project.fails("lock", "-P", "zzz", "-P", "core", says=["has zzz\n", "envforge tree"])
+    project.fails("lock", "-P", "conda:core", says=["has conda:core\n"])
+    says = ["takes a name, not 'core==1.0'", "envforge add 'core==1.0'"]
+    project.fails("lock", "-P", "core==1.0", code=2, says=says)
+    project.fails("lock", "-P", "", code=2, says=["takes a name"])
+    assert not index.requests, "asked before anything is resolved"
+    project.write("core", groups={"dev": ["Space_One"]})
+    project.done("lock", "-P", "space.one", "-P", "CORE")
+    assert set(project.locked) == {"core", "space-one"}
+
+
 def test_a_yanked_release_is_not_chosen(project: Project, index: SimpleIndex) -> None:
     index.add(make_wheel("core", "1.5"), yanked="broken")
     project.write("core")

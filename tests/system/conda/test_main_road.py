@@ -105,6 +105,17 @@ def test_condas_package_moves_for_pypi(project: Project, server: ChannelServer, 
     assert "tinymath<2" in project.done("why", "tinymath").out
 
 
+def test_names_of_conda_packages_to_be_upgraded(project: Project, server: ChannelServer) -> None:
+    write(project, server, libgreet="<2")
+    project.done("lock")
+    write(project, server, libgreet="*")
+    project.done("lock")
+    assert records(project)["libgreet"].startswith("1.")
+    project.fails("lock", "-P", "libgret", says=["has libgret\n", "did you mean libgreet?"])
+    project.done("lock", "-P", "conda:LibGreet")
+    assert records(project)["libgreet"].startswith("2.")
+
+
 def test_two_worlds_that_cannot_agree(project: Project, server: ChannelServer, index: SimpleIndex) -> None:
     index.add(make_wheel("classic", requires=["tinymath<2"]))
     write(project, server, tinymath=">=2")

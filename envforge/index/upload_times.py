@@ -7,7 +7,7 @@ mirrors have beside the simple API (``/pypi/<project>/json``).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def _instant(text: str) -> datetime:
 
 
 class DatedPage:
-    """A page as it was at an instant; implements :class:`envforge.model.release.ProjectPage`.
+    """A page as it was at an instant; implements :class:`envforge.model.release.LimitedPage`.
 
     Args:
         page: with all files.
@@ -48,8 +48,8 @@ class DatedPage:
     def __init__(self, page: Page, limit: str, ask_times: Callable[[], Mapping[str, str]]) -> None:
         self.name = page.name
         self.index = page.index
+        self.limit = limit
         self._page = page
-        self._limit = limit
         self._ask_times = ask_times
         self._versions: list[str] | None = None
         self._files: dict[str, Sequence[IndexFile]] = {}
@@ -70,14 +70,22 @@ class DatedPage:
         known = self._files.get(version)
         if known is None:
             known = self._files[version] = [
-                file for file in self._page.files(version) if is_before(self._time_of(file), self._limit)
+                file for file in self._page.files(version) if is_before(self._time_of(file), self.limit)
             ]
         return known
+
+    def left_out(self) -> Iterator[tuple[str, str]]:
+        """(version, upload time of its first file), newest version first; yanked ones are not told."""
+        there = set(self.versions)
+        for version in self._page.versions:
+            files = self._page.files(version) if version not in there else ()
+            if any(file.yanked is None for file in files):
+                yield version, min(map(self._time_of, files))
 
     def _was_there(self, version: str) -> bool:
         """Whether any file of a version was there; looks into its raw text first, which is cheap."""
         times = self._page.upload_times(version)
-        return any(is_before(time, self._limit) for time in times) or bool(self.files(version))
+        return any(is_before(time, self.limit) for time in times) or bool(self.files(version))
 
     def _time_of(self, file: IndexFile) -> str:
         return file.upload_time or self._ask_times().get(file.filename, "")

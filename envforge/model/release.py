@@ -6,9 +6,9 @@ PEP 592 (yanked), PEP 700 (size, upload time), core metadata 2.x.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from envforge.model.requirement import Requirement
 from envforge.struct import Struct
@@ -157,6 +157,20 @@ class ProjectPage(Protocol):
 
     def files(self, version: str) -> Sequence[IndexFile]:
         """The files of a version. Cheap: what is not asked for is not decoded."""
+        ...
+
+
+@runtime_checkable
+class LimitedPage(ProjectPage, Protocol):
+    """A page from which ``exclude-newer`` leaves files out."""
+
+    @property
+    def limit(self) -> str:
+        """The instant in UTC before which files had to be uploaded."""
+        ...
+
+    def left_out(self) -> Iterator[tuple[str, str]]:
+        """(version, upload time of its first file) of what is not there for that, newest version first."""
         ...
 
 

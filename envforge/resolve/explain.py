@@ -211,14 +211,17 @@ def _clash_error(clash: Clash, failure: NoSolutionError, problem: Problem) -> Re
         f"{name} {version} cannot be used: {reason}"
         for (name, version), reason in islice(failure.unusable.items(), _MAX_VERSIONS_TO_NAME)
     ]
-    for requirement, _parent in _causes(failure):
-        if clash.conda is None:
-            context += why_nothing_fits(requirement, finder)
+    left_out: list[str] = []
+    for requirement, _parent in _causes(failure) if clash.conda is None else ():
+        facts, edits = why_nothing_fits(requirement, finder)
+        context += facts
+        left_out += edits
     hints = [
         f"{old.name} {new.specifier.removeprefix('==')} would fit:"
         f' change "{replace(old, marker="")}" to "{new}", or widen it to include that'
         for old, new in clash.fixes
     ]
+    hints += dict.fromkeys(left_out)
     if clash.conda is not None:
         names += [f"{spec} (conda)" for spec in clash.conda.specs]
         context += [

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 
 from envforge.errors import EnvforgeError, ResolutionError, UnknownPackageError
-from envforge.model.requirement import Requirement
+from envforge.model.release import LimitedPage
+from envforge.model.requirement import Requirement, parse_version, specifier_admits
 from envforge.model.target import PLATFORMS
 from envforge.resolve.candidates import CandidateFinder, Unfit
 from envforge.resolve.dependencies import is_unknown
@@ -29,27 +29,57 @@ def no_release_fits(root: Requirement, finder: CandidateFinder) -> ResolutionErr
     unfit = list(finder.unfit_versions(root.name, [root.specifier]))
     if not unfit:
         return _no_such_version(root, finder)
+    late, hints = _left_out(root, finder)
     return ResolutionError(
         f"no version of {root.name}{' that meets ' + root.specifier if root.specifier else ''} fits {label}",
-        context=_unfit_facts(root.name, unfit, finder),
-        hints=_unfit_hints(root.name, unfit, finder),
+        context=[*late, *_unfit_facts(root.name, unfit, finder)],
+        hints=[*hints, *_unfit_hints(root.name, unfit, finder)],
     )
 
 
 def _no_such_version(root: Requirement, finder: CandidateFinder) -> ResolutionError:
-    """The specifier admits nothing that was ever released."""
-    usable = finder.matches(root.name, (), frozenset())
-    versions = [candidate.version for candidate in islice(usable, _MAX_VERSIONS_TO_NAME)]
-    if not versions:
-        return ResolutionError(
-            f"no version of {root.name} meets {root.specifier}",
-            context=[f"and none at all fits {finder.target.label}"],
-        )
-    return ResolutionError(
-        f"no version of {root.name} meets {root.specifier}",
-        context=[f"the newest versions that fit {finder.target.label}: {', '.join(versions)}"],
-        hints=[f"admit one of them, e.g. {root.name}>={versions[-1]}"],
-    )
+    """The specifier admits nothing that was ever released, or only what ``exclude-newer`` leaves out."""
+    late, hints = _left_out(root, finder)
+    usable = [candidate.version for candidate in finder.matches(root.name, (), frozenset())]
+    # matches come best first, which is not newest first: what has wheels, or is locked, is better
+    versions = sorted(usable, key=parse_version, reverse=True)[:_MAX_VERSIONS_TO_NAME]
+    label = finder.target.label
+    if versions:
+        facts = [f"the newest versions that fit {label}: {', '.join(versions)}"]
+        hints = [*hints, f"admit one of them, e.g. {root.name}>={versions[-1]}"]
+    elif root.specifier:
+        facts = [f"and none at all fits {label}"]
+    else:
+        facts = [] if late else ["its page lists nothing that can be installed"]
+    return ResolutionError(_no_version(root), context=[*late, *facts], hints=hints)
+
+
+def _no_version(requirement: Requirement) -> str:
+    """``no version of torch meets >=99``."""
+    if not requirement.specifier:
+        return f"there is no version of {requirement.name}"
+    return f"no version of {requirement.name} meets {requirement.specifier}"
+
+
+def _left_out(requirement: Requirement, finder: CandidateFinder) -> tuple[list[str], list[str]]:
+    """Which versions that would meet a requirement ``exclude-newer`` leaves out, and what to do about it."""
+    page = finder.source.page(requirement.name)
+    if not isinstance(page, LimitedPage):
+        return [], []
+    meeting = [
+        (version, time)
+        for version, time in page.left_out()
+        if specifier_admits(requirement.specifier, version)
+    ]
+    final = [(version, time) for version, time in meeting if not parse_version(version).is_prerelease]
+    limit = page.limit.removesuffix("T00:00:00Z")
+    facts = [
+        f"{page.name} {version} was uploaded {f'on {time[:10]}' if time else 'at an unknown time'},"
+        f" and exclude-newer admits only what is from before {limit}"
+        for version, time in (final or meeting)[:_MAX_VERSIONS_TO_NAME]
+    ]
+    except_it = f"exclude-newer-package = {{ {page.name} = false }}"
+    return facts, [f"move exclude-newer on, or except the package: {except_it}"] if facts else []
 
 
 def _unfit_facts(name: str, unfit: Sequence[tuple[str, Unfit]], finder: CandidateFinder) -> list[str]:
@@ -101,13 +131,14 @@ def _unfit_hints(name: str, unfit: Sequence[tuple[str, Unfit]], finder: Candidat
     return hints
 
 
-def why_nothing_fits(requirement: Requirement, finder: CandidateFinder) -> list[str]:
-    """Facts about a demanded package of which no release at all can be used."""
+def why_nothing_fits(requirement: Requirement, finder: CandidateFinder) -> tuple[list[str], list[str]]:
+    """Facts about a demanded package of which no release at all can be used, and hints."""
     if is_unknown(finder.source, requirement.name):
-        return [f"{requirement.name} is on no index"]
+        return [f"{requirement.name} is on no index"], []
     if finder.best(requirement.name, [requirement.specifier], frozenset()) is not None:
-        return []
+        return [], []
+    late, hints = _left_out(requirement, finder)
     unfit = list(finder.unfit_versions(requirement.name, [requirement.specifier]))
     if not unfit:
-        return [f"no version of {requirement.name} meets {requirement.specifier}"]
-    return _unfit_facts(requirement.name, unfit, finder)
+        return [_no_version(requirement), *late], hints
+    return [*late, *_unfit_facts(requirement.name, unfit, finder)], hints

@@ -28,6 +28,7 @@ class Listed:
     content: bytes = field(repr=False)
     metadata: bytes = field(repr=False)
     yanked: str | None = None
+    uploaded: str = "2026-01-01T00:00:00Z"
 
 
 class SimpleIndex(LoopbackServer):
@@ -62,11 +63,16 @@ class SimpleIndex(LoopbackServer):
     def url(self) -> str:
         return f"{self.origin}/simple"
 
-    def add(self, *distributions: Distribution, yanked: str | None = None) -> None:
+    def add(
+        self,
+        *distributions: Distribution,
+        yanked: str | None = None,
+        uploaded: str = Listed.uploaded,
+    ) -> None:
         """Publish files."""
         for distribution in distributions:
             self._files[distribution.filename] = Listed(
-                distribution, distribution.content, distribution.metadata, yanked
+                distribution, distribution.content, distribution.metadata, yanked, uploaded
             )
 
     def replace_content(self, filename: str, content: bytes) -> None:
@@ -126,7 +132,7 @@ class SimpleIndex(LoopbackServer):
             "url": f"../../files/{distribution.filename}",
             "hashes": {"sha256": distribution.sha256},
             "size": len(distribution.content),
-            "upload-time": "2026-01-01T00:00:00Z",
+            "upload-time": item.uploaded,
             "yanked": False if item.yanked is None else item.yanked or True,
         }
         if distribution.requires_python:

@@ -112,6 +112,29 @@ def test_no_version_that_fits(synced: Project, index: SimpleIndex) -> None:
     synced.fails("lock", says=["strict", "core<1.1", "core>=1.2"])
 
 
+def test_what_exclude_newer_leaves_out_is_named(project: Project, index: SimpleIndex) -> None:
+    index.add(make_wheel("slow", "1.0"), make_sdist("slow", "1.1"), uploaded="2025-03-01T10:00:00Z")
+    index.add(make_wheel("slow", "1.0.1"), uploaded="2025-04-01T00:00:00Z")
+    index.add(make_wheel("slow", "3.0rc1"), make_wheel("slow", "2.0"), uploaded="2025-06-02T11:00:00Z")
+    index.add(make_wheel("slow", "2.5"), yanked="")
+    index.add(make_wheel("eager", requires=["slow>=2"]), uploaded="2025-01-01T00:00:00Z")
+    project.write(settings='exclude-newer = "2025-06-01"')
+    why = "slow 2.0 was uploaded on 2025-06-02, and exclude-newer admits only what is from before 2025-06-01"
+    hint = "exclude-newer-package = { slow = false }"
+    told = project.fails("add", "slow>=2", says=["no version of slow meets >=2", why, hint]).err
+    assert ": 1.1, 1.0.1, 1.0\n" in told, "newest first, whatever has wheels"
+    assert "rc1" not in told
+    assert "2.5" not in told, "what was yanked would not help"
+    project.fails("add", "eager", says=["eager 1.0 needs slow>=2", why, hint])
+    assert "exclude-newer" not in project.fails("add", "slow>=4").err
+    told = project.fails(
+        "add", "core", says=["there is no version of core\n", "core 1.2.0 was uploaded on"]
+    ).err
+    project.write(settings='exclude-newer = "2025-06-01"\nexclude-newer-package = { slow = false }')
+    project.done("add", "--no-sync", "eager")
+    assert project.locked["slow"] == "2.0"
+
+
 def test_no_wheel_for_a_platform(synced: Project, index: SimpleIndex) -> None:
     for tag in ("manylinux_2_17_x86_64", "manylinux_2_17_aarch64", "macosx_11_0_arm64"):
         index.add(make_wheel("native", tag=f"py3-none-{tag}"))

@@ -15,6 +15,7 @@ from envforge.index.index_set import IndexSet
 from envforge.index.locations import IndexLocation
 from envforge.index.page import decode_header, encode_page, header_bytes
 from envforge.metadata.simple import split_page
+from envforge.model.release import LimitedPage
 from envforge.net.cache import Validity
 
 from support.distributions import Distribution, make_wheel
@@ -367,6 +368,10 @@ class TestExcludeNewer:
         assert [file.filename for file in page.files("1.0")] == ["demo-1.0.tar.gz"]
         assert list(page.files("2.0")) == []
         assert list(open_set().page("demo").versions) == ["3.0", "2.0", "1.0"]
+        assert isinstance(page, LimitedPage)
+        assert page.limit == self.LIMIT
+        assert list(page.left_out()) == [("2.0", "2026-01-02T00:00:00.000001Z")]
+        assert not isinstance(open_set().page("demo"), LimitedPage)
 
     def test_without_times_the_json_api_is_asked(self, open_set: OpenSet, server: ScriptedServer) -> None:
         self.put(server, ("demo-1.0.tar.gz", ""), ("demo-2.0.tar.gz", ""), ("demo-3.0.tar.gz", ""))

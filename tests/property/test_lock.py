@@ -18,7 +18,7 @@ from envforge.lock.conflict import parse_conflicted
 from envforge.lock.consistency import find_faults
 from envforge.lock.diff import diff_locks, format_diff
 from envforge.lock.folders import with_folders_placed
-from envforge.lock.graph import dependency_graph, shortest_chains
+from envforge.lock.graph import Edge, dependency_graph, shortest_chains
 from envforge.lock.parse import parse_lock
 from envforge.lock.write import format_lock
 from envforge.metadata.rattler_records import to_rattler
@@ -27,7 +27,7 @@ from envforge.model.lock import Lock, LockedFile, LockedIndex, LockedPackage, Lo
 from envforge.model.release import CoreMetadata
 from envforge.model.requirement import parse_requirement
 from envforge.model.resolution import Pin, TargetResolution
-from envforge.model.target import PLATFORMS, SystemAssumptions, Target
+from envforge.model.target import PLATFORMS, SystemAssumptions, Target, marker_holds
 
 from support.locks import PYPI, conda_python, conda_record, index_file, lock_of, resolution
 
@@ -341,5 +341,22 @@ def test_resolutions_become_a_consistent_lock(
             for chain in shortest_chains(graph, name):
                 stops = [edge.name for edge in chain]
                 assert stops[-1] == name
-                assert len(set(stops)) == len(stops)
+                assert name not in stops[:-1]
                 assert [edge.source for edge in chain] == ["", *stops[:-1]]
+                _check_truth(chain, lock, lock.targets_on(platform)[0])
+
+
+def _check_truth(chain: list[Edge], lock: Lock, locked: LockedTarget) -> None:
+    """Each requirement holds by what the one before asks for, and by nothing else."""
+    packages = {lock.packages[i].name: lock.packages[i] for i in locked.package_ids(["project"])}
+    target = locked.target
+    extras = {""}
+    for edge in chain:
+        requirement = parse_requirement(edge.requirement)
+        assert any(marker_holds(requirement.marker, target, extra) for extra in extras), chain
+        extras = {"", *requirement.extras}
+        own = [parse_requirement(text) for text in packages[edge.name].requires]
+        for _ in EXTRAS:
+            for item in own:
+                if item.name == edge.name and any(marker_holds(item.marker, target, e) for e in extras):
+                    extras |= set(item.extras)

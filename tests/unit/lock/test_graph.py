@@ -83,6 +83,51 @@ def test_extras_travel_also_to_a_package_that_is_known_already():
     assert names(graph(lock, "lib", "app"), "lib") == ["speed", "x"]
 
 
+def test_a_chain_is_by_extras_that_its_steps_ask_for():
+    pins = [
+        pin("lib", "1", ['goal; extra == "x"'], extras=["x"]),
+        pin("app", "1", ["lib[x]"]),
+        pin("top", "1", ["app"]),
+        pin("goal", "1"),
+    ]
+    lock = lock_of(resolution("linux-64", pins))
+    assert chains(graph(lock, "lib", "app"), "goal") == ["app lib goal"]
+    assert chains(graph(lock, "lib", "top"), "goal") == ["top app lib goal"]
+    assert chains(graph(lock, "lib", "lib[x]", "app"), "goal") == ["lib goal"]
+    (found,) = shortest_chains(graph(lock, "lib", "lib[x]"), "goal")
+    assert [edge.requirement for edge in found] == ["lib[x]", 'goal; extra == "x"']
+    assert chains(graph(lock, "lib"), "goal") == []
+    assert chains(graph(lock, "lib", "app"), "lib") == ["lib", "app lib"]
+
+
+def test_extras_that_an_extra_asks_its_own_package_for():
+    requires = ['lib[x,y]; extra == "all"', 'goal; extra == "x"']
+    pins = [
+        pin("lib", "1", requires, extras=["all", "x", "y"]),
+        pin("app", "1", ["lib[all]"]),
+        pin("goal", "1"),
+    ]
+    lock = lock_of(resolution("linux-64", pins))
+    assert chains(graph(lock, "lib", "app"), "goal") == ["app lib goal"]
+
+
+def test_a_chain_may_come_to_a_package_again_with_an_extra():
+    pins = [
+        pin("lib", "1", ["plugin", 'goal; extra == "x"'], extras=["x"]),
+        pin("plugin", "1", ["lib[x]"]),
+        pin("goal", "1"),
+    ]
+    assert chains(graph(lock_of(resolution("linux-64", pins)), "lib"), "goal") == ["lib plugin lib goal"]
+
+
+def test_an_extra_of_a_conda_package_is_on_the_way_only_where_it_is_asked_for():
+    pins = [pin("app", "1", ["numpy[fast]"]), pin("other", "1", ["numpy"]), pin("speed", "1")]
+    groups = {"project": ["app", "other", "speed"]}
+    lock = lock_of(resolution("linux-64", pins, groups=groups, conda=[PYTHON, ZLIB, NUMPY, BLAS]))
+    found = graph(lock, "other", "app", conda=["numpy >=2"])
+    assert chains(found, "speed") == ["app conda:numpy speed"]
+
+
 def test_cycles_end():
     lock = locked(("a", ["b"]), ("b", ["c"]), ("c", ["a", "c"]))
     found = graph(lock, "a")

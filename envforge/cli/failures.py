@@ -1,4 +1,4 @@
-"""Failures, rendered: what, where and why, what to do. A traceback only for a bug (or with ``-v``)."""
+"""Failures, rendered: what, where and why, what to do. A traceback only for a bug."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ def show_failure(error: Exception, output: Output, *, json: bool) -> int:
         The exit code.
     """
     bug = not isinstance(error, EnvforgeError)
-    if bug or (output.verbose and (error.__cause__ or error.__context__)):
+    if bug:
         _show_traceback(error, output)
     shown = error if isinstance(error, EnvforgeError) else _as_bug(error)
     if json:
         output.document({"error": failure_document(shown, "bug" if bug else shown.code)})
     else:
-        for line in failure_lines(shown, output):
+        causes = _causes(error) if output.verbose and not bug else ()
+        for line in (*causes, *failure_lines(shown, output)):
             output.insist(line)
     return shown.exit_code
 
@@ -52,6 +53,17 @@ def failure_lines(error: EnvforgeError, output: Output) -> Iterator[str]:
         yield from _wrap("  ", fact, "  ", width)
     for hint in error.hints:
         yield from _wrap("hint: ", hint, output.paint("hint:", "cyan") + " ", width)
+
+
+def _causes(error: BaseException) -> Iterator[str]:
+    """What led to a failure, the deepest first, as the programs below said it.
+
+    Only what was named as the cause (``raise … from``): what merely was being handled, such as that the
+    cache alone was not enough, explains nothing.
+    """
+    if error.__cause__ is not None:
+        yield from _causes(error.__cause__)
+        yield f"cause: {type(error.__cause__).__name__}: {error.__cause__}"
 
 
 def _wrapping_width(output: Output) -> int:

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
 
 class UnusableCandidateError(Exception):
-    """A release turned out to be unusable once its metadata was read. The resolver goes on without it."""
+    """A release turned out to be unusable once its metadata was read. The resolver goes on without it.
+
+    Args:
+        reason: half a sentence.
+        build: how it failed to build, None for other reasons.
+    """
+
+    def __init__(self, reason: str, build: BuildError | None = None) -> None:
+        super().__init__(reason)
+        self.build = build
 
 
 class DependencyReader:
@@ -38,7 +47,7 @@ class DependencyReader:
         self._finder = CandidateFinder(source, target, rules=rules)
         self._known: dict[Candidate, tuple[Requirement, ...]] = {}
         self._requires_pythons: set[str] = set()
-        self._unbuildable: dict[str, tuple[str, str]] = {}
+        self._unbuildable: dict[str, tuple[str, BuildError]] = {}
 
     def dependencies(self, candidate: Candidate) -> tuple[Requirement, ...]:
         """Requirements that hold for the target, with the candidate's extras active.
@@ -125,20 +134,19 @@ class DependencyReader:
 
     def _read_metadata(self, candidate: Candidate, file: IndexFile) -> CoreMetadata:
         """Where one release of a project does not build, older ones are not tried: each takes minutes."""
-        failed_version, reason = self._unbuildable.get(candidate.name, ("", ""))
+        failed_version, failure = self._unbuildable.get(candidate.name, ("", None))
         is_supplied = self.rules.supplied_for(candidate.name, candidate.version) is not None
-        if failed_version and not file.is_wheel and not is_supplied:
+        if failure is not None and not file.is_wheel and not is_supplied:
             if candidate.version != failed_version:
-                reason = f"not tried, because {failed_version} does not build"
-            raise UnusableCandidateError(reason)
+                raise UnusableCandidateError(f"not tried, because {failed_version} does not build")
+            raise UnusableCandidateError(failure.message, failure)
         try:
             return self.rules.metadata(self.source, candidate.name, candidate.version, file)
         except MetadataError as error:
             raise UnusableCandidateError(error.message) from error
         except BuildError as error:
-            reason = "; ".join([error.message, *error.context[-1:]])
-            self._unbuildable[candidate.name] = (candidate.version, reason)
-            raise UnusableCandidateError(reason) from error
+            self._unbuildable[candidate.name] = (candidate.version, error)
+            raise UnusableCandidateError(error.message, error) from error
 
 
 def active_requirements(

@@ -207,10 +207,7 @@ def _clash_error(clash: Clash, failure: NoSolutionError, problem: Problem) -> Re
     finder = problem.finder
     names = [_name_of_root(root, problem) for root in clash.roots]
     context = [_sentence(chain) for chain in clash.chains]
-    context += [
-        f"{name} {version} cannot be used: {reason}"
-        for (name, version), reason in islice(failure.unusable.items(), _MAX_VERSIONS_TO_NAME)
-    ]
+    context += _unusable_facts(failure)
     left_out: list[str] = []
     for requirement, _parent in _causes(failure) if clash.conda is None else ():
         facts, edits = why_nothing_fits(requirement, finder)
@@ -231,7 +228,13 @@ def _clash_error(clash: Clash, failure: NoSolutionError, problem: Problem) -> Re
         ]
         context += clash.conda.facts
         hints += clash.conda.hints
-    sdists = [name for name, version in failure.unusable if _is_built(name, version, finder)]
+    builds = {name: error.build for (name, _), error in failure.unusable.items() if error.build}
+    for name, build in builds.items():
+        other = f"allow other versions of {name}, or choose another Python (tool.envforge.python)"
+        hints += [*build.hints, f"{other}: what does not build often has a wheel there"]
+    sdists = [
+        name for name, version in failure.unusable if name not in builds and _is_built(name, version, finder)
+    ]
     if sdists:
         hints.append(
             f"{sdists[0]} has no wheel for {finder.target.label} in these versions:"
@@ -241,8 +244,18 @@ def _clash_error(clash: Clash, failure: NoSolutionError, problem: Problem) -> Re
         hints = [f"loosen or remove one of: {', '.join(names)}"]
     together = "cannot be met" if len(names) == 1 else "cannot be met together"
     return ResolutionError(
-        f"{_listing(names)} {together} on {finder.target.label}", context=dict.fromkeys(context), hints=hints
+        f"{_listing(names)} {together} on {finder.target.label}",
+        context=[line for fact in dict.fromkeys(context) for line in fact.split("\n")],
+        hints=hints,
     )
+
+
+def _unusable_facts(failure: NoSolutionError) -> Iterator[str]:
+    """Which releases were ruled out, and of one that does not build, in further lines, what was said."""
+    for (name, version), error in islice(failure.unusable.items(), _MAX_VERSIONS_TO_NAME):
+        fact = f"{name} {version} cannot be used: {error}"
+        said = error.build.context if error.build else ()
+        yield "\n".join([fact, *(f"  {line}" for line in said)])
 
 
 def _name_of_root(root: Requirement, problem: Problem) -> str:

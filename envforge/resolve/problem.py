@@ -11,7 +11,7 @@ from envforge.model.requirement import Requirement
 from envforge.model.rules import Rules
 from envforge.model.target import Target
 from envforge.resolve.candidates import CandidateFinder
-from envforge.resolve.dependencies import DependencyReader
+from envforge.resolve.dependencies import DependencyReader, UnusableCandidateError
 from envforge.resolve.walk import Answer, Stuck, walk
 from envforge.struct import Struct, replace
 
@@ -25,13 +25,13 @@ class NoSolutionError(Exception):
 
     Args:
         causes: (demand, the choice that makes it or None for a root) that met in the last conflict.
-        unusable: reason by (name, version) for releases whose metadata ruled them out.
+        unusable: why, by (name, version), for releases whose metadata ruled them out.
     """
 
     def __init__(
         self,
         causes: Sequence[tuple[Demand, Choice | None]],
-        unusable: Mapping[tuple[str, str], str],
+        unusable: Mapping[tuple[str, str], UnusableCandidateError],
     ) -> None:
         super().__init__("no solution")
         self.causes = causes

@@ -93,7 +93,7 @@ class Provider(AbstractProvider[Demand, Choice, str]):
         self._conda_has_anything = conda_has_anything
         self._may_be_pinned = may_be_pinned
         self.reader = reader
-        self.unusable: dict[tuple[str, str], str] = {}
+        self.unusable: dict[tuple[str, str], UnusableCandidateError] = {}
         self.consulted: dict[str, set[str]] = {}
         self.in_the_way: dict[str, str] = {}
 
@@ -173,7 +173,7 @@ class Provider(AbstractProvider[Demand, Choice, str]):
         try:
             requirements = self.reader.dependencies(candidate)
         except UnusableCandidateError as error:
-            self.unusable[candidate.name, candidate.version] = str(error)
+            self.unusable[candidate.name, candidate.version] = error
             # A demand that nothing can meet: the search goes on with the next version.
             return (Requirement(f"{UNUSABLE} {candidate.name} {candidate.version}"),)
         if self._layer is None:

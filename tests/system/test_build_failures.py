@@ -83,6 +83,34 @@ def test_what_a_build_must_not_do(
         assert Path(log.partition("whole output: ")[2].strip()).is_file()
 
 
+def test_an_sdist_that_cannot_be_asked_what_it_requires(project: Project, index: SimpleIndex) -> None:
+    hooks = (
+        "\nimport sys\ndef prepare_metadata_for_build_wheel(*a, **k):\n"
+        "    print('    same line\\n    same line', file=sys.stderr, flush=True)\n"
+        "    raise SystemExit('no setup.py of this decade')\n"
+    )
+    files = {
+        "PKG-INFO": "Metadata-Version: 1.1\nName: old\nVersion: 1.0\n",
+        "pyproject.toml": BUILD_SYSTEM,
+        "_backend/backend.py": backend("old", "1.0") + hooks,
+    }
+    index.add(make_sdist("old", "1.0", files=files), make_sdist("old", "0.9", files=files))
+    project.write()
+    says = [
+        "old 1.0 cannot be used: the build backend of old-1.0 failed to prepare the metadata\n",
+        "its last words:\n",
+        "  no setup.py of this decade\n",
+        "old 0.9 cannot be used: not tried, because 1.0 does not build\n",
+        "whole output: ",
+        "allow other versions of old",
+    ]
+    told = project.fails("add", "old", says=says).err
+    assert told.count("same line") == 2
+    assert "has no wheel" not in told
+    assert told.count("hint: ") == 1
+    assert "Traceback" not in project.fails("add", "-v", "old", says=says).err
+
+
 def needing(name: str, *requires: str, static: bool = True) -> Distribution:
     """An sdist with build requirements; without ``static`` only its backend tells what it requires."""
     wants = BUILD_SYSTEM.replace("requires = []", f"requires = {json.dumps(requires)}")

@@ -109,9 +109,15 @@ def test_the_cause_of_a_failure_is_shown_only_on_request(envforge, command_scrip
     assert (quiet.code, quiet.stderr) == (1, "error: no lock\n")
     verbose = envforge("-v", "try", script=script)
     assert verbose.code == 1
-    assert "FileNotFoundError" in verbose.stderr
-    assert verbose.stderr.endswith("error: no lock\n")
-    assert "bug" not in verbose.stderr
+    cause, what = verbose.stderr.splitlines()
+    assert cause.startswith("cause: FileNotFoundError: ")
+    assert "/does/not/exist" in cause
+    assert what == "error: no lock"
+
+
+def test_what_was_being_handled_is_no_cause(envforge, command_script):
+    done = envforge("-v", "try", script=command_script(CAUSED.replace(" from error", "")))
+    assert (done.code, done.stderr) == (1, "error: no lock\n")
 
 
 def test_quiet_still_shows_errors(envforge, command_script):

@@ -60,7 +60,8 @@ def reasons_to_lock(
         reasons += _group_reasons(group, groups, wanted, lock)
     if conda is not None:
         reasons += _conda_reasons(conda, wanted, lock)
-    return reasons or ["settings of the manifest that the lock depends on were changed"]
+    # the lock keeps a digest of what was asked for, not the words: more cannot be told
+    return reasons or ["requirements or settings of the manifest were changed since the lock was made"]
 
 
 def _kind(target: LockedTarget) -> str:

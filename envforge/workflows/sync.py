@@ -102,6 +102,7 @@ class SyncReport(Struct, frozen=True, kw_only=True):
         changes: against what ``.venv`` held before, sorted by name.
         fetched_count: archives that had to be downloaded (dry run: would have to be).
         locked: whether the lock was renewed on the way.
+        had_lock: whether there was one before, in whatever state.
         changed: whether ``.venv`` points (would point) to another generation than before.
         dry_run: nothing was done.
         variant: the one that this host gets, and why.
@@ -116,6 +117,7 @@ class SyncReport(Struct, frozen=True, kw_only=True):
     changes: tuple[PackageChange, ...] = ()
     fetched_count: int = 0
     locked: bool = False
+    had_lock: bool = True
     changed: bool = True
     dry_run: bool = False
     variant: ChosenVariant = NO_CHOICE
@@ -169,7 +171,7 @@ def sync(session: Session, options: SyncOptions = SyncOptions()) -> SyncReport:
     lock_text = format_lock(lock) if is_new else former.text
     if is_new:
         write_text(project.lock_path, lock_text)
-    return finish_sync(prepared, lock_text, session)
+    return replace(finish_sync(prepared, lock_text, session), had_lock=bool(former.text))
 
 
 def plan_sync(session: Session, options: SyncOptions = SyncOptions()) -> SyncReport:
@@ -196,6 +198,7 @@ def plan_sync(session: Session, options: SyncOptions = SyncOptions()) -> SyncRep
         changes=_changes(current, assembly),
         fetched_count=len(missing) + len(records) + len(purged),
         locked=lock is not former.lock,
+        had_lock=bool(former.text),
         changed=not whole or current is None or generation is None or current.path != generation.path,
         dry_run=True,
         variant=assembly.selection.variant,

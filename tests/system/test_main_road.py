@@ -275,6 +275,17 @@ def test_an_extra_that_is_only_in_markers_is_there(project: Project, index: Simp
     assert set(project.locked) == {"old", "lint"}
 
 
+def test_a_sync_that_locks_says_whether_there_was_a_lock(project: Project) -> None:
+    project.write("core")
+    assert "There is no lock yet\n" in project.done("sync", "--dry-run").err
+    assert "Locked on the way: envforge.lock is new\n" in project.done("sync").err
+    project.write("core>=1")
+    assert "Lock is not up to date\n" in project.done("sync", "--dry-run").err
+    project.fails("lock", "--check", says=["requirements or settings of the manifest were changed"])
+    assert "Locked on the way: envforge.lock has changed\n" in project.done("sync").err
+    assert "Locked on the way" not in project.done("sync", "--all-extras").err
+
+
 def test_every_link_mode_gives_the_same(project: Project) -> None:
     project.write("app", "space-one", "space-two")
     for mode in ("shared", "hardlink", "copy"):

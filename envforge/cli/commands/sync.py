@@ -43,6 +43,8 @@ def _show(output: Output, report: SyncReport, duration_s: float) -> None:
     if output.json:
         output.document(sync_document(report))
         return
-    if report.locked:
-        output.say("Lock is not up to date" if report.dry_run else "Locked on the way: envforge.lock is new")
+    if report.locked and report.dry_run:
+        output.say("Lock is not up to date" if report.had_lock else "There is no lock yet")
+    elif report.locked:
+        output.say(f"Locked on the way: envforge.lock {'has changed' if report.had_lock else 'is new'}")
     say_sync(output, report, duration_s)

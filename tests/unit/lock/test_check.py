@@ -35,7 +35,7 @@ def test_the_digest_decides():
 
 def test_there_is_always_a_reason():
     assert reasons(project=["numpy", "torch>=2"]) == [
-        "settings of the manifest that the lock depends on were changed"
+        "requirements or settings of the manifest were changed since the lock was made"
     ]
 
 
@@ -96,7 +96,7 @@ WITH_CONDA = lock_of(
 def test_what_conda_brings_is_locked():
     assert reasons(
         WITH_CONDA, project=["app", "numpy>=2"], conda={platform: ["numpy"] for platform in BOTH}
-    ) == ["settings of the manifest that the lock depends on were changed"]
+    ) == ["requirements or settings of the manifest were changed since the lock was made"]
     assert reasons(
         WITH_CONDA, project=["numpy<2", "odd"], conda={platform: ["numpy"] for platform in BOTH}
     ) == ["project: numpy<2 does not admit the locked 2.1.0"]

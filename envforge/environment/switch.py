@@ -203,7 +203,7 @@ def check_replaceable(venv: Path) -> None:
         if host_link_owner(text) is not None or _is_ours(target) or not os.access(target, os.F_OK):
             return
         what, context = "a link to another place", f"it points to {target}"
-    elif not venv.exists() or (venv.is_dir() and not any(venv.iterdir())):
+    elif not venv.exists() or _is_empty_folder(venv):
         return
     elif _text(venv):
         check_replaceable(venv)  # another process has linked it between the two looks
@@ -217,6 +217,14 @@ def check_replaceable(venv: Path) -> None:
         context=[context],
         hints=[f"remove or rename it ({venv.name}), then run `envforge sync`"],
     )
+
+
+def _is_empty_folder(venv: Path) -> bool:
+    """Also one that is gone by now: another process is putting its link there."""
+    try:
+        return venv.is_dir() and not any(venv.iterdir())
+    except FileNotFoundError:
+        return True
 
 
 def _is_ours(target: Path) -> bool:

@@ -94,7 +94,7 @@ def test_a_mount_that_is_gone(large: Project, tmp_path: Path) -> None:
         subprocess.run(["kill", "-9", *daemon.stdout.split()], check=True)
         for words in (("sync", "--tier", tier), ("sync", "--tier", f"{mount}/other")):
             large.fails(*words, says=["not connected any more", "mount it again"])
-        assert "no environment yet" in large.envforge("verify").err
+        assert "the environment is gone" in large.envforge("verify").err
         large.done("sync")  # to another place
         large.python("import big")
     with shared_folder(tmp_path / "real", tmp_path / "mount"):

@@ -11,7 +11,7 @@ import pytest
 from envforge.environment.collect import remove_generation
 from envforge.environment.generation import Generation
 from envforge.environment.history import KEPT, read_history, record_switch
-from envforge.environment.switch import current_generation, rollback, switch
+from envforge.environment.switch import check_replaceable, current_generation, rollback, switch
 from envforge.errors import GenerationError, StoreError
 
 from support.environments import Grounds
@@ -162,3 +162,15 @@ def test_history_is_bounded_and_survives_damage(tmp_path: Path) -> None:
     assert read_history(tmp_path) == []
     record_switch(tmp_path, "old", "new", 1)
     assert [past.digest for past in read_history(tmp_path)] == ["old", "new"]
+
+
+def test_a_folder_that_goes_while_it_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process puts its link there: seen on a slow file system with many syncs at once."""
+    venv = tmp_path / ".venv"
+    venv.mkdir()
+
+    def lost(folder: Path) -> None:
+        raise FileNotFoundError(2, "No such file or directory", str(folder))
+
+    monkeypatch.setattr(Path, "iterdir", lost)
+    check_replaceable(venv)

@@ -12,16 +12,19 @@ here: the project list, and anything that needs the network.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 from urllib.parse import unquote, urljoin
 
+from msgspec import Raw
+from msgspec.json import decode
+
 from envforge.errors import PackageIndexError
 from envforge.metadata.anchors import Anchor, chunk_anchors, cut_anchors, unescape
 from envforge.metadata.versions import is_distribution, version_of, version_sort_key
 from envforge.model.release import IndexFile
+from envforge.struct import Struct
 
 PageFormat: TypeAlias = Literal["html", "json"]
 
@@ -86,7 +89,7 @@ def parse_files(chunk: bytes, page_format: PageFormat, base_url: str, index: str
         index: name to put into the files.
     """
     if page_format == "json":
-        found = [_json_file(entry, base_url, index) for entry in json.loads(b"[" + chunk + b"]")]
+        found = [_json_file(entry, base_url, index) for entry in decode(b"[" + chunk + b"]")]
     else:
         plain = _plain_html_files(chunk, index)
         if plain is not None:
@@ -117,84 +120,28 @@ def _split_html(body: bytes, url: str, project: str) -> SplitPage:
 
 def _split_json(body: bytes, url: str, project: str) -> SplitPage:
     try:
-        text = body.decode()
-        document = _JsonPage(text)
+        document = decode(body)  # all of it: what is broken in a file shows here, and not when that is read
+        if not isinstance(document, dict):
+            raise ValueError("it is no object")
     except (ValueError, RecursionError) as error:
         raise _no_page(url, f"its JSON is broken: {error}") from None
-    meta = document.members.get("meta")
+    meta, entries = document.get("meta"), document.get("files")
     _check_api_version(str(meta.get("api-version", "1.0")) if isinstance(meta, dict) else "1.0", url)
-    if document.files is None:
+    if not isinstance(entries, list):
         raise _no_page(url, "its JSON has no list of files")
-    chunks = _by_version([(name, [raw]) for name, raw in document.files], project)
+    files = [
+        (entry["filename"], [bytes(raw)])
+        for entry, raw in zip(entries, decode(body, type=_RawFiles).files, strict=True)
+        if isinstance(entry, dict) and isinstance(entry.get("filename"), str)
+    ]
+    chunks = _by_version(files, project)
     return SplitPage("json", url, [(version, b",\n".join(raws)) for version, raws in chunks])
 
 
-class _JsonPage:
-    """A JSON page with the raw text of each file kept.
+class _RawFiles(Struct):
+    """The raw text of each file of a JSON page."""
 
-    The C scanner reads one value at a time and tells where it ends; only the outermost two levels are
-    walked here.
-
-    Args:
-        text: the document.
-
-    Raises:
-        ValueError: it is no JSON object.
-    """
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._decoder = json.JSONDecoder()
-        self.members: dict[str, Any] = {}
-        self.files: list[tuple[str, bytes]] | None = None
-        at = self._expect(0, "{")
-        while self._text[at : at + 1] != "}":
-            key, at = self._decoder.raw_decode(text, at)
-            at = self._expect(at, ":")
-            if key == "files" and text[at : at + 1] == "[":
-                at = self._read_files(at)
-            else:
-                self.members[str(key)], at = self._decoder.raw_decode(text, at)
-            at = self._next(at, "}")
-        if self._skip(at + 1) != len(text):
-            raise ValueError(f"something follows it at character {at + 1}")
-
-    def _read_files(self, at: int) -> int:
-        """Read the list that begins at ``at``; returns where it has ended."""
-        files = self.files = []
-        at = self._skip(at + 1)
-        while self._text[at : at + 1] != "]":
-            entry, end = self._decoder.raw_decode(self._text, at)
-            filename = entry.get("filename") if isinstance(entry, dict) else None
-            if isinstance(filename, str):
-                files.append((filename, self._text[at:end].encode()))
-            at = self._next(end, "]")
-        return at + 1
-
-    def _next(self, at: int, closing: str) -> int:
-        """From the end of a member to the beginning of the next one, or to the closing bracket."""
-        at = self._skip(at)
-        if self._text[at : at + 1] == ",":
-            return self._skip(at + 1)
-        if self._text[at : at + 1] != closing:
-            raise ValueError(f"expected ',' or {closing!r} at character {at}")
-        return at
-
-    def _expect(self, at: int, char: str) -> int:
-        at = self._skip(at)
-        if self._text[at : at + 1] != char:
-            raise ValueError(f"expected {char!r} at character {at}")
-        return self._skip(at + 1)
-
-    def _skip(self, at: int) -> int:
-        """Past white space."""
-        text = self._text
-        while text[at : at + 1] in _JSON_BLANKS:
-            at += 1
-        return at
-
-
-_JSON_BLANKS = frozenset(" \t\r\n")
+    files: list[Raw]
 
 
 def _by_version(files: Sequence[tuple[str, list[bytes]]], project: str) -> list[tuple[str, list[bytes]]]:

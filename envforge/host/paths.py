@@ -140,6 +140,11 @@ def find_data_root(environ: Mapping[str, str]) -> Path:
     return _user_folder(environ, "XDG_DATA_HOME", ".local/share", "data")
 
 
+def find_pythons_folder(environ: Mapping[str, str]) -> Path:
+    """Where the Pythons stand that envforge has installed."""
+    return find_data_root(environ) / "pythons"
+
+
 def project_environments_folder(tier: Path, project: Path) -> Path:
     """Where the generations of a project live: ``<tier>/envs/<folder name>-<digest of its real path>``."""
     from envforge.hashing import sha256

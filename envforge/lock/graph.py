@@ -9,6 +9,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 
+from envforge.model.conda import CONDA_MARK
 from envforge.model.lock import Lock, LockedPackage, LockedTarget
 from envforge.model.requirement import Requirement, parse_requirement
 from envforge.model.target import Target, marker_holds
@@ -206,7 +207,7 @@ class _Builder:
 
 def conda_node(name: str) -> str:
     """The name of a conda package's node."""
-    return f"conda:{name}"
+    return f"{CONDA_MARK}{name}"
 
 
 def _name_of(spec: str) -> str:

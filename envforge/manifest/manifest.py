@@ -215,9 +215,17 @@ class Settings(Struct, frozen=True, kw_only=True):
     workspace: Workspace | None = None
 
     @property
+    def all_conda_dependencies(self) -> list[CondaDependency]:
+        """Those of the project, then those of each variant."""
+        return [
+            *self.conda_dependencies,
+            *(wanted for each in self.variants for wanted in each.conda_dependencies),
+        ]
+
+    @property
     def uses_conda(self) -> bool:
         """Whether anything is wanted from conda, if only by a variant."""
-        return bool(self.conda_dependencies) or any(each.conda_dependencies for each in self.variants)
+        return bool(self.all_conda_dependencies)
 
     def variant(self, name: str) -> Variant:
         """The variant of a name, :data:`NO_VARIANT` for ``""``; KeyError for an unknown one."""

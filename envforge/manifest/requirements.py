@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from envforge.errors import EnvforgeError
@@ -80,10 +79,7 @@ def python_faults(manifest: Manifest, python: str) -> Iterator[Fault]:
             f"{python} is not admitted by project.requires-python, which is {requires!r}",
             "change one of the two",
         )
-    settings = manifest.settings
-    for wanted in chain(
-        settings.conda_dependencies, *(each.conda_dependencies for each in settings.variants)
-    ):
+    for wanted in manifest.settings.all_conda_dependencies:
         if python and wanted.name == "python" and not _spec_admits_python(wanted.match_spec, python):
             problem = f"{wanted.spec} does not admit tool.envforge.python, which is {python}"
             yield Fault(wanted.where, problem, "change one of the two")

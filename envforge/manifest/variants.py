@@ -15,6 +15,7 @@ from envforge.manifest.lists import name_of
 from envforge.manifest.manifest import CondaDependency, Declared, Variant
 from envforge.manifest.reading import Reader, Table
 from envforge.manifest.sources import read_sources
+from envforge.model.conda import CONDA_MARK
 from envforge.model.requirement import is_valid_name, normalize_name
 from envforge.model.target import PLATFORMS
 from envforge.model.variant import AUTO, Condition, archspec_family, known_archspecs
@@ -23,7 +24,6 @@ from envforge.model.version_range import canonical_range, is_empty, meant_range
 _KEYS = ("conda-dependencies", "dependencies", "remove", "sources", "when")
 _RANGES = {"cuda": ">=12.8", "cuda-arch": ">=8.0", "glibc": ">=2.34", "macos": ">=15", "rocm": ">=6.4"}
 _CONDITIONS = (*_RANGES, "archspec", "platform")
-_CONDA_MARK = "conda:"
 
 
 def read_variants(
@@ -147,8 +147,8 @@ def _read_removed(
     removed: set[str] = set()
     conda_removed: set[str] = set()
     for text, place in reader.texts(entry, "remove", where, '["torch"]'):
-        is_conda = text.startswith(_CONDA_MARK)
-        name = text.removeprefix(_CONDA_MARK)
+        is_conda = text.startswith(CONDA_MARK)
+        name = text.removeprefix(CONDA_MARK)
         if not is_valid_name(name):
             right = "write the name only, without a version"
             reader.refuse(place, f"{text!r} is no name of a package", right)
@@ -160,7 +160,7 @@ def _read_removed(
         elif normalize_name(name) in names:
             removed.add(normalize_name(name))
         elif name.lower() in conda_names:
-            reader.refuse(place, f"{name!r} is from conda", f'write "{_CONDA_MARK}{name}"')
+            reader.refuse(place, f"{name!r} is from conda", f'write "{CONDA_MARK}{name}"')
         else:
             close = nearest(normalize_name(name), names)
             right = f"did you mean {close}?" if close else "remove it: only what is required can be left out"

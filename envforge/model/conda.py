@@ -12,6 +12,9 @@ from typing import Protocol
 from envforge.model.target import PLATFORMS, Target
 from envforge.struct import Struct
 
+CONDA_MARK = "conda:"
+"""Before a name: conda's package, where PyPI may have one of that name."""
+
 
 class CondaRecord(Struct, frozen=True, kw_only=True):
     """One archive of a channel with its metadata, whole: enough to install it without repodata.

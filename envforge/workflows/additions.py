@@ -12,14 +12,13 @@ from envforge.manifest.edit_sources import without_unused_source
 from envforge.manifest.manifest import without_credentials
 from envforge.manifest.parse import parse_manifest
 from envforge.manifest.references import is_archive_name
+from envforge.model.conda import CONDA_MARK
 from envforge.model.lock import Lock
 from envforge.model.match_spec import MatchSpecParts, parse_match_spec
 from envforge.model.requirement import Requirement, normalize_name, parse_requirement, parse_version
 from envforge.struct import Struct, replace
 from envforge.workflows.git_additions import GitAddition
 from envforge.workflows.local_additions import LocalAddition, is_path, read_local, refuse_requirements_file
-
-CONDA_MARK = "conda:"
 
 
 class Place(Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from envforge.environment.tenants import ProjectState, Tenant
-from envforge.host.paths import Places, find_data_root
+from envforge.host.paths import Places, find_pythons_folder
 from envforge.plan.prune import Item, Kind, PruneDemand, Stay, plan_prune
 from envforge.store import uses
 from envforge.struct import Struct
@@ -82,7 +82,7 @@ def cache_info(session: Session) -> CacheReport:
     contents = read_contents(session)
     items = contents.items()
     plan = plan_prune(items, PruneDemand(now_s=contents.now_s, grace_s=uses.GRACE_S))
-    pythons = find_data_root(session.environ) / "pythons"
+    pythons = find_pythons_folder(session.environ)
     return CacheReport(
         places=session.places,
         pythons=(pythons, sum(1 for _ in pythons.iterdir()) if pythons.is_dir() else 0),

@@ -14,7 +14,7 @@ from envforge.host.interpreters import (
     list_interpreters,
     query_interpreter,
 )
-from envforge.host.paths import find_data_root
+from envforge.host.paths import find_pythons_folder
 from envforge.manifest.manifest import Manifest
 from envforge.manifest.requirements import python_faults
 from envforge.workflows.resolving import KNOWN_PYTHONS
@@ -44,7 +44,7 @@ def warn_of_missing_python(manifest: Manifest, session: Session) -> None:
             host_platform(),
             cache_file=cache_file_for_host(session.places.cache),
             environ=session.environ,
-            pythons=_own_pythons(session),
+            pythons=str(find_pythons_folder(session.environ)),
         )
     except EnvforgeError as missing:
         from envforge.host.standalone import is_available
@@ -55,10 +55,6 @@ def warn_of_missing_python(manifest: Manifest, session: Session) -> None:
         session.reporter.report(Warned(message=missing.message, hint=hint))
 
 
-def _own_pythons(session: Session) -> str:
-    return str(find_data_root(session.environ) / "pythons")
-
-
 def _minors_of_host(session: Session) -> set[str]:
     """Minors of the Pythons that a sync could use here: of the named one alone, where one is named."""
     cache_file = cache_file_for_host(session.places.cache)
@@ -66,5 +62,5 @@ def _minors_of_host(session: Session) -> set[str]:
         with suppress(InterpreterError):
             return {query_interpreter(named, cache_file, session.environ).minor}
         return set()
-    found = list_interpreters(cache_file, session.environ, pythons=_own_pythons(session))
+    found = list_interpreters(cache_file, session.environ, pythons=str(find_pythons_folder(session.environ)))
     return {each.minor for each in found}

@@ -207,9 +207,7 @@ def write_text(path: Path, text: str) -> None:
         aside.replace(path)
         _sweep_asides(path)
     except OSError as error:
-        with suppress(
-            OSError
-        ):  # what could not be made cannot be removed: a folder that is closed or no folder
+        with suppress(OSError):  # in a folder that is closed, or is none, it could not be made either
             aside.unlink()
         raise StoreError(
             f"cannot write {path}",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,8 +22,6 @@ from envforge.workflows.sync import SyncOptions, sync
 
 if TYPE_CHECKING:
     from envforge.environment.conda_activation import CondaActivation
-
-_PIP = re.compile(r"pip[0-9.]*")
 
 
 def run(
@@ -156,7 +153,9 @@ def become(
     program = which(command[0], path=environ.get("PATH"))
     if program is None:
         raise _no_program(command[0])
-    if _PIP.fullmatch(Path(program).stem) and not Path(program).is_relative_to(generation.path):
+    if Path(program).stem.rstrip("0123456789.") == "pip" and not Path(program).is_relative_to(
+        generation.path
+    ):
         session.reporter.report(
             Warned(
                 message=f"there is no pip in the environment: {program} works on another one",

@@ -9,7 +9,7 @@ from envforge.errors import EnvforgeError, HostError, InterpreterError, UsageErr
 from envforge.events import Warned
 from envforge.host.facts import glibc_version, host_platform
 from envforge.host.interpreters import cache_file_for_host, choose_interpreter
-from envforge.host.paths import find_data_root
+from envforge.host.paths import find_pythons_folder
 from envforge.model.conda import CondaRecord
 from envforge.model.host import Interpreter
 from envforge.model.lock import PROJECT_GROUP, Lock, LockedPackage, LockedTarget
@@ -105,7 +105,7 @@ def find_interpreter(wanted: str, requires_python: str, session: Session) -> Int
         InterpreterError: none fits, and none can be installed.
     """
     platform = host_platform()
-    pythons = find_data_root(session.environ) / "pythons"
+    pythons = find_pythons_folder(session.environ)
     cache_file = cache_file_for_host(session.places.cache)
     try:
         return choose_interpreter(

@@ -27,8 +27,8 @@ SUFFIX = ".stamp"
 _WATCHED = ".stamp.watched"
 _FORMAT = "4"
 _MARKER = "envforge-generation.json"
-_LOOKED_AT = ("bin/python", _MARKER, ".gitignore")
-"""Of the generation. A purge by age takes first what nobody reads, such as the last of these."""
+_LOOKED_AT = ("bin/python", ".gitignore")
+"""Of the generation, beside its marker. A purge by age takes first what nobody reads: the last of these."""
 _VARIABLES = (
     "ENVFORGE_CACHE_DIR",
     "ENVFORGE_LINK_MODE",

@@ -9,6 +9,7 @@ from envforge.host.facts import host_platform
 from envforge.lock.graph import Edge, Graph, conda_node, dependency_graph, shortest_chains
 from envforge.manifest.faults import suggestion
 from envforge.manifest.requirements import requirements_by_group
+from envforge.model.conda import CONDA_MARK
 from envforge.model.lock import PROJECT_GROUP, Lock, LockedTarget
 from envforge.model.requirement import normalize_name
 from envforge.model.variant import AUTO
@@ -207,16 +208,16 @@ def _group_key(name: str) -> str:
 
 
 def _known_package(graph: Graph, name: str, target: LockedTarget, lock: Lock) -> str:
-    normalized = normalize_name(name.removeprefix("conda:"))
-    for node in (normalized, conda_node(name.removeprefix("conda:").lower())):
-        if node in graph.versions and (node != normalized or not name.startswith("conda:")):
+    normalized = normalize_name(name.removeprefix(CONDA_MARK))
+    for node in (normalized, conda_node(name.removeprefix(CONDA_MARK).lower())):
+        if node in graph.versions and (node != normalized or not name.startswith(CONDA_MARK)):
             return node
     on_conda = next((r for r in lock.conda_records(target) if normalized in r.pypi_names), None)
     if on_conda is not None:
         return conda_node(on_conda.name)
     from difflib import get_close_matches
 
-    close = get_close_matches(normalized, [node.removeprefix("conda:") for node in graph.versions], 1)
+    close = get_close_matches(normalized, [node.removeprefix(CONDA_MARK) for node in graph.versions], 1)
     raise LockError(
         f"{name!r} is not locked for {target.target.label}",
         hints=[f"did you mean {close[0]}?" if close else "envforge tree shows what is"],

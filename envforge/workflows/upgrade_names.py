@@ -9,11 +9,11 @@ from envforge.errors import EnvforgeError, LockError, RequirementError, UsageErr
 from envforge.manifest.faults import nearest
 from envforge.manifest.manifest import Manifest
 from envforge.manifest.requirements import requirements_by_variant
+from envforge.model.conda import CONDA_MARK
 from envforge.model.lock import Lock
 from envforge.model.requirement import normalize_name, parse_requirement
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
-_CONDA = "conda:"
 
 
 def check_upgrade_names(names: Sequence[str], sides: Sequence[Lock], manifest: Manifest) -> None:
@@ -29,7 +29,7 @@ def check_upgrade_names(names: Sequence[str], sides: Sequence[Lock], manifest: M
         LockError: names that neither lock nor manifest has.
     """
     for name in names:
-        if not _NAME.fullmatch(name.removeprefix(_CONDA)):
+        if not _NAME.fullmatch(name.removeprefix(CONDA_MARK)):
             raise _no_name(name)
     locked = {package.name for side in sides for package in side.packages.values()}
     records = [record for side in sides for record in side.conda_packages.values()]
@@ -39,15 +39,15 @@ def check_upgrade_names(names: Sequence[str], sides: Sequence[Lock], manifest: M
     unknown = [
         name
         for name in names
-        if name.removeprefix(_CONDA).lower() not in known_on_conda
-        and (name.startswith(_CONDA) or normalize_name(name) not in known)
+        if name.removeprefix(CONDA_MARK).lower() not in known_on_conda
+        and (name.startswith(CONDA_MARK) or normalize_name(name) not in known)
     ]
     if not unknown or not sides:
         return
     hints = []
     for name in unknown:
         bringing = [record.name for record in records if normalize_name(name) in record.pypi_names]
-        close = nearest(normalize_name(name.removeprefix(_CONDA)), sorted(locked | from_conda))
+        close = nearest(normalize_name(name.removeprefix(CONDA_MARK)), sorted(locked | from_conda))
         if bringing:
             hints.append(f"conda brings {name}: envforge lock -P {bringing[0]}")
         elif close:
@@ -65,9 +65,7 @@ def _asked_of_pypi(manifest: Manifest) -> Iterator[set[str]]:
 
 
 def _asked_of_conda(manifest: Manifest) -> Iterator[str]:
-    settings = manifest.settings
-    for wanted in (settings.conda_dependencies, *(each.conda_dependencies for each in settings.variants)):
-        yield from (dependency.name for dependency in wanted)
+    yield from (dependency.name for dependency in manifest.settings.all_conda_dependencies)
 
 
 def _no_name(text: str) -> EnvforgeError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from envforge.model.conda import CONDA_MARK
 from envforge.struct import Struct
 
 
@@ -26,4 +27,4 @@ class Upgrades(Struct, frozen=True, kw_only=True):
     @property
     def conda_names(self) -> frozenset[str]:
         """The packages as conda spells them."""
-        return frozenset(name.removeprefix("conda:").lower() for name in self.packages)
+        return frozenset(name.removeprefix(CONDA_MARK).lower() for name in self.packages)

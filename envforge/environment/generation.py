@@ -107,10 +107,10 @@ def create_generation(
         sweep_unfinished(environments_dir)
         aside = environments_dir / aside_name()
         try:
-            _build(spec, plan, tier_root, aside, final, reporter)
+            made = _build(spec, plan, tier_root, aside, final, reporter)
             if is_shared(environments_dir):
                 share_all(aside)
-            return _move_in(aside, final)
+            return _move_in(aside, made)
         finally:
             with suppress(OSError):  # what is left is swept when this process is gone
                 remove_sealed(aside)
@@ -210,8 +210,8 @@ def _build(
     aside: Path,
     final: Path,
     reporter: Reporter,
-) -> None:
-    """Write everything, the marker last."""
+) -> Generation:
+    """Write everything, the marker last; the generation as it will be in its final place."""
     from envforge.environment.contents import plan_python, planned_files
     from envforge.link.apply import apply_link_plan
     from envforge.link.scripts import write_scripts
@@ -234,16 +234,18 @@ def _build(
     for path, content in files.items():
         _write(aside / path, content, executable=path in programs)
     digests = {path: sha256(content).hexdigest() for path, content in files.items()}
-    _write(aside / MARKER, _marker_text(spec, {**digests, **written}).encode("utf-8", "surrogateescape"))
+    made = Generation(final, spec, {**digests, **written})
+    _write(aside / MARKER, _marker_text(made).encode("utf-8", "surrogateescape"))
+    return made
 
 
-def _marker_text(spec: GenerationSpec, files: Mapping[str, str]) -> str:
+def _marker_text(made: Generation) -> str:
     fields = {
         "about": "This folder was made by envforge and is never changed. Its .venv link may be removed.",
         "format": FORMAT,
         "envforge": __version__,
-        "spec": spec_fields(spec),
-        "files": dict(sorted(files.items())),
+        "spec": spec_fields(made.spec),
+        "files": dict(sorted(made.files.items())),
     }
     # a line each: with an indentation, json leaves its C encoder, and takes ten times as long
     lines = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in fields.items()]
@@ -288,22 +290,23 @@ def _write(place: Path, content: bytes, *, executable: bool = False) -> None:
         place.chmod(place.stat().st_mode | 0o111)
 
 
-def _move_in(aside: Path, final: Path) -> Generation:
+def _move_in(aside: Path, made: Generation) -> Generation:
     """Rename what was built to its name; what another process put there meanwhile stays."""
     from envforge.store.sealing import discard
 
     for _ in range(3):
         with suppress(OSError):
-            aside.rename(final)
-        found = read_generation(final)
+            aside.rename(made.path)
+            return made
+        found = read_generation(made.path)
         if found is not None:
             return found
         if not aside.exists():
             break
         # a folder that somebody damaged: complete ones only come by rename
-        discard(final, aside.with_name(f"{aside.name}.damaged"))
+        discard(made.path, aside.with_name(f"{aside.name}.damaged"))
     raise GenerationError(
         "the environment cannot be put in its place",
-        context=[f"path: {final}"],
+        context=[f"path: {made.path}"],
         hints=["see that nothing else writes to this folder, then run the command again"],
     )

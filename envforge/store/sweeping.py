@@ -14,7 +14,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from envforge.errors import StoreError
-from envforge.store.guard import sweep_guards
 from envforge.store.layout import REMOVED
 from envforge.store.owner import is_dead, parse_owner
 from envforge.store.sealing import discard, remove_sealed
@@ -31,7 +30,11 @@ def sweep_store(store: Store) -> int:
     for folder in (store.trees, store.bundles):
         for place in _remains(folder):
             removed += _remove(place) if place.suffix == REMOVED else _sweep_unfinished(store, place)
-    return removed + sweep_guards(store.guards)
+    if any(_list(store.guards)):
+        from envforge.store.guard import sweep_guards  # takes threads along, 1 ms
+
+        removed += sweep_guards(store.guards)
+    return removed
 
 
 def _remains(folder: Path) -> Iterator[Path]:

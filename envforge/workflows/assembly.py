@@ -26,7 +26,6 @@ from envforge.store.store import Store
 from envforge.struct import Struct, replace
 from envforge.workflows.environments import is_prefix_there, note_parts, plan_environment
 from envforge.workflows.file_places import placed_url
-from envforge.workflows.index_urls import index_urls
 from envforge.workflows.project import Project
 from envforge.workflows.selection import Selection, select
 from envforge.workflows.session import Session
@@ -129,10 +128,12 @@ def find_assembled(assembly: Assembly) -> Generation | None:
     if lacks_prefix(assembly):
         return None
     trees = _known_trees(assembly)
-    if trees is None or assembly.store.lacks_links(tree.id for tree in trees):
+    if trees is None:
         return None
     found = read_generation(assembly.environments / _spec(assembly, trees).digest)
-    return found if found is not None and note_generation(found) else None
+    if found is None or assembly.store.lacks_links(tree.id for tree in trees):
+        return None
+    return found if note_generation(found) else None
 
 
 def assemble(assembly: Assembly) -> Generation:
@@ -226,6 +227,7 @@ def _fetch(
     from envforge.fetch.fetch import fetch_trees
     from envforge.fetch.request import FetchRequest
     from envforge.host.tier_writing import find_write_strategy
+    from envforge.workflows.index_urls import index_urls
 
     session = assembly.session
     is_quiet = not lacks_prefix(assembly)  # else a prefix is being written, and a probe would measure that

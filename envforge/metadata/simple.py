@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 from urllib.parse import unquote, urljoin
 
-from msgspec import Raw
+from msgspec import Raw, ValidationError
 from msgspec.json import decode
 
 from envforge.errors import PackageIndexError
@@ -87,9 +87,16 @@ def parse_files(chunk: bytes, page_format: PageFormat, base_url: str, index: str
         page_format: how it is written.
         base_url: the page's.
         index: name to put into the files.
+
+    Raises:
+        PackageIndexError: what the page says of a file cannot be read.
     """
     if page_format == "json":
-        found = [_json_file(entry, base_url, index) for entry in decode(b"[" + chunk + b"]")]
+        try:
+            entries = decode(b"[" + chunk + b"]")
+        except ValueError as error:  # a number that no machine has
+            raise _no_page(base_url, f"its JSON is broken: {error}") from None
+        found = [_json_file(entry, base_url, index) for entry in entries]
     else:
         plain = _plain_html_files(chunk, index)
         if plain is not None:
@@ -120,28 +127,54 @@ def _split_html(body: bytes, url: str, project: str) -> SplitPage:
 
 def _split_json(body: bytes, url: str, project: str) -> SplitPage:
     try:
-        document = decode(body)  # all of it: what is broken in a file shows here, and not when that is read
-        if not isinstance(document, dict):
-            raise ValueError("it is no object")
+        meta, names = _read_names(body)
     except (ValueError, RecursionError) as error:
         raise _no_page(url, f"its JSON is broken: {error}") from None
-    meta, entries = document.get("meta"), document.get("files")
     _check_api_version(str(meta.get("api-version", "1.0")) if isinstance(meta, dict) else "1.0", url)
-    if not isinstance(entries, list):
+    if names is None:
         raise _no_page(url, "its JSON has no list of files")
-    files = [
-        (entry["filename"], [bytes(raw)])
-        for entry, raw in zip(entries, decode(body, type=_RawFiles).files, strict=True)
-        if isinstance(entry, dict) and isinstance(entry.get("filename"), str)
-    ]
+    raws = decode(body, type=_RawFiles).files
+    files = [(name, [bytes(raw)]) for name, raw in zip(names, raws, strict=True) if isinstance(name, str)]
     chunks = _by_version(files, project)
     return SplitPage("json", url, [(version, b",\n".join(raws)) for version, raws in chunks])
+
+
+class _NamedFile(Struct, gc=False):
+    filename: str
+
+
+class _NamedFiles(Struct):
+    """All that is made objects of: the rest of a page is checked and passed over, in a third of the time."""
+
+    files: list[_NamedFile]
+    meta: Any = None
 
 
 class _RawFiles(Struct):
     """The raw text of each file of a JSON page."""
 
     files: list[Raw]
+
+
+def _read_names(body: bytes) -> tuple[Any, Sequence[Any] | None]:
+    """What a JSON page says of itself, and the name of each file; None for no list of files.
+
+    All of it is checked: what is broken in a file shows here, and not when that is read.
+    """
+    body.isascii() or body.decode()  # what is passed over, msgspec does not decode
+    try:
+        page = decode(body, type=_NamedFiles)
+    except ValidationError:  # a file without a name, or one that is no text: the others stand
+        document = decode(body)
+        if not isinstance(document, dict):
+            raise ValueError("it is no object") from None
+        entries = document.get("files")
+        if not isinstance(entries, list):
+            return document.get("meta"), None
+        return document.get("meta"), [
+            entry.get("filename") if isinstance(entry, dict) else None for entry in entries
+        ]
+    return page.meta, [file.filename for file in page.files]
 
 
 def _by_version(files: Sequence[tuple[str, list[bytes]]], project: str) -> list[tuple[str, list[bytes]]]:

@@ -22,7 +22,6 @@ SortKey: TypeAlias = tuple[Any, ...]
 _PLAIN = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*", re.ASCII)
 _WHEEL_NAME = re.compile(r"\w[\w.]*", re.UNICODE)
 _LONGEST = 160  # Python does not read numbers of more than 4,300 digits
-_UNSAFE = frozenset("/\\\0\n\r")  # a name, not a path: others make files of it
 
 
 @cache
@@ -93,8 +92,8 @@ def version_of(filename: str, project: str) -> str | None:
         None where it is no wheel and no sdist, belongs to another project, or breaks the rules for
         names: such a file is as good as not there.
     """
-    if not _UNSAFE.isdisjoint(filename):
-        return None
+    if "/" in filename or "\\" in filename or "\0" in filename or "\n" in filename or "\r" in filename:
+        return None  # a name, not a path: others make files of it
     if filename.endswith(".whl"):
         parts = filename[:-4].split("-")
         if len(parts) not in (5, 6) or (len(parts) == 6 and not parts[2][:1].isdecimal()):
@@ -108,6 +107,7 @@ def version_of(filename: str, project: str) -> str | None:
     return None
 
 
+@cache
 def _is_wheel_name(name: str) -> bool:
     return "__" not in name and _WHEEL_NAME.fullmatch(name) is not None
 

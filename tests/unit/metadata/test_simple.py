@@ -290,6 +290,8 @@ def test_both_formats_say_the_same() -> None:
         (b"\xff\xfe", "application/json", "its JSON is broken"),
         (b'{"message": "log in"}', "application/json", "its JSON has no list of files"),
         (b'{"files": {"a": 1}}', "application/json", "its JSON has no list of files"),
+        (b'{"files":[{"filename":"demo-1.0.zip","url":"\xff"}]}', "application/json", "its JSON is broken"),
+        (b'{"files":[{"filename":"demo-1.0.zip","url":"\\q"}]}', "application/json", "its JSON is broken"),
         (b"[" * 100_000, "application/json", "its JSON is broken"),
         (b'{"files":' + b"[" * 100_000, "application/json", "its JSON is broken"),
     ],
@@ -297,6 +299,22 @@ def test_both_formats_say_the_same() -> None:
 def test_what_is_no_page(body: bytes, content_type: str, says: str) -> None:
     with pytest.raises(PackageIndexError, match=says) as caught:
         split_page(body, content_type, URL, "demo")
+    assert caught.value.context == (f"url: {URL}",)
+
+
+@pytest.mark.parametrize(
+    "other", ["7", "[]", "null", '{"url": "x"}', '{"filename": null}', '{"filename": 7}']
+)
+def test_what_has_no_name_does_not_count(other: str) -> None:
+    body = f'{{"files": [{{"filename": "{WHEEL}", "url": "{WHEEL}"}}, {other}], "meta": {{}}}}'
+    (file,) = parse_page(body.encode(), "application/json", URL, "demo", "test")
+    assert file.filename == WHEEL
+
+
+def test_a_number_that_no_machine_has() -> None:
+    body = f'{{"files": [{{"filename": "{WHEEL}", "url": "{WHEEL}", "size": 1e999}}]}}'.encode()
+    with pytest.raises(PackageIndexError, match="its JSON is broken") as caught:
+        parse_page(body, "application/json", URL, "demo", "test")
     assert caught.value.context == (f"url: {URL}",)
 
 

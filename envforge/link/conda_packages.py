@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from envforge.errors import HashError, OfflineError, StoreError
+from envforge.host.processors import count_processors
+from envforge.link.cancellation import Cancellation
 from envforge.model.conda import CondaRecord
 from envforge.store.failures import store_failures
 from envforge.store.sealing import remove_sealed
@@ -58,36 +60,51 @@ def not_cached_error(missing: Sequence[CondaRecord]) -> OfflineError:
     )
 
 
-def check_local_archives(records: Iterable[CondaRecord]) -> None:
-    """Compare the archives of folders with their records; a gigabyte takes a second.
+def check_local_archives(records: Sequence[CondaRecord], cancellation: Cancellation) -> None:
+    """Compare the archives of folders with their records; a gigabyte takes each processor a second.
 
     Raises:
+        CancelledError: it was ended.
         StoreError: one is missing or cannot be read.
         HashError: one is not what was locked.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
+    if not records:
+        return
+    with ThreadPoolExecutor(count_processors()) as pool:
+        try:
+            for check in [pool.submit(_check_local_archive, record) for record in records]:
+                cancellation.check()
+                check.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _check_local_archive(record: CondaRecord) -> None:
     from envforge.net.local_files import file_url_path
 
-    for record in records:
-        place = file_url_path(record.url)
-        with store_failures(place, f"read the archive of {record}"):
-            if not place.exists():
-                raise StoreError(
-                    f"the archive of {record} is not in its channel any more",
-                    context=[f"file: {place}"],
-                    hints=["put it back, or take what is there: envforge lock --upgrade"],
-                )
-            algorithm, expected = _digest(record)
-            found = _file_digest(place, algorithm) if expected else ""
-        if found != expected:
-            raise HashError(
-                f"{record} is not the archive that was locked",
-                context=[
-                    f"file: {place}",
-                    f"expected: {algorithm} {expected}",
-                    f"found: {found}",
-                ],
-                hints=["if the channel has replaced it: envforge lock --upgrade"],
+    place = file_url_path(record.url)
+    with store_failures(place, f"read the archive of {record}"):
+        if not place.exists():
+            raise StoreError(
+                f"the archive of {record} is not in its channel any more",
+                context=[f"file: {place}"],
+                hints=["put it back, or take what is there: envforge lock --upgrade"],
             )
+        algorithm, expected = _digest(record)
+        found = _file_digest(place, algorithm) if expected else ""
+    if found != expected:
+        raise HashError(
+            f"{record} is not the archive that was locked",
+            context=[
+                f"file: {place}",
+                f"expected: {algorithm} {expected}",
+                f"found: {found}",
+            ],
+            hints=["if the channel has replaced it: envforge lock --upgrade"],
+        )
 
 
 def _digest(record: CondaRecord) -> tuple[str, str]:

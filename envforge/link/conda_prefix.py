@@ -170,7 +170,7 @@ def ensure_prefix(
         prefix = find_prefix(spec, folder)
         if prefix is None:
             reporter = ProgressTeller(reporter, hold)
-            _announce(spec, packages_cache, reporter, offline=network.offline)
+            _announce(spec, packages_cache, reporter, cancellation, offline=network.offline)
             start_s = perf_counter()
             with _under_construction(folder / spec.digest) as path:
                 install_records(
@@ -189,13 +189,15 @@ def ensure_prefix(
     return prefix
 
 
-def _announce(spec: PrefixSpec, packages_cache: Path, reporter: Reporter, *, offline: bool) -> None:
+def _announce(
+    spec: PrefixSpec, packages_cache: Path, reporter: Reporter, cancellation: Cancellation, *, offline: bool
+) -> None:
     """Say what is going to be made of what; what cannot be had is told before anything is begun."""
     missing = uncached_records(spec, packages_cache)
     if missing and offline:
         raise not_cached_error(missing)
     local = [record for record in spec.records if is_local(record)]
-    check_local_archives(record for record in local if not is_unpacked(record, packages_cache))
+    check_local_archives([each for each in local if not is_unpacked(each, packages_cache)], cancellation)
     reporter.report(PrefixStarted(package_count=len(spec.records), size_bytes=total_size_bytes(spec.records)))
     if missing:
         reporter.report(FetchPlanned(file_count=len(missing), size_bytes=total_size_bytes(missing)))

@@ -23,7 +23,9 @@ from envforge.events import (
     PrefixStarted,
     Warned,
 )
+from envforge.link.cancellation import Cancellation, CancelledError
 from envforge.link.conda_failures import install_error
+from envforge.link.conda_packages import check_local_archives
 from envforge.link.conda_prefix import MARKER, PrefixSpec, find_prefix, uncached_records
 from envforge.metadata.rattler_records import from_rattler
 from envforge.model.conda import CondaRecord
@@ -239,6 +241,15 @@ def test_an_archive_of_a_folder_is_gone(forge: Forge, tmp_path: Path) -> None:
     record = make_archive(tmp_path / "channel", "a", {"share/a": "a"})
     (tmp_path / "channel" / "noarch" / record.filename).unlink()
     assert "a 1.0 0 is not in its channel any more" in forge.fails(StoreError, record)
+
+
+def test_who_ends_it_need_not_wait_for_the_archives_of_a_folder(tmp_path: Path) -> None:
+    records = [make_archive(tmp_path / "channel", name, {"share/a": name}) for name in "ab"]
+    cancellation = Cancellation()
+    check_local_archives(records, cancellation)
+    cancellation.cancel()
+    with pytest.raises(CancelledError):
+        check_local_archives(records, cancellation)
 
 
 # Clobbers

@@ -6,17 +6,13 @@ the tree itself are no couplings. Mach-O's LC_RPATH is not read yet.
 
 from __future__ import annotations
 
-import errno
-import mmap
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from posixpath import dirname, join, normpath
 
+from envforge.store.elf import read_run_paths
 from envforge.store.failures import store_failures
-
-_MARK = b"$ORIGIN"
-_SEARCHED_BYTES = 1 << 20
 
 
 def find_couplings(lib: Path, libraries: Iterable[str]) -> tuple[str, ...]:
@@ -55,33 +51,13 @@ def _outside(path: str, entry: str) -> str:
 
 def _search_path(place: str) -> list[str]:
     """Entries of DT_RUNPATH and DT_RPATH of a file; none if it is no ELF file or has none."""
-    with open(place, "rb") as file:
-        if file.read(4) != b"\x7fELF" or not _mentions_origin(file.fileno()):
-            return []
-        from elftools.elf.dynamic import DynamicSegment
-        from elftools.elf.elffile import ELFFile
+    with open(place, "rb", buffering=0) as file:
+        size_bytes = os.fstat(file.fileno()).st_size
 
-        try:
-            entries: list[str] = []
-            for segment in ELFFile(file).iter_segments(type="PT_DYNAMIC"):
-                assert isinstance(segment, DynamicSegment)
-                for tag in segment.iter_tags():
-                    kind = {"DT_RUNPATH": "runpath", "DT_RPATH": "rpath"}.get(tag.entry.d_tag)
-                    entries += getattr(tag, kind).split(":") if kind else ()
-            return entries
-        except Exception as error:
-            # a damaged library, as there are in test data, makes pyelftools raise anything, and seek anywhere
-            if isinstance(error, OSError) and error.errno != errno.EINVAL:
-                raise
-            return []
+        def read(offset: int, count: int) -> bytes:
+            if offset >= size_bytes:  # a damaged file names places that no system call takes
+                return b""
+            file.seek(offset)
+            return file.read(count)
 
-
-def _mentions_origin(handle: int) -> bool:
-    """Whether a small file has ``$ORIGIN`` in it at all; large ones are not read for that.
-
-    Parsing takes 2 ms a file, searching 0.2 ms at most, and few extension modules have a search path.
-    """
-    if os.fstat(handle).st_size > _SEARCHED_BYTES:
-        return True
-    with mmap.mmap(handle, 0, access=mmap.ACCESS_READ) as content:
-        return content.find(_MARK) >= 0 or content.find(b"${ORIGIN}") >= 0
+        return [entry for path in read_run_paths(read) for entry in os.fsdecode(path.text).split(":")]

@@ -13,9 +13,9 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from typing import Any
+
+from envforge.store.elf import read_run_paths
 
 from .package import PLACEHOLDER, File, Package
 
@@ -199,20 +199,10 @@ def _relocatable(files: dict[str, File], python: HostPython) -> dict[str, File]:
 
 def _with_relative_run_path(path: str, content: bytes) -> bytes:
     """The same ELF file, looking for libraries in its own prefix. The new path takes the old one's place."""
-    from elftools.elf.elffile import ELFFile
-
-    elf = ELFFile(BytesIO(content))
-    dynamic: Any = elf.get_section_by_name(".dynamic")
-    strings: Any = elf.get_section_by_name(".dynstr")
-    if dynamic is None or strings is None:
-        return content
     up = "/".join([".."] * path.count("/"))
     wanted = f"$ORIGIN/{up}/lib".encode()
-    for tag in dynamic.iter_tags():
-        if tag.entry.d_tag not in ("DT_RPATH", "DT_RUNPATH"):
-            continue
-        start = strings["sh_offset"] + tag.entry.d_val
-        old = content[start : content.index(b"\0", start)]
+    original = content
+    for start, old in read_run_paths(lambda offset, count: original[offset : offset + count]):
         if old.startswith(b"$ORIGIN"):
             continue
         if len(wanted) > len(old):

@@ -1,9 +1,9 @@
 """What accelerators this host has: read, recognised, and remembered until it is booted again.
 
-Asking a driver takes from 30 ms to ten seconds, and naming the processor needs py-rattler. Both answers are
-kept below the cache root, per host, boot, driver, and what the loader finds first. A driver that hung is
-asked again after ten minutes, one without a GPU each time: the next job on a node may have one. Facts are
-made anew each time: variables that override them hold at once.
+Asking a driver takes from 30 ms to ten seconds. To name the processor needs py-rattler, 60 ms: that is done
+for those who ask for it. Both answers are kept below the cache root, per host, boot, driver, and what the
+loader finds first. A driver that hung is asked again after ten minutes, one without a GPU each time: the next
+job on a node may have one. Facts are made anew each time: variables that override them hold at once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from envforge.host.facts import host_platform
 from envforge.host.machine import MachineReading, ask_driver, processor_names, read_machine
@@ -29,7 +29,7 @@ _LIFETIME_WITHOUT_BOOT_S = 3600.0
 
 
 def detect_host_facts(
-    environ: Mapping[str, str], cache: Path, *, now_s: float, refresh: bool = False
+    environ: Mapping[str, str], cache: Path, *, now_s: float, refresh: bool = False, archspec: bool = True
 ) -> HostFacts:
     """What this host has that a variant may ask for.
 
@@ -38,29 +38,39 @@ def detect_host_facts(
         cache: root of what is remembered.
         now_s: seconds since the epoch.
         refresh: ask again, whatever is remembered.
+        archspec: whether the processor's name matters; else it may be left out.
 
     Raises:
         HostError: envforge knows no packages for this machine; a variable holds what is no version.
     """
-    return recognize(read_host(environ, cache, now_s=now_s, refresh=refresh), environ)
+    return recognize(read_host(environ, cache, now_s=now_s, refresh=refresh, archspec=archspec), environ)
 
 
 def read_host(
-    environ: Mapping[str, str], cache: Path, *, now_s: float, refresh: bool = False
+    environ: Mapping[str, str], cache: Path, *, now_s: float, refresh: bool = False, archspec: bool = True
 ) -> MachineReading:
     """The reading that :func:`detect_host_facts` understands."""
     reading = read_machine(host_platform(), environ)
     file = _memory_file(cache)
     key = _key(reading, environ)
-    known = None if refresh else _remembered(file, key, now_s, bool(reading.boot))
+    remembered = None if refresh else _remembered(file, key, now_s, bool(reading.boot))
+    known = remembered
     if known is None:
         asked = reading.has_driver_signs and "CONDA_OVERRIDE_CUDA" not in environ
-        known = {
-            "driver": ask_driver(environ) if asked else None,
-            "archspec": list(processor_names()),
-        }
-        write_memory(file, {"format": _FORMAT, "key": key, "asked_at": now_s, **known})
-    return replace(reading, driver=known["driver"], archspec=tuple(known["archspec"]))
+        known = _Known(now_s, ask_driver(environ) if asked else None)
+    if archspec and known.archspec is None:
+        known = known._replace(archspec=processor_names())
+    if known != remembered:
+        write_memory(file, {"format": _FORMAT, "key": key, **known._asdict()})
+    return replace(reading, driver=known.driver, archspec=known.archspec or ())
+
+
+class _Known(NamedTuple):
+    """What is remembered: when the driver was asked, its answer, the processor's names (None: not asked)."""
+
+    asked_at: float
+    driver: dict[str, Any] | None
+    archspec: tuple[str, ...] | None = None
 
 
 def _key(reading: MachineReading, environ: Mapping[str, str]) -> list[Any]:
@@ -82,13 +92,15 @@ def _memory_file(cache: Path) -> Path:
     return cache / "hosts" / f"{node or 'host'}.json"
 
 
-def _remembered(file: Path, key: list[Any], now_s: float, has_boot: bool) -> dict[str, Any] | None:
+def _remembered(file: Path, key: list[Any], now_s: float, has_boot: bool) -> _Known | None:
     try:
         content = json.loads(file.read_bytes())
         if content["format"] != _FORMAT or content["key"] != key:
             return None
-        driver, archspec = content["driver"], [str(name) for name in content["archspec"]]
-        age_s = now_s - float(content["asked_at"])
+        driver, archspec = content["driver"], content["archspec"]
+        if archspec is not None:
+            archspec = tuple(str(name) for name in archspec)
+        asked_at = float(content["asked_at"])
         if driver is not None and not isinstance(driver, dict):
             return None
     except (OSError, ValueError, KeyError, TypeError):
@@ -96,7 +108,7 @@ def _remembered(file: Path, key: list[Any], now_s: float, has_boot: bool) -> dic
     lifetime_s = _LIFETIME_S if has_boot else _LIFETIME_WITHOUT_BOOT_S
     if driver is not None and not _works(driver):
         lifetime_s = _FAULT_LIFETIME_S if "fault" in driver else 0.0
-    return {"driver": driver, "archspec": archspec} if 0 <= age_s < lifetime_s else None
+    return _Known(asked_at, driver, archspec) if 0 <= now_s - asked_at < lifetime_s else None
 
 
 def _works(driver: Mapping[str, Any]) -> bool:

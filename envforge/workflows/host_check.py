@@ -29,14 +29,18 @@ if TYPE_CHECKING:
 _RISK = "packages may not work on this host"
 
 
-def host_facts(session: Session) -> HostFacts:
-    """What this host has, remembered; ``--refresh`` asks again.
+def _host_facts(session: Session) -> HostFacts:
+    """What this host has that a package may need, remembered; ``--refresh`` asks again.
 
     Raises:
         HostError: envforge knows no packages for this machine; a variable holds what is no version.
     """
     return detect_host_facts(
-        session.environ, session.places.cache, now_s=session.now_s, refresh=session.network.refresh
+        session.environ,
+        session.places.cache,
+        now_s=session.now_s,
+        refresh=session.network.refresh,
+        archspec=False,
     )
 
 
@@ -53,7 +57,7 @@ def check_host(assembly: Assembly, lock: Lock, *, ignore: bool, is_there: bool =
         HostError: this host lacks something, or has what these packages cannot use.
     """
     session = assembly.session
-    facts = host_facts(session)
+    facts = _host_facts(session)
     problems = _wheel_problems(assembly, facts)
     errors = list(_errors(assembly, lock, facts, problems))
     if errors and not (ignore or is_there):

@@ -50,6 +50,7 @@ class BuildJob(Struct, frozen=True, kw_only=True):
     """One source to be built, and how.
 
     Args:
+        name: the project's, normalized.
         source: folder with pyproject.toml or setup.py.
         environment: where the backend runs.
         log_path: file that the backend's output is appended to.
@@ -57,6 +58,7 @@ class BuildJob(Struct, frozen=True, kw_only=True):
         config_settings: for the backend, as PEP 517 has them.
     """
 
+    name: str
     source: Path
     environment: BuildEnvironment
     log_path: Path
@@ -178,12 +180,17 @@ def _call(job: BuildJob, hook: str, call: Callable[[BuildBackendHookCaller], _An
         hints = (
             ["allow it more time, if it is only slow: tool.envforge.build.NAME has timeout-s"]
             if error.timed_out
-            else _hints(runner.tail())
+            else _hints(runner.tail(), job.name)
         )
         raise _failure(job, hook, str(error), runner.tail(), hints) from None
     except pyproject_hooks.BackendUnavailable as error:
         reason = (error.traceback.strip() or str(error)).splitlines()[-1]
-        hints = [f"is the package with {system.backend} in build-system.requires?"]
+        module = _missing_module(reason)
+        hints = [
+            _module_hint(module, job.name)
+            if module and module != system.backend.partition(".")[0]
+            else f"is the package with {system.backend} in build-system.requires?"
+        ]
         raise _failure(job, hook, f"its backend cannot be imported: {reason}", [], hints) from None
     except pyproject_hooks.HookMissing as error:
         raise _no_hook(job, system.backend, error.hook_name) from None
@@ -218,18 +225,45 @@ def _no_hook(job: BuildJob, backend: str, hook: str) -> BuildError:
     )
 
 
-def _hints(tail: Sequence[str]) -> list[str]:
-    """What the output of a failed build gives away."""
+_LEFT_PYTHON = {
+    "3.12": "asynchat asyncore distutils imp smtpd",
+    "3.13": "aifc audioop cgi cgitb chunk crypt imghdr lib2to3 mailcap msilib nis nntplib ossaudiodev pipes"
+    " sndhdr spwd sunau telnetlib uu xdrlib",
+}
+"""Modules that Python has no longer, by the first version without them: PEP 594, PEP 632, bpo-98040."""
+
+
+def _hints(tail: Sequence[str], name: str) -> list[str]:
+    """What the output of a failed build of a project gives away."""
     text = "\n".join(tail)
-    if found := re.search(r"No module named '([\w.]+)'", text):
-        module = found[1].split(".")[0]
-        return [f"the build imports {module}: add the package that has it to build-system.requires"]
+    if module := _missing_module(text):
+        return [_module_hint(module, name)]
     if found := re.search(r"(?:unable to execute|command) '([^']+)'(?::| failed: )No such file", text):
         return [f"the build needs {found[1]}: install it"]
     found = re.search(r"fatal error: (\S+): No such file", text)
     if found and not found[1].endswith((".c", ".cc", ".cpp", ".cxx", ".cu")):  # else a source of its own
         return [f"the build needs the header {found[1]}: install the development files that have it"]
     return []
+
+
+def _missing_module(text: str) -> str:
+    """The package that an import did not find, "" for none."""
+    found = re.search(r"No module named '(\w+)", text)
+    return found[1] if found else ""
+
+
+def _module_hint(module: str, name: str) -> str:
+    """What to do about a module that the build of a project imports in vain."""
+    given = f"tool.envforge.build.{name}: with"
+    if module == "pkg_resources":
+        return f'setuptools has had it until 81: envforge add "setuptools<82", and name setuptools in {given}'
+    for version, modules in _LEFT_PYTHON.items():
+        if module in modules.split():
+            return f"Python has no {module} since {version}: take a newer {name}, or an older Python"
+    return (
+        f"the build imports {module}: add the package that has it to build-system.requires of {name},"
+        f" or to {given}"
+    )
 
 
 def _is_plain_name(answer: Any, suffix: str) -> bool:

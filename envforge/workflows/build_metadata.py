@@ -12,9 +12,11 @@ from envforge.build.platforms import platform_difference
 from envforge.build.sdist import unpack_sdist
 from envforge.errors import BuildError
 from envforge.events import BuildFinished, BuildStarted, Warned
-from envforge.manifest.build_settings import USUAL, BuildSettings
+from envforge.manifest.build_settings import USUAL
 from envforge.metadata.core import parse_core_metadata
 from envforge.metadata.versions import version_of
+from envforge.model.release import SDIST_SUFFIXES
+from envforge.model.requirement import normalize_name
 from envforge.workflows.building import enter, prepare_job
 from envforge.workflows.workshop import Workshop
 
@@ -55,7 +57,7 @@ def sdist_metadata(file: IndexFile, archive: Path, workshop: Workshop) -> CoreMe
     """
     with workshop.store.staging() as folder:
         source = unpack_sdist(archive, folder / "source")
-        metadata = _ask(file.filename, source, "wheel", _settings_for_file(file.filename, workshop), workshop)
+        metadata = _ask(_project_of(file.filename, workshop), file.filename, source, "wheel", workshop)
         judge_platforms(file.filename, source, metadata, workshop)
     return metadata
 
@@ -86,7 +88,7 @@ def unbuilt_metadata(
         manifest = read_folder(source, file.filename)
         if manifest is not None and manifest.is_static:
             return manifest.metadata()
-        metadata = folder_metadata(file.filename, source, "wheel", shop)
+        metadata = _ask(_project_of(file.filename, shop), file.filename, source, "wheel", shop)
         judge_platforms(file.filename, source, metadata, shop)
     return metadata
 
@@ -103,7 +105,7 @@ def folder_metadata(name: str, source: Path, kind: Kind, workshop: Workshop) -> 
     Raises:
         BuildError: with the backend's last words.
     """
-    return _ask(name, source, kind, workshop.manifest.settings.build.get(name, USUAL), workshop)
+    return _ask(name, name, source, kind, workshop)
 
 
 def judge_platforms(what: str, source: Path, metadata: CoreMetadata, workshop: Workshop) -> None:
@@ -130,21 +132,25 @@ def judge_platforms(what: str, source: Path, metadata: CoreMetadata, workshop: W
     workshop.session.reporter.report(Warned(message=message, hint=hint))
 
 
-def _ask(name: str, source: Path, kind: Kind, settings: BuildSettings, workshop: Workshop) -> CoreMetadata:
+def _ask(name: str, called: str, source: Path, kind: Kind, workshop: Workshop) -> CoreMetadata:
+    """Ask the backend of a source, which users know as ``called``."""
     reporter = workshop.session.reporter
-    what = f"{name} (metadata)"
+    what = f"{called} (metadata)"
+    settings = workshop.manifest.settings.build.get(name, USUAL)
     reporter.report(BuildStarted(what=what))
     start = time.monotonic()
     with workshop.store.staging() as folder:
         job, _ = prepare_job(kind, source, settings, enter(name, workshop), name=name)
         dist_info = prepare_metadata(kind, job, folder / "metadata")
-        metadata = parse_core_metadata((dist_info / "METADATA").read_bytes(), name)
+        metadata = parse_core_metadata((dist_info / "METADATA").read_bytes(), called)
     reporter.report(BuildFinished(what=what, duration_s=time.monotonic() - start))
     return metadata
 
 
-def _settings_for_file(filename: str, workshop: Workshop) -> BuildSettings:
-    for name, settings in workshop.manifest.settings.build.items():
+def _project_of(filename: str, workshop: Workshop) -> str:
+    """The project of an sdist: one that has build settings, else what stands before the last dash."""
+    for name in workshop.manifest.settings.build:
         if version_of(filename, name) is not None:
-            return settings
-    return USUAL
+            return name
+    stem = next(filename.removesuffix(end) for end in (*SDIST_SUFFIXES, "") if filename.endswith(end))
+    return normalize_name(stem.rpartition("-")[0] or stem)

@@ -89,6 +89,7 @@ def prepare_job(
     make_folders(log_path.parent)
     furnished = build_environment(requires, settings, workshop, _sdist_tree)
     job = BuildJob(
+        name=name,
         source=source,
         environment=furnished.environment,
         log_path=log_path,

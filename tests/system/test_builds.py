@@ -71,6 +71,27 @@ def test_settings_reach_the_build_and_decide_when_it_is_done_again(
     assert project.leftovers() == []
 
 
+def test_settings_hold_for_an_archive_whose_project_is_not_known_yet(
+    project: Project, index: SimpleIndex
+) -> None:
+    """Its file's name tells it: what it requires is asked of its backend before anything else is known."""
+    needy = "\nif os.environ.get('FLAVOUR') != 'sweet':\n    raise SystemExit('no FLAVOUR')\n"
+    files = {
+        "PKG-INFO": "Metadata-Version: 2.1\nName: nee-dy\nVersion: 1.0\n",
+        "pyproject.toml": BUILD_SYSTEM,
+        "_backend/backend.py": backend("nee-dy", "1.0") + "\nimport os" + needy,
+        "nee_dy/__init__.py": "",
+    }
+    archive = make_sdist("nee-dy", files=files)
+    place = project.root / archive.filename
+    place.write_bytes(archive.content)
+    project.write()
+    project.fails("add", f"./{archive.filename}", says=["no FLAVOUR"])
+    project.write(tables='[tool.envforge.build."nee-dy"]\nenv = { FLAVOUR = "sweet" }')
+    project.done("add", f"./{archive.filename}")
+    assert project.python("import nee_dy") == ""
+
+
 def test_a_build_with_what_is_locked_is_done_again_exactly_when_that_moves(
     project: Project, index: SimpleIndex, noted: Path
 ) -> None:

@@ -66,6 +66,7 @@ def make_job(tmp_path: Path, isolated_python: str) -> Callable[..., BuildJob]:
         (source / "pyproject.toml").write_text(PYPROJECT)
         (source / "_build" / "backend.py").write_text(BACKEND + textwrap.dedent(hooks))
         known = {
+            "name": "in-tree",
             "source": source,
             "environment": BuildEnvironment(python=isolated_python, env=os.environ),
             "log_path": tmp_path / "logs" / "build.log",

@@ -142,7 +142,11 @@ def test_only_the_last_hook_is_quoted(make_job: MakeJob, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("code", "hint"),
     [
-        ("import numpy_of_nobody.core", "numpy_of_nobody"),
+        ("import numpy_of_nobody.core", "tool.envforge.build.in-tree: with"),
+        ("import numpy_of_nobody.core", "numpy_of_nobody: add the package that has it to build-system"),
+        ("import pkg_resources", 'envforge add "setuptools<82"'),
+        ("raise SystemExit(\"No module named 'distutils'\")", "Python has no distutils since 3.12"),
+        ("raise SystemExit(\"No module named 'cgi'\")", "Python has no cgi since 3.13"),
         ("raise SystemExit(\"error: command 'gcc' failed: No such file or directory\")", "needs gcc"),
         ("raise SystemExit('x.c:1:10: fatal error: zlib.h: No such file or directory')", "header zlib.h"),
         ("raise SystemExit('x.cc:1:10: fatal error: Eigen/Core: No such file')", "header Eigen/Core"),
@@ -217,7 +221,7 @@ def test_ctrl_c_ends_the_build_and_its_children(make_job: MakeJob, tmp_path: Pat
     code = (
         "import os, sys\nfrom pathlib import Path\n"
         "from envforge.build.backend import BuildEnvironment, BuildJob, build_wheel\n"
-        "job = BuildJob(source=Path(sys.argv[1]), log_path=Path(sys.argv[3]),\n"
+        "job = BuildJob(name='in-tree', source=Path(sys.argv[1]), log_path=Path(sys.argv[3]),\n"
         "               environment=BuildEnvironment(python=sys.argv[2], env=os.environ))\n"
         "build_wheel(job, Path(sys.argv[4]), name='in-tree')\n"
     )
@@ -319,6 +323,7 @@ def test_a_backend_that_cannot_be_imported(make_job: MakeJob, tmp_path: Path) ->
     error = failure_of(build_wheel, make_job("import no_such_module_of_anybody\n"), tmp_path, name="in-tree")
     assert "cannot be imported: ModuleNotFoundError" in error.context[1]
     assert "no_such_module_of_anybody" in error.context[1]
+    assert "the build imports no_such_module_of_anybody: add" in error.hints[0]
 
 
 def test_a_backend_that_is_not_installed(make_job: MakeJob, tmp_path: Path) -> None:

@@ -143,6 +143,20 @@ class CondaChannels:
         """All versions of a package in the channel that is used for it, in no order; newer ones too."""
         return tuple(self._package(name, platform).versions)
 
+    def admitted_versions(self, name: str, platform: str) -> Sequence[str]:
+        """Those of :meth:`versions` of which some record is as old as it has to be, in no order."""
+        rows = self._package(name, platform).rows
+        return tuple({str(row.version) for row in rows if self._is_old_enough(row)})
+
+    def newer_versions(self, name: str, match_spec: str, platform: str) -> Sequence[str]:
+        """Versions that would meet a match spec but for ``exclude_newer``, in no order."""
+        from rattler import MatchSpec
+
+        admitted = self.admitted_versions(name, platform)
+        spec = MatchSpec(match_spec)
+        rows = [row for row in self._package(name, platform).rows if str(row.version) not in admitted]
+        return tuple({str(row.version) for row in rows if spec.matches(row)})
+
     def has_version(self, name: str, version: str, target: Target) -> bool:
         """Whether some record of a version is for a target, old enough, and not for another minor Python."""
         return any(

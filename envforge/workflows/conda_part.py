@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -156,19 +156,17 @@ class CondaWishes:
         for dependency in self._wanted_on(target):
             if self._can_be_installed(dependency.match_spec, target):
                 continue
-            versions = self._newest_versions(dependency.name, platform)
-            if versions:
-                yield f"the newest versions of {dependency.name} for {platform}: {', '.join(versions)}"
+            name = dependency.name
+            admitted = self.channels.admitted_versions(name, platform)
+            if admitted:
+                yield f"the newest versions of {name} for {platform}: {', '.join(_newest(admitted))}"
+            if newer := self.channels.newer_versions(name, dependency.match_spec, platform):
+                yield f"exclude-newer leaves out {name} {', '.join(_newest(newer))}: move it on"
             if others:
                 yield (
                     f"if {dependency.name} is not needed on {platform}: {dependency.name} ="
                     f' {{ version = "{dependency.spec}", platforms = {json.dumps(others)} }}'
                 )
-
-    def _newest_versions(self, name: str, platform: str) -> list[str]:
-        from rattler import Version
-
-        return sorted(self.channels.versions(name, platform), key=Version, reverse=True)[:_MOST_VERSIONS]
 
     def leave_out_absent(self, target: Target) -> bool:
         """Leave out what cannot be installed on a target even alone; whether that was anything.
@@ -267,6 +265,13 @@ class CondaWishes:
                     records.setdefault(record.name, record)
         released = self.upgrades.conda_names
         return tuple(record for name, record in sorted(records.items()) if name not in released)
+
+
+def _newest(versions: Iterable[str]) -> list[str]:
+    """A few of them, newest first."""
+    from rattler import Version
+
+    return sorted(versions, key=Version, reverse=True)[:_MOST_VERSIONS]
 
 
 def conda_dependencies_on(manifest: Manifest, target: Target) -> list[CondaDependency]:

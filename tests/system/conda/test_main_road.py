@@ -321,6 +321,23 @@ def test_versions_that_there_are(project: Project, server: ChannelServer) -> Non
     project.fails("lock", says=["greet >=99", "the newest versions of greet for", "2.0, 1.0"])
 
 
+def test_versions_that_exclude_newer_leaves_out(project: Project, server: ChannelServer) -> None:
+    """libgreet 2.0 is of 2025-12-22, 1.2 ten days older."""
+    write(project, server, libgreet=">=2")
+    text = project.manifest.read_text()
+    project.manifest.write_text(
+        text.replace("[tool.envforge]\n", '[tool.envforge]\nexclude-newer = "2025-12-15"\n')
+    )
+    says = [
+        "the newest versions of libgreet for",
+        ": 1.2, 1.0\n",
+        "exclude-newer leaves out libgreet 2.0: move it",
+    ]
+    project.fails("lock", says=says)
+    project.manifest.write_text(project.manifest.read_text().replace(">=2", ">=3"))
+    assert "leaves out" not in project.fails("lock", says=["libgreet >=3"]).err
+
+
 def test_a_lock_that_does_not_fit_says_which_conda_package(project: Project, server: ChannelServer) -> None:
     write(project, server, greet="*")
     assert "Locked 4 packages" in project.done("lock").err

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from envforge.errors import ManifestError, UsageError
-from envforge.manifest.edit import create_manifest, set_project_name
+from envforge.manifest.edit import create_manifest
 from envforge.manifest.faults import Fault, manifest_error
 from envforge.manifest.manifest import Manifest
 from envforge.manifest.parse import parse_manifest
@@ -19,15 +18,16 @@ from envforge.model.target import DEFAULT_PLATFORMS
 from envforge.struct import Struct
 from envforge.workflows.first_python import choose_first_python, warn_of_missing_python
 from envforge.workflows.project import (
-    LOCK_NAME,
     MANIFEST_NAME,
     find_workspace_root,
+    is_there,
     make_folder,
     read_project,
     read_text,
     write_text,
 )
 from envforge.workflows.session import Session
+from envforge.workflows.stacks import start_from_stack
 
 
 class InitReport(Struct, frozen=True, kw_only=True):
@@ -87,9 +87,10 @@ def init_project(
     root = find_workspace_root(directory)
     if stack is not None:
         _refuse_with_stack(python, platforms)
-        _refuse_stack_in_member(directory, root)
-        return _start_from_stack(path, stack, name, session)
-    existing = read_text(path) if _is_there(path) else None
+        manifest = start_from_stack(directory, stack, name or project_name(directory), workspace=root)
+        warn_of_missing_python(manifest, session)
+        return _report(path, manifest, created=True, changed=True, stack=stack)
+    existing = read_text(path) if is_there(path) else None
     if root is not None:
         _refuse_in_member(directory, root, python, platforms)
         return _start_member(path, existing, name, root, session)
@@ -109,27 +110,12 @@ def init_project(
     return report
 
 
-def _is_there(path: Path) -> bool:
-    """Whether a file is there; where nobody may look, writing it tells why it cannot be."""
-    with suppress(OSError):
-        return path.exists()
-    return False
-
-
 def _refuse_with_stack(python: str | None, platforms: Sequence[str]) -> None:
     named = [option for option, value in (("--python", python), ("--platform", platforms)) if value]
     if named:
         raise UsageError(
             f"{named[0]} is of no use with --stack: a stack is locked, for its own Python and platforms",
             hints=["leave it out, and change what the manifest says afterwards, then run: envforge lock"],
-        )
-
-
-def _refuse_stack_in_member(directory: Path, root: Path | None) -> None:
-    if root is not None:
-        raise ManifestError(
-            f"{directory.relative_to(root)} is a member of the workspace in {root}, which has the lock",
-            hints=["start the stack in a folder outside the workspace"],
         )
 
 
@@ -210,24 +196,31 @@ def _write(
     path: Path, existing: str | None, text: str, settled: Manifest, workspace: Path | None = None
 ) -> InitReport:
     """Write the manifest if it says something new; ``settled`` has Python and platforms."""
-    if text != existing:
+    changed = text != existing
+    if changed:
         make_folder(path.parent)
         write_text(path, text)
+    return _report(path, settled, created=existing is None, changed=changed, workspace=workspace)
+
+
+def _report(
+    path: Path,
+    settled: Manifest,
+    *,
+    created: bool,
+    changed: bool,
+    stack: str | None = None,
+    workspace: Path | None = None,
+) -> InitReport:
     return InitReport(
         path=path,
-        created=existing is None,
-        changed=text != existing,
+        created=created,
+        changed=changed,
         python=settled.settings.python,
         platforms=settled.settings.platforms,
-        stack=None,
+        stack=stack,
         workspace=workspace,
     )
-
-
-def available_stacks() -> list[str]:
-    """Names of the stacks that ship with envforge, sorted."""
-    folder = _stacks_folder()
-    return sorted(entry.name for entry in folder.iterdir() if (entry / MANIFEST_NAME).is_file())
 
 
 def project_name(directory: Path) -> str:
@@ -235,39 +228,3 @@ def project_name(directory: Path) -> str:
     kept = "".join(letter if letter.isalnum() and letter.isascii() else "-" for letter in directory.name)
     name = normalize_name(kept.strip("-"))
     return name if is_valid_name(name) else "project"
-
-
-def _start_from_stack(path: Path, stack: str, name: str | None, session: Session) -> InitReport:
-    known = available_stacks()
-    if stack not in known:
-        raise UsageError(f"no stack is named {stack!r}", hints=[f"known stacks: {', '.join(known)}"])
-    lock_path = path.with_name(LOCK_NAME)
-    for present in (path, lock_path):
-        if _is_there(present):
-            raise ManifestError(
-                f"{present.name} is there already, and init overwrites nothing",
-                context=[str(present)],
-                hints=["start the stack in an empty folder"],
-            )
-    folder = _stacks_folder() / stack
-    text = set_project_name(read_text(folder / MANIFEST_NAME), name or project_name(path.parent))
-    manifest = parse_manifest(text, MANIFEST_NAME)
-    make_folder(path.parent)
-    write_text(lock_path, read_text(folder / LOCK_NAME))
-    write_text(path, text)
-    warn_of_missing_python(manifest, session)
-    return InitReport(
-        path=path,
-        created=True,
-        changed=True,
-        python=manifest.settings.python,
-        platforms=manifest.settings.platforms,
-        stack=stack,
-    )
-
-
-def _stacks_folder() -> Path:
-    """``envforge/stacks`` of an installed envforge, ``lockfiles`` of a checkout."""
-    package = Path(__file__).parent.parent
-    installed = package / "stacks"
-    return installed if installed.is_dir() else package.parent / "lockfiles"

@@ -216,6 +216,13 @@ def write_text(path: Path, text: str) -> None:
         ) from None
 
 
+def is_there(path: Path) -> bool:
+    """Whether a file is there; where nobody may look, writing it tells why it cannot be."""
+    with suppress(OSError):
+        return path.exists()
+    return False
+
+
 def make_folder(path: Path) -> None:
     """Make a project's folder, and those above it; one that is there stays.
 

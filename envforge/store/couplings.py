@@ -60,4 +60,6 @@ def _search_path(place: str) -> list[str]:
             file.seek(offset)
             return file.read(count)
 
-        return [entry for path in read_run_paths(read) for entry in os.fsdecode(path.text).split(":")]
+        # what is no UTF-8 names no folder that a wheel can have
+        texts = [path.text.decode("utf-8", "replace") for path in read_run_paths(read)]
+        return [entry for text in texts for entry in text.split(":")]

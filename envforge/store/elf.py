@@ -7,7 +7,7 @@ that takes 2 ms for a file and 45 ms to be imported.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from struct import Struct
 from typing import Any, NamedTuple, TypeAlias
 
@@ -18,6 +18,7 @@ _MAGIC = b"\x7fELF"
 _PT_LOAD, _PT_DYNAMIC = 1, 2
 _DT_NULL, _DT_STRTAB, _DT_RPATH, _DT_RUNPATH = 0, 5, 15, 29
 _HEAD_BYTES = 4096
+_MOST_SEGMENTS = 256
 _LONGEST_TABLE_BYTES = 1 << 20
 _LONGEST_PATH_BYTES = 1 << 16
 
@@ -64,6 +65,8 @@ _LAYOUTS = {
 def read_run_paths(read: Read) -> list[RunPath]:
     """The search paths of a file; none if it is no ELF file, is damaged, or has none.
 
+    As for ld.so, there is one dynamic section, and of several entries of a kind the last one counts.
+
     Raises:
         OSError: of ``read``.
     """
@@ -74,15 +77,13 @@ def read_run_paths(read: Read) -> list[RunPath]:
     offset, row_bytes, count = layout.header.unpack_from(head)
     if row_bytes != layout.segment.size:
         return []
-    segments = [_Segment(*row) for row in _rows(read(offset, row_bytes * count), layout.segment)]
-    found: list[RunPath] = []
-    for segment in segments:
-        if segment.kind == _PT_DYNAMIC:
-            entries = list(
-                _entries(read(segment.offset, min(segment.size_bytes, _LONGEST_TABLE_BYTES)), layout)
-            )
-            found += _run_paths(entries, segments, read)
-    return found
+    table = read(offset, row_bytes * min(count, _MOST_SEGMENTS))
+    segments = [_Segment(*row) for row in _rows(table, layout.segment)]
+    dynamic = next((segment for segment in segments if segment.kind == _PT_DYNAMIC), None)
+    if dynamic is None:
+        return []
+    table = read(dynamic.offset, min(dynamic.size_bytes, _LONGEST_TABLE_BYTES))
+    return list(_run_paths(dict(_entries(table, layout)), segments, read))
 
 
 def _rows(table: bytes, row: Struct) -> Iterator[tuple[Any, ...]]:
@@ -93,20 +94,21 @@ def _entries(table: bytes, layout: _Layout) -> Iterator[tuple[int, int]]:
     for tag, value in _rows(table, layout.entry):
         if tag == _DT_NULL:
             return
-        yield tag, value
+        if tag in (_DT_STRTAB, _DT_RPATH, _DT_RUNPATH):
+            yield tag, value
 
 
-def _run_paths(
-    entries: Sequence[tuple[int, int]], segments: Sequence[_Segment], read: Read
-) -> Iterator[RunPath]:
+def _run_paths(entries: Mapping[int, int], segments: Sequence[_Segment], read: Read) -> Iterator[RunPath]:
     """What the entries of a dynamic section name in its table of texts."""
-    address = next((value for tag, value in entries if tag == _DT_STRTAB), 0)
+    address = entries.get(_DT_STRTAB)
+    if address is None:
+        return
     texts = next((_place(address, segment) for segment in segments if _holds(segment, address)), None)
-    for tag, value in entries:
-        if tag in (_DT_RPATH, _DT_RUNPATH) and texts is not None:
-            text, end, _ = read(texts + value, _LONGEST_PATH_BYTES).partition(b"\0")
+    for tag in (_DT_RPATH, _DT_RUNPATH):
+        if tag in entries and texts is not None:
+            text, end, _ = read(texts + entries[tag], _LONGEST_PATH_BYTES).partition(b"\0")
             if end:
-                yield RunPath(texts + value, text)
+                yield RunPath(texts + entries[tag], text)
 
 
 def _holds(segment: _Segment, address: int) -> bool:

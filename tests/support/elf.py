@@ -21,7 +21,7 @@ def shared_object(
     """
     is_64 = bits == 64
     header_bytes, row_bytes, entry_bytes = (64, 56, 16) if is_64 else (52, 32, 8)
-    strings = b"\0" + search_path.encode() + b"\0"
+    strings = b"\0" + search_path.encode("utf-8", "surrogateescape") + b"\0"
     dynamic_at = header_bytes + 2 * row_bytes
     dynamic = [(_STRTAB, 0), (_STRSZ, len(strings)), (_RPATH if rpath else _RUNPATH, 1), (0, 0)]
     dynamic_bytes = entry_bytes * len(dynamic)

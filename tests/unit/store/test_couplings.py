@@ -45,6 +45,7 @@ def test_folders_of_others(tmp_path: Path, rpath: bool, padding: int) -> None:
         ("${ORIGIN}/../other", ("other",)),
         ("$ORIGIN/../other//./lib/", ("other/lib",)),
         ("$ORIGIN/../other:$ORIGIN/../other", ("other",)),
+        ("$ORIGIN/../libs\udcffx", ("libs\ufffdx",)),
     ],
 )
 def test_entries(tmp_path: Path, search_path: str, expected: tuple[str, ...]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
@@ -29,6 +30,38 @@ def test_any_machine(bits: int, order: str, rpath: bool) -> None:
 
 def test_a_file_without_a_path(tmp_path: Path) -> None:
     assert run_paths(b"") == run_paths(b"\x7fELF") == run_paths(b"\x7fELF\2\1" + b"\0" * 100) == []
+
+
+def test_the_last_entry_of_a_kind_counts_and_one_section() -> None:
+    """A file of 80 kB with a thousand entries would take 130 MB, else, and a few more never end."""
+    text = b"x:" * 32_000 + b"\0"
+    entries = 1000
+    dynamic_at = 64 + 12 * 56
+    texts_at = dynamic_at + 16 * (entries + 2)
+    whole = texts_at + 1 + len(text)
+    header = struct.pack(
+        "<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1" + b"\0" * 9, 3, 62, 1, 0, 64, 0, 0, 64, 56, 12, 64, 0, 0
+    )
+    load = struct.pack("<IIQQQQQQ", 1, 5, 0, 0, 0, whole, whole, 4096)
+    section = struct.pack("<IIQQQQQQ", 2, 6, dynamic_at, dynamic_at, 0, 16 * (entries + 2), 0, 8)
+    rows = struct.pack("<QQ", 5, texts_at) + struct.pack("<QQ", 29, 1) * entries + struct.pack("<QQ", 0, 0)
+    asked: list[int] = []
+    content = header + load + section * 11 + rows + b"\0" + text
+
+    def read(offset: int, count: int) -> bytes:
+        asked.append(count)
+        return content[offset : offset + count]
+
+    assert read_run_paths(read) == [RunPath(texts_at + 1, text[:-1])]
+    assert len(asked) == 4
+    assert sum(asked) < 200_000
+
+
+def test_no_table_of_texts_no_path() -> None:
+    content = shared_object("$ORIGIN/../x")
+    entry = struct.pack("<QQ", 5, 64 + 2 * 56 + 4 * 16)
+    assert entry in content
+    assert run_paths(content.replace(entry, struct.pack("<QQ", 6, 0))) == []
 
 
 @pytest.mark.skipif(not shutil.which("gcc"), reason="there is no gcc here")

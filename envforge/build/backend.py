@@ -188,7 +188,7 @@ def _call(job: BuildJob, hook: str, call: Callable[[BuildBackendHookCaller], _An
         module = _missing_module(reason)
         hints = [
             _module_hint(module, job.name)
-            if module and module != system.backend.partition(".")[0]
+            if module and module != re.split(r"[.:]", system.backend, maxsplit=1)[0]
             else f"is the package with {system.backend} in build-system.requires?"
         ]
         raise _failure(job, hook, f"its backend cannot be imported: {reason}", [], hints) from None
@@ -225,12 +225,11 @@ def _no_hook(job: BuildJob, backend: str, hook: str) -> BuildError:
     )
 
 
-_LEFT_PYTHON = {
-    "3.12": "asynchat asyncore distutils imp smtpd",
-    "3.13": "aifc audioop cgi cgitb chunk crypt imghdr lib2to3 mailcap msilib nis nntplib ossaudiodev pipes"
-    " sndhdr spwd sunau telnetlib uu xdrlib",
-}
-"""Modules that Python has no longer, by the first version without them: PEP 594, PEP 632, bpo-98040."""
+_LEFT_PYTHON = (
+    "aifc asynchat asyncore audioop cgi cgitb chunk crypt imghdr imp lib2to3 mailcap msilib nis nntplib"
+    " ossaudiodev pipes smtpd sndhdr spwd sunau telnetlib uu xdrlib"
+)
+"""Modules that Python has until 3.11 or 3.12: PEP 594 and others."""
 
 
 def _hints(tail: Sequence[str], name: str) -> list[str]:
@@ -254,15 +253,18 @@ def _missing_module(text: str) -> str:
 
 def _module_hint(module: str, name: str) -> str:
     """What to do about a module that the build of a project imports in vain."""
-    given = f"tool.envforge.build.{name}: with"
     if module == "pkg_resources":
-        return f'setuptools has had it until 81: envforge add "setuptools<82", and name setuptools in {given}'
-    for version, modules in _LEFT_PYTHON.items():
-        if module in modules.split():
-            return f"Python has no {module} since {version}: take a newer {name}, or an older Python"
+        return (
+            'setuptools has pkg_resources until 81: envforge add "setuptools<82", and write'
+            f' with = ["setuptools"] in [tool.envforge.build.{name}]; in a project of your own, name that'
+            " version in build-system.requires"
+        )
+    if module in _LEFT_PYTHON.split():
+        return f"newer Pythons have no {module}: take a newer {name}, or an older Python"
+    package = "setuptools" if module == "distutils" else "the package that has it"
     return (
-        f"the build imports {module}: add the package that has it to build-system.requires of {name},"
-        f" or to {given}"
+        f"the build imports {module}: add {package} to build-system.requires of {name},"
+        f" or to with in [tool.envforge.build.{name}]"
     )
 
 

@@ -23,8 +23,8 @@ from envforge.index.memo import Memo
 from envforge.index.page import Page
 from envforge.index.page_store import PageStore
 from envforge.index.upload_times import DatedPage, UploadTimes
-from envforge.metadata.versions import version_of
-from envforge.model.release import SDIST_SUFFIXES, CoreMetadata, IndexFile, ProjectPage, best_wheel
+from envforge.metadata.versions import release_of
+from envforge.model.release import CoreMetadata, IndexFile, ProjectPage, best_wheel
 from envforge.model.requirement import Requirement, normalize_name
 from envforge.model.resolution import TargetResolution
 from envforge.model.rules import NO_RULES, Rules
@@ -305,22 +305,7 @@ class IndexSet:
 
 def _release_of(file: IndexFile) -> tuple[str, str, str]:
     """(index, project, version); for a name that nobody understands the file stands for itself."""
-    for project in _possible_projects(file):
-        version = version_of(file.filename, project)
-        if version is not None:
-            return file.index, project, version
-    return file.index, file.url, ""
-
-
-def _possible_projects(file: IndexFile) -> Iterable[str]:
-    """Normalized names that a file name may begin with, the likeliest first."""
-    if file.is_wheel:
-        return [normalize_name(file.filename.partition("-")[0])]
-    stem = next(
-        (file.filename.removesuffix(end) for end in SDIST_SUFFIXES if file.filename.endswith(end)), ""
-    )
-    parts = stem.split("-")
-    return [normalize_name("-".join(parts[:count])) for count in range(len(parts) - 1, 0, -1)]
+    return file.index, *(release_of(file.filename) or (file.url, ""))
 
 
 def _with_hashes(resolution: TargetResolution, known: Mapping[str, str]) -> TargetResolution:

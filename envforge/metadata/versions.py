@@ -10,6 +10,7 @@ names; older ones, with dashes in the project's name, are read too).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -81,6 +82,27 @@ def is_distribution(filename: str) -> bool:
     return filename.endswith(".whl") or filename.endswith(SDIST_SUFFIXES)
 
 
+def release_of(filename: str) -> tuple[str, str] | None:
+    """(project, canonical version) as a file's name tells them, None where nobody understands it.
+
+    Of the names that an old sdist with dashes may have, the longest.
+    """
+    for project in _possible_projects(filename):
+        version = version_of(filename, project)
+        if version is not None:
+            return project, version
+    return None
+
+
+def _possible_projects(filename: str) -> Iterable[str]:
+    """Normalized names that a file name may begin with, the likeliest first."""
+    if filename.endswith(".whl"):
+        return [normalize_name(filename.partition("-")[0])]
+    stem = next((filename.removesuffix(end) for end in SDIST_SUFFIXES if filename.endswith(end)), "")
+    parts = stem.split("-")
+    return [normalize_name("-".join(parts[:count])) for count in range(len(parts) - 1, 0, -1)]
+
+
 def version_of(filename: str, project: str) -> str | None:
     """The canonical version that a file of a project has.
 
@@ -92,8 +114,10 @@ def version_of(filename: str, project: str) -> str | None:
         None where it is no wheel and no sdist, belongs to another project, or breaks the rules for
         names: such a file is as good as not there.
     """
+    # A name, not a path: others make files of it. Of all that a cold lock does to a name, a set of these
+    # characters took a third.
     if "/" in filename or "\\" in filename or "\0" in filename or "\n" in filename or "\r" in filename:
-        return None  # a name, not a path: others make files of it
+        return None
     if filename.endswith(".whl"):
         parts = filename[:-4].split("-")
         if len(parts) not in (5, 6) or (len(parts) == 6 and not parts[2][:1].isdecimal()):
@@ -107,7 +131,7 @@ def version_of(filename: str, project: str) -> str | None:
     return None
 
 
-@cache
+@cache  # a page has thousands of wheels of one name
 def _is_wheel_name(name: str) -> bool:
     return "__" not in name and _WHEEL_NAME.fullmatch(name) is not None
 

@@ -14,9 +14,7 @@ from envforge.errors import BuildError
 from envforge.events import BuildFinished, BuildStarted, Warned
 from envforge.manifest.build_settings import USUAL
 from envforge.metadata.core import parse_core_metadata
-from envforge.metadata.versions import version_of
-from envforge.model.release import SDIST_SUFFIXES
-from envforge.model.requirement import normalize_name
+from envforge.metadata.versions import release_of
 from envforge.workflows.building import enter, prepare_job
 from envforge.workflows.workshop import Workshop
 
@@ -57,17 +55,19 @@ def sdist_metadata(file: IndexFile, archive: Path, workshop: Workshop) -> CoreMe
     """
     with workshop.store.staging() as folder:
         source = unpack_sdist(archive, folder / "source")
-        metadata = _ask(_project_of(file.filename, workshop), file.filename, source, "wheel", workshop)
+        project, _ = release_of(file.filename) or (file.filename, "")
+        metadata = _ask(project, file.filename, source, "wheel", workshop)
         judge_platforms(file.filename, source, metadata, workshop)
     return metadata
 
 
 def unbuilt_metadata(
-    file: IndexFile, archive: Path, subdirectory: str, workshop: Callable[[], Workshop]
+    name: str, file: IndexFile, archive: Path, subdirectory: str, workshop: Callable[[], Workshop]
 ) -> CoreMetadata:
     """The metadata of an sdist that is named directly: its own, its pyproject.toml's, or a build's.
 
     Args:
+        name: the project's, normalized; the file may be called otherwise (``v1.0.tar.gz``).
         file: with its name.
         archive: the file on this disk.
         subdirectory: where in it the project is, ``""`` for its top.
@@ -88,7 +88,7 @@ def unbuilt_metadata(
         manifest = read_folder(source, file.filename)
         if manifest is not None and manifest.is_static:
             return manifest.metadata()
-        metadata = _ask(_project_of(file.filename, shop), file.filename, source, "wheel", shop)
+        metadata = _ask(name, file.filename, source, "wheel", shop)
         judge_platforms(file.filename, source, metadata, shop)
     return metadata
 
@@ -145,12 +145,3 @@ def _ask(name: str, called: str, source: Path, kind: Kind, workshop: Workshop) -
         metadata = parse_core_metadata((dist_info / "METADATA").read_bytes(), called)
     reporter.report(BuildFinished(what=what, duration_s=time.monotonic() - start))
     return metadata
-
-
-def _project_of(filename: str, workshop: Workshop) -> str:
-    """The project of an sdist: one that has build settings, else what stands before the last dash."""
-    for name in workshop.manifest.settings.build:
-        if version_of(filename, name) is not None:
-            return name
-    stem = next(filename.removesuffix(end) for end in (*SDIST_SUFFIXES, "") if filename.endswith(end))
-    return normalize_name(stem.rpartition("-")[0] or stem)

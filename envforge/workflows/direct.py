@@ -254,7 +254,8 @@ class DirectCatalog:
             return _normalized(read_wheel_file(path, file.filename), file.filename)
         from envforge.workflows.build_metadata import unbuilt_metadata
 
-        return _normalized(unbuilt_metadata(file, path, source.subdirectory, self._workshop), file.filename)
+        metadata = unbuilt_metadata(name, file, path, source.subdirectory, self._workshop)
+        return _normalized(metadata, file.filename)
 
     def _workshop(self) -> Workshop:
         from envforge.workflows.build_metadata import metadata_workshop

@@ -71,10 +71,10 @@ def test_settings_reach_the_build_and_decide_when_it_is_done_again(
     assert project.leftovers() == []
 
 
-def test_settings_hold_for_an_archive_whose_project_is_not_known_yet(
-    project: Project, index: SimpleIndex
+@pytest.mark.parametrize("filename", ["nee_dy-1.0.tar.gz", "v1.0.tar.gz"])
+def test_settings_hold_while_an_archive_is_asked_what_it_requires(
+    project: Project, index: SimpleIndex, filename: str
 ) -> None:
-    """Its file's name tells it: what it requires is asked of its backend before anything else is known."""
     needy = "\nif os.environ.get('FLAVOUR') != 'sweet':\n    raise SystemExit('no FLAVOUR')\n"
     files = {
         "PKG-INFO": "Metadata-Version: 2.1\nName: nee-dy\nVersion: 1.0\n",
@@ -83,12 +83,12 @@ def test_settings_hold_for_an_archive_whose_project_is_not_known_yet(
         "nee_dy/__init__.py": "",
     }
     archive = make_sdist("nee-dy", files=files)
-    place = project.root / archive.filename
+    place = project.root / filename
     place.write_bytes(archive.content)
     project.write()
-    project.fails("add", f"./{archive.filename}", says=["no FLAVOUR"])
+    project.fails("add", f"nee-dy @ {place.as_uri()}", says=["no FLAVOUR"])
     project.write(tables='[tool.envforge.build."nee-dy"]\nenv = { FLAVOUR = "sweet" }')
-    project.done("add", f"./{archive.filename}")
+    project.done("add", f"nee-dy @ {place.as_uri()}")
     assert project.python("import nee_dy") == ""
 
 

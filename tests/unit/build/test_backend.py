@@ -142,11 +142,14 @@ def test_only_the_last_hook_is_quoted(make_job: MakeJob, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("code", "hint"),
     [
-        ("import numpy_of_nobody.core", "tool.envforge.build.in-tree: with"),
+        ("import numpy_of_nobody.core", "or to with in [tool.envforge.build.in-tree]"),
         ("import numpy_of_nobody.core", "numpy_of_nobody: add the package that has it to build-system"),
         ("import pkg_resources", 'envforge add "setuptools<82"'),
-        ("raise SystemExit(\"No module named 'distutils'\")", "Python has no distutils since 3.12"),
-        ("raise SystemExit(\"No module named 'cgi'\")", "Python has no cgi since 3.13"),
+        (
+            "raise SystemExit(\"No module named 'distutils'\")",
+            "distutils: add setuptools to build-system.requires of in-tree",
+        ),
+        ("raise SystemExit(\"No module named 'cgi'\")", "newer Pythons have no cgi: take a newer in-tree"),
         ("raise SystemExit(\"error: command 'gcc' failed: No such file or directory\")", "needs gcc"),
         ("raise SystemExit('x.c:1:10: fatal error: zlib.h: No such file or directory')", "header zlib.h"),
         ("raise SystemExit('x.cc:1:10: fatal error: Eigen/Core: No such file')", "header Eigen/Core"),
@@ -334,6 +337,13 @@ def test_a_backend_that_is_not_installed(make_job: MakeJob, tmp_path: Path) -> N
     error = failure_of(build_wheel, job, tmp_path, name="in-tree")
     assert "No module named 'absent'" in error.context[1]
     assert "absent.build in build-system.requires" in error.hints[0]
+
+
+def test_a_backend_that_is_an_object_of_a_module(make_job: MakeJob, tmp_path: Path) -> None:
+    job = make_job()
+    (job.source / "pyproject.toml").write_text("[build-system]\nrequires = []\nbuild-backend = 'absent:api'")
+    error = failure_of(build_wheel, job, tmp_path, name="in-tree")
+    assert "absent:api in build-system.requires" in error.hints[0]
 
 
 def test_a_backend_that_leaves_without_an_answer(make_job: MakeJob, tmp_path: Path) -> None:

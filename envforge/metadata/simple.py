@@ -94,7 +94,7 @@ def parse_files(chunk: bytes, page_format: PageFormat, base_url: str, index: str
     if page_format == "json":
         try:
             entries = decode(b"[" + chunk + b"]")
-        except ValueError as error:  # a number that no machine has
+        except (ValueError, RecursionError) as error:  # what _read_names passes over
             raise _no_page(base_url, f"its JSON is broken: {error}") from None
         found = [_json_file(entry, base_url, index) for entry in entries]
     else:
@@ -128,12 +128,12 @@ def _split_html(body: bytes, url: str, project: str) -> SplitPage:
 def _split_json(body: bytes, url: str, project: str) -> SplitPage:
     try:
         meta, names = _read_names(body)
+        raws = decode(body, type=_RawFiles).files if names is not None else []
     except (ValueError, RecursionError) as error:
         raise _no_page(url, f"its JSON is broken: {error}") from None
     _check_api_version(str(meta.get("api-version", "1.0")) if isinstance(meta, dict) else "1.0", url)
     if names is None:
         raise _no_page(url, "its JSON has no list of files")
-    raws = decode(body, type=_RawFiles).files
     files = [(name, [bytes(raw)]) for name, raw in zip(names, raws, strict=True) if isinstance(name, str)]
     chunks = _by_version(files, project)
     return SplitPage("json", url, [(version, b",\n".join(raws)) for version, raws in chunks])
@@ -159,7 +159,7 @@ class _RawFiles(Struct):
 def _read_names(body: bytes) -> tuple[Any, Sequence[Any] | None]:
     """What a JSON page says of itself, and the name of each file; None for no list of files.
 
-    All of it is checked: what is broken in a file shows here, and not when that is read.
+    What is broken in a file shows here, and not when that is read; but for numbers that are too large.
     """
     body.isascii() or body.decode()  # what is passed over, msgspec does not decode
     try:

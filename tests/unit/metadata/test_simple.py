@@ -290,6 +290,7 @@ def test_both_formats_say_the_same() -> None:
         (b"\xff\xfe", "application/json", "its JSON is broken"),
         (b'{"message": "log in"}', "application/json", "its JSON has no list of files"),
         (b'{"files": {"a": 1}}', "application/json", "its JSON has no list of files"),
+        (b'{"files": 1, "files": [{"filename": "x"}]}', "application/json", "its JSON is broken"),
         (b'{"files":[{"filename":"demo-1.0.zip","url":"\xff"}]}', "application/json", "its JSON is broken"),
         (b'{"files":[{"filename":"demo-1.0.zip","url":"\\q"}]}', "application/json", "its JSON is broken"),
         (b"[" * 100_000, "application/json", "its JSON is broken"),

@@ -148,14 +148,21 @@ class CondaChannels:
         rows = self._package(name, platform).rows
         return tuple({str(row.version) for row in rows if self._is_old_enough(row)})
 
-    def newer_versions(self, name: str, match_spec: str, platform: str) -> Sequence[str]:
-        """Versions that would meet a match spec but for ``exclude_newer``, in no order."""
+    def left_out(self, name: str, match_spec: str, platform: str) -> Mapping[str, str]:
+        """Version → day (``2026-01-31``) of its first record that would do but for ``exclude_newer``.
+
+        Records without any time are not among them: no other limit would let them in.
+        """
         from rattler import MatchSpec
 
-        admitted = self.admitted_versions(name, platform)
         spec = MatchSpec(match_spec)
-        rows = [row for row in self._package(name, platform).rows if str(row.version) not in admitted]
-        return tuple({str(row.version) for row in rows if spec.matches(row)})
+        days: dict[str, str] = {}
+        for row in self._package(name, platform).rows:
+            made = _made(row)
+            if made is not None and not self._is_old_enough(row) and spec.matches(row):
+                day, version = made.date().isoformat(), str(row.version)
+                days[version] = min(day, days.get(version, day))
+        return days
 
     def has_version(self, name: str, version: str, target: Target) -> bool:
         """Whether some record of a version is for a target, old enough, and not for another minor Python."""
@@ -324,8 +331,8 @@ class CondaChannels:
             return True
         from datetime import UTC
 
-        built = row.indexed_timestamp or row.timestamp
-        return built is not None and built <= self._cutoff.replace(tzinfo=UTC)
+        made = _made(row)
+        return made is not None and made <= self._cutoff.replace(tzinfo=UTC)
 
     @property
     def _cutoff(self) -> datetime | None:
@@ -374,6 +381,11 @@ class CondaChannels:
                 for close in self.similar_names(name, question.platform)[:1]
             ],
         )
+
+
+def _made(row: RepoDataRecord) -> datetime | None:
+    """When a record was indexed, else when it was built; None where the channel does not tell."""
+    return row.indexed_timestamp or row.timestamp
 
 
 def _virtual_packages(question: CondaQuestion) -> list[GenericVirtualPackage]:

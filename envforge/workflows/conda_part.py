@@ -158,10 +158,11 @@ class CondaWishes:
                 continue
             name = dependency.name
             admitted = self.channels.admitted_versions(name, platform)
-            if admitted:
-                yield f"the newest versions of {name} for {platform}: {', '.join(_newest(admitted))}"
-            if newer := self.channels.newer_versions(name, dependency.match_spec, platform):
-                yield f"exclude-newer leaves out {name} {', '.join(_newest(newer))}: move it on"
+            if there := admitted or self.channels.versions(name, platform):
+                yield f"the newest versions of {name} for {platform}: {', '.join(_newest(there))}"
+            if days := self.channels.left_out(name, dependency.match_spec, platform):
+                left_out = f"exclude-newer leaves out {name} {', '.join(_newest(days))}"
+                yield f"{left_out}: move exclude-newer past {min(days.values())}"
             if others:
                 yield (
                     f"if {dependency.name} is not needed on {platform}: {dependency.name} ="

@@ -331,7 +331,7 @@ def test_versions_that_exclude_newer_leaves_out(project: Project, server: Channe
     says = [
         "the newest versions of libgreet for",
         ": 1.2, 1.0\n",
-        "exclude-newer leaves out libgreet 2.0: move it",
+        "exclude-newer leaves out libgreet 2.0: move exclude-newer past 2025-12-22",
     ]
     project.fails("lock", says=says)
     project.manifest.write_text(project.manifest.read_text().replace(">=2", ">=3"))

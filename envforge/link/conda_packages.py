@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from envforge.store.sealing import remove_sealed
 
 _ABANDONED_S = 24 * 3600
 _MOST_SHOWN = 5
+_PIECE_BYTES = 1 << 20
 
 
 def unpacked_stem(record: CondaRecord) -> str:
@@ -68,21 +69,26 @@ def check_local_archives(records: Sequence[CondaRecord], cancellation: Cancellat
         StoreError: one is missing or cannot be read.
         HashError: one is not what was locked.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
     if not records:
         return
+    from concurrent.futures import ThreadPoolExecutor
+
+    others = Cancellation()
+
+    def go_on() -> None:
+        cancellation.check()
+        others.check()
+
     with ThreadPoolExecutor(count_processors()) as pool:
         try:
-            for check in [pool.submit(_check_local_archive, record) for record in records]:
-                cancellation.check()
-                check.result()
+            for checked in [pool.submit(_check_local_archive, each, go_on) for each in records]:
+                checked.result()
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            others.cancel()
             raise
 
 
-def _check_local_archive(record: CondaRecord) -> None:
+def _check_local_archive(record: CondaRecord, go_on: Callable[[], None]) -> None:
     from envforge.net.local_files import file_url_path
 
     place = file_url_path(record.url)
@@ -94,7 +100,7 @@ def _check_local_archive(record: CondaRecord) -> None:
                 hints=["put it back, or take what is there: envforge lock --upgrade"],
             )
         algorithm, expected = _digest(record)
-        found = _file_digest(place, algorithm) if expected else ""
+        found = _file_digest(place, algorithm, go_on) if expected else ""
     if found != expected:
         raise HashError(
             f"{record} is not the archive that was locked",
@@ -111,9 +117,15 @@ def _digest(record: CondaRecord) -> tuple[str, str]:
     return ("sha256", record.sha256) if record.sha256 else ("md5", record.md5)
 
 
-def _file_digest(place: Path, algorithm: str) -> str:
-    with open(place, "rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
+def _file_digest(place: Path, algorithm: str, go_on: Callable[[], None]) -> str:
+    """The digest of a file; ``go_on`` is called for each piece, and raises to end it."""
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    with open(place, "rb", buffering=0) as file:
+        go_on()
+        while piece := file.read(_PIECE_BYTES):
+            digest.update(piece)
+            go_on()
+    return digest.hexdigest()
 
 
 def sweep_packages(packages_cache: Path) -> None:

@@ -252,6 +252,16 @@ def test_who_ends_it_need_not_wait_for_the_archives_of_a_folder(tmp_path: Path) 
         check_local_archives(records, cancellation)
 
 
+def test_the_first_archive_that_is_another_one_ends_it(tmp_path: Path) -> None:
+    records = [make_archive(tmp_path / "channel", name, {"share/a": name}) for name in "abcd"]
+    cancellation = Cancellation()
+    with pytest.raises(HashError, match=r"b 1\.0 0 is not the archive"):
+        check_local_archives(
+            [replace(each, sha256="0" * 64) if each.name == "b" else each for each in records], cancellation
+        )
+    cancellation.check()
+
+
 # Clobbers
 
 

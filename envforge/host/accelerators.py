@@ -29,7 +29,12 @@ _LIFETIME_WITHOUT_BOOT_S = 3600.0
 
 
 def detect_host_facts(
-    environ: Mapping[str, str], cache: Path, *, now_s: float, refresh: bool = False, archspec: bool = True
+    environ: Mapping[str, str],
+    cache: Path,
+    *,
+    now_s: float,
+    refresh: bool = False,
+    names_processor: bool = True,
 ) -> HostFacts:
     """What this host has that a variant may ask for.
 
@@ -38,16 +43,23 @@ def detect_host_facts(
         cache: root of what is remembered.
         now_s: seconds since the epoch.
         refresh: ask again, whatever is remembered.
-        archspec: whether the processor's name matters; else it may be left out.
+        names_processor: False for those who do not ask for ``archspec``: it may be empty then.
 
     Raises:
         HostError: envforge knows no packages for this machine; a variable holds what is no version.
     """
-    return recognize(read_host(environ, cache, now_s=now_s, refresh=refresh, archspec=archspec), environ)
+    return recognize(
+        read_host(environ, cache, now_s=now_s, refresh=refresh, names_processor=names_processor), environ
+    )
 
 
 def read_host(
-    environ: Mapping[str, str], cache: Path, *, now_s: float, refresh: bool = False, archspec: bool = True
+    environ: Mapping[str, str],
+    cache: Path,
+    *,
+    now_s: float,
+    refresh: bool = False,
+    names_processor: bool = True,
 ) -> MachineReading:
     """The reading that :func:`detect_host_facts` understands."""
     reading = read_machine(host_platform(), environ)
@@ -58,7 +70,7 @@ def read_host(
     if known is None:
         asked = reading.has_driver_signs and "CONDA_OVERRIDE_CUDA" not in environ
         known = _Known(now_s, ask_driver(environ) if asked else None)
-    if archspec and known.archspec is None:
+    if names_processor and known.archspec is None:
         known = known._replace(archspec=processor_names())
     if known != remembered:
         write_memory(file, {"format": _FORMAT, "key": key, **known._asdict()})
@@ -66,7 +78,10 @@ def read_host(
 
 
 class _Known(NamedTuple):
-    """What is remembered: when the driver was asked, its answer, the processor's names (None: not asked)."""
+    """What is remembered: when the driver was asked (s since the epoch), its answer, the processor's names.
+
+    ``archspec`` is None where nobody has asked for it yet.
+    """
 
     asked_at: float
     driver: dict[str, Any] | None

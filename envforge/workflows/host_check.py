@@ -40,7 +40,7 @@ def _host_facts(session: Session) -> HostFacts:
         session.places.cache,
         now_s=session.now_s,
         refresh=session.network.refresh,
-        archspec=False,
+        names_processor=False,
     )
 
 

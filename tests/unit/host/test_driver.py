@@ -192,10 +192,10 @@ def test_the_visible_gpus_of_a_job_are_not_those_of_the_host(make_driver: MakeDr
 
 def test_the_processor_is_named_for_those_who_ask(make_driver: MakeDriver, tmp_path: Path) -> None:
     environ = make_driver()
-    assert detect_host_facts(environ, tmp_path, now_s=1.0, archspec=False).archspec == ()
+    assert detect_host_facts(environ, tmp_path, now_s=1.0, names_processor=False).archspec == ()
     names = detect_host_facts(environ, tmp_path, now_s=2.0).archspec
     assert names
-    assert detect_host_facts(environ, tmp_path, now_s=3.0, archspec=False).archspec == names
+    assert detect_host_facts(environ, tmp_path, now_s=3.0, names_processor=False).archspec == names
     assert times_asked(environ) == 1
     (file,) = (tmp_path / "hosts").glob("*.json")
     assert json.loads(file.read_text())["asked_at"] == 1.0

@@ -252,6 +252,25 @@ def test_who_ends_it_need_not_wait_for_the_archives_of_a_folder(tmp_path: Path) 
         check_local_archives(records, cancellation)
 
 
+def test_it_is_ended_in_the_middle_of_an_archive(tmp_path: Path) -> None:
+    class Looked(Cancellation):
+        """Is ended when somebody has looked three times."""
+
+        times = 0
+
+        def check(self) -> None:
+            self.times += 1
+            if self.times == 3:
+                self.cancel()
+            super().check()
+
+    cancellation = Looked()
+    record = make_archive(tmp_path / "channel", "a", {"share/a": os.urandom(5 << 20)})
+    with pytest.raises(CancelledError):
+        check_local_archives([record], cancellation)
+    assert cancellation.times == 3
+
+
 def test_the_first_archive_that_is_another_one_ends_it(tmp_path: Path) -> None:
     records = [make_archive(tmp_path / "channel", name, {"share/a": name}) for name in "abcd"]
     cancellation = Cancellation()

@@ -35,8 +35,7 @@ class UsersProject(Project):
         self.user = user
         self.interpreter = open_python()
         (root / "sitecustomize.py").write_text(f"import os\nos.umask(0o{umask})\n")
-        packages = sysconfig.get_path("purelib")
-        self.variables["PYTHONPATH"] = os.pathsep.join(map(str, (root, CHECKOUT, packages)))
+        self.variables["PYTHONPATH"] = f"{root}{os.pathsep}{open_python_path()}"
         self.variables["ENVFORGE_PYTHON"] = self.interpreter
         for place in (root, self.root, self.home):
             os.chown(place, user, user)
@@ -53,6 +52,11 @@ def open_python() -> str:
         if os.path.exists(name) and not _is_closed(name):
             return name
     pytest.skip(f"there is no Python {MINOR} that other users can run")
+
+
+def open_python_path() -> str:
+    """The PYTHONPATH with which :func:`open_python` finds envforge and what it needs."""
+    return f"{CHECKOUT}{os.pathsep}{sysconfig.get_path('purelib')}"
 
 
 def _is_closed(program: str) -> bool:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-import envforge
 from envforge.environment.activation import activated_environment
 from envforge.environment.collect import (
     collect_generations,
@@ -29,6 +28,7 @@ from envforge.store.sealing import remove_sealed
 
 from support.ages import HOUR_S, let_pass, make_older
 from support.environments import Grounds
+from support.users import open_python, open_python_path
 
 
 def switched(grounds: Grounds, count: int) -> list[Generation]:
@@ -172,8 +172,8 @@ def test_what_another_user_hides_is_said_to_be_unknown(what: str) -> None:
         grounds.forest.plant("alpha")
         [made] = switched(grounds, 1)
         (grounds.environments if what == "folder" else made.path / MARKER).chmod(0)
-        command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-c", code]
-        environment = {**os.environ, "PYTHONPATH": str(Path(envforge.__file__).parents[1])}
+        command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", open_python(), "-c", code]
+        environment = {**os.environ, "PYTHONPATH": open_python_path()}
         finished = subprocess.run(
             [*command, str(grounds.tier)], env=environment, cwd=name, capture_output=True, text=True
         )

@@ -99,16 +99,20 @@ def open_folder() -> Iterator[Path]:
 def as_nobody() -> AsNobody:
     """Run Python code in a folder as a user who is not root; skips where that cannot be."""
     prefix: list[str] = []
+    python, path = sys.executable, str(Path(envforge.__file__).parents[1])
     if os.getuid() == 0:
         if not shutil.which("setpriv"):
             pytest.skip("needs setpriv to become another user")
         prefix = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        # not above: what another user runs imports this file, too, and nothing of support
+        from support.users import open_python, open_python_path
+
+        python, path = open_python(), open_python_path()
 
     def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
-        root = str(Path(envforge.__file__).parents[1])
-        environment = {**os.environ, "PYTHONPATH": root, "HOME": str(folder)}
+        environment = {**os.environ, "PYTHONPATH": path, "HOME": str(folder)}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        command = [*prefix, sys.executable, "-c", code, str(folder)]
+        command = [*prefix, python, "-c", code, str(folder)]
         return subprocess.run(
             command, env=environment, cwd=folder, capture_output=True, text=True, timeout=60
         )

@@ -6,20 +6,19 @@ import os
 import shutil
 import stat
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-import envforge
 from envforge.store.guard import Guard
 from envforge.store.sealing import remove_sealed
 from envforge.store.sharing import is_shared, make_folders, share_all
 from envforge.store.store import Store
 
 from .conftest import describe, stage
+from support.users import open_python, open_python_path
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="modes are POSIX")
 GROUP, ANNE, BEN, CARL = 64000, 64001, 64002, 64003
@@ -58,10 +57,10 @@ def as_user() -> As:
 
     def run(user: int, code: str, *arguments: object, umask: str = "077", groups: str = f"{GROUP}") -> object:
         words = ["setpriv", f"--reuid={user}", f"--regid={user}", f"--groups={groups}"]
-        environment = {**os.environ, "PYTHONPATH": str(Path(envforge.__file__).parents[1]), "HOME": "/"}
+        environment = {**os.environ, "PYTHONPATH": open_python_path(), "HOME": "/"}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         script = f"import os, sys\nos.umask(0o{umask})\n{HELPERS}\n{code}"
-        command = [*words, sys.executable, "-c", script, *map(str, arguments)]
+        command = [*words, open_python(), "-c", script, *map(str, arguments)]
         return subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, timeout=60)
 
     return run  # type: ignore[return-value]

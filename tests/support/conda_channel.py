@@ -24,6 +24,8 @@ from urllib.parse import unquote
 
 import pytest
 
+from envforge.store import elf
+
 from support.loopback import LoopbackServer
 from support.scripted_server import Answer, Asked, _react
 
@@ -50,7 +52,7 @@ def built_channel() -> Path:
 
 
 def _digest() -> str:
-    sources = sorted([SCRIPT, *SCRIPT.parent.glob("channel/*.py")])
+    sources = sorted([SCRIPT, *SCRIPT.parent.glob("channel/*.py"), Path(elf.__file__)])
     return sha256(b"".join([sys.version.encode(), *(path.read_bytes() for path in sources)])).hexdigest()
 
 

@@ -12,7 +12,7 @@ import pytest
 from envforge.workflows.stamp import find_stamped
 
 from support.distributions import BUILD_SYSTEM, backend, make_sdist, make_wheel, project_tables
-from support.projects import Project
+from support.projects import MINOR, Project
 from support.simple_index import SimpleIndex
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="paths of the environment are POSIX here")
@@ -294,7 +294,8 @@ def test_what_others_require_of_a_folder_has_to_admit_its_version(
 
 
 def test_a_wheel_for_one_platform_is_none_for_another(project: Project) -> None:
-    wheel = make_wheel("lib", tag="cp311-cp311-manylinux_2_17_x86_64")
+    python = f"cp{MINOR.replace('.', '')}"
+    wheel = make_wheel("lib", tag=f"{python}-{python}-manylinux_2_17_x86_64")
     (project.root / wheel.filename).write_bytes(wheel.content)
     project.write("lib", tables=source(f'path = "{wheel.filename}"'))
     project.fails(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from envforge.index.conda_gateway import NOARCH
+from envforge.model.cutoff import parse_instant
 
 if TYPE_CHECKING:
     from rattler import RepoDataRecord
@@ -29,6 +32,41 @@ def is_for_another_python(row: RepoDataRecord, minor: str) -> bool:
     """Whether a record is plainly compiled for another minor Python: ``python_abi 3.12.* *_cp312``."""
     abis = [found[1] for depend in row.depends if (found := _PYTHON_ABI.match(depend))]
     return any(abi != minor for abi in abis)
+
+
+def last_instant(exclude_newer: str) -> datetime | None:
+    """The last instant before a limit, to rattler's millisecond, in UTC; None for no limit (``""``)."""
+    if not exclude_newer:
+        return None
+    return parse_instant(exclude_newer).astimezone(UTC) - timedelta(milliseconds=1)
+
+
+def is_old_enough(row: RepoDataRecord, last: datetime | None) -> bool:
+    """Whether a record was there at an instant; one without any time was not. None is any time."""
+    made = _made(row)
+    return last is None or (made is not None and made <= last)
+
+
+def days_past(rows: Iterable[RepoDataRecord], match_spec: str, last: datetime | None) -> Mapping[str, str]:
+    """Version → day (``2026-01-31``) of its first record that meets a match spec, but came too late.
+
+    Records without any time are not among them: no other limit would let them in.
+    """
+    from rattler import MatchSpec
+
+    spec = MatchSpec(match_spec)
+    days: dict[str, str] = {}
+    for row in rows:
+        made = _made(row)
+        if made is not None and not is_old_enough(row, last) and spec.matches(row):
+            day, version = made.date().isoformat(), str(row.version)
+            days[version] = min(day, days.get(version, day))
+    return days
+
+
+def _made(row: RepoDataRecord) -> datetime | None:
+    """When a record was indexed, else when it was built; None where the channel does not tell."""
+    return row.indexed_timestamp or row.timestamp
 
 
 def can_be_asked(record: CondaRecord) -> bool:

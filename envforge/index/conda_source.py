@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from envforge.errors import CondaUnsolvableError, RequirementError
 from envforge.index.conda_gateway import NOARCH, ChannelGateway, SolverQuestion
-from envforge.index.conda_rows import can_be_asked, is_for_another_python, runs_on
+from envforge.index.conda_rows import (
+    can_be_asked,
+    days_past,
+    is_for_another_python,
+    is_old_enough,
+    last_instant,
+    runs_on,
+)
 from envforge.metadata.conda_names import other_conda_names, pypi_names_of
 from envforge.metadata.rattler_records import from_rattler
 from envforge.model.conda import CondaQuestion, CondaRecord
@@ -25,8 +32,6 @@ from envforge.net.conda_client import ChannelLocation
 from envforge.struct import replace
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from rattler import GenericVirtualPackage, RepoDataRecord
 
     from envforge.model.target import Target
@@ -81,7 +86,7 @@ class CondaChannels:
         self._gateway = ChannelGateway(
             [channel.expand(environ) for channel in channels], network, environ, cache
         )
-        self._exclude_newer = exclude_newer
+        self._last_instant = last_instant(exclude_newer)
         self._overrides = conda_pypi_map
         self._answers: dict[CondaQuestion, tuple[CondaRecord, ...] | CondaUnsolvableError] = {}
         self._records: dict[str, CondaRecord] = {}
@@ -146,29 +151,20 @@ class CondaChannels:
     def admitted_versions(self, name: str, platform: str) -> Sequence[str]:
         """Those of :meth:`versions` of which some record is as old as it has to be, in no order."""
         rows = self._package(name, platform).rows
-        return tuple({str(row.version) for row in rows if self._is_old_enough(row)})
+        return tuple({str(row.version) for row in rows if is_old_enough(row, self._last_instant)})
 
     def left_out(self, name: str, match_spec: str, platform: str) -> Mapping[str, str]:
         """Version → day (``2026-01-31``) of its first record that would do but for ``exclude_newer``.
 
         Records without any time are not among them: no other limit would let them in.
         """
-        from rattler import MatchSpec
-
-        spec = MatchSpec(match_spec)
-        days: dict[str, str] = {}
-        for row in self._package(name, platform).rows:
-            made = _made(row)
-            if made is not None and not self._is_old_enough(row) and spec.matches(row):
-                day, version = made.date().isoformat(), str(row.version)
-                days[version] = min(day, days.get(version, day))
-        return days
+        return days_past(self._package(name, platform).rows, match_spec, self._last_instant)
 
     def has_version(self, name: str, version: str, target: Target) -> bool:
         """Whether some record of a version is for a target, old enough, and not for another minor Python."""
         return any(
             str(row.version) == version
-            and self._is_old_enough(row)
+            and is_old_enough(row, self._last_instant)
             and not is_for_another_python(row, target.python_minor)
             for row in self._package(name, target.platform).rows
         )
@@ -285,13 +281,14 @@ class CondaChannels:
 
     def _solver_question(self, question: CondaQuestion) -> SolverQuestion:
         specs, constraints = self._strict_specs(question)
+        last = self._last_instant
         return SolverQuestion(
             platform=question.platform,
             specs=specs,
             constraints=constraints,
             virtual_packages=_virtual_packages(question),
             preferred=self._preferred_rows(question.platform, question.preferred),
-            exclude_newer=self._cutoff,
+            exclude_newer=last.replace(tzinfo=None) if last else None,
         )
 
     def _strict_specs(self, question: CondaQuestion) -> tuple[list[str], list[str]]:
@@ -322,28 +319,11 @@ class CondaChannels:
             )
             rows = [row for rows in self._gateway.query(specs, platform) for row in rows]
             self._preferred[key] = [
-                row for row in rows if self._gateway.public_url(row.url) in urls and self._is_old_enough(row)
+                row
+                for row in rows
+                if self._gateway.public_url(row.url) in urls and is_old_enough(row, self._last_instant)
             ]
         return self._preferred[key]
-
-    def _is_old_enough(self, row: RepoDataRecord) -> bool:
-        if self._cutoff is None:
-            return True
-        from datetime import UTC
-
-        made = _made(row)
-        return made is not None and made <= self._cutoff.replace(tzinfo=UTC)
-
-    @property
-    def _cutoff(self) -> datetime | None:
-        """The last instant that is old enough, in UTC, naive as rattler wants it."""
-        if not self._exclude_newer:
-            return None
-        from datetime import UTC, datetime, timedelta
-
-        limit = datetime.fromisoformat(self._exclude_newer)
-        aware = limit if limit.tzinfo else limit.replace(tzinfo=UTC)
-        return aware.astimezone(UTC).replace(tzinfo=None) - timedelta(milliseconds=1)
 
     def _record_of(self, row: RepoDataRecord) -> CondaRecord:
         """A row as a value; most of a refined answer was in the one before."""
@@ -381,11 +361,6 @@ class CondaChannels:
                 for close in self.similar_names(name, question.platform)[:1]
             ],
         )
-
-
-def _made(row: RepoDataRecord) -> datetime | None:
-    """When a record was indexed, else when it was built; None where the channel does not tell."""
-    return row.indexed_timestamp or row.timestamp
 
 
 def _virtual_packages(question: CondaQuestion) -> list[GenericVirtualPackage]:

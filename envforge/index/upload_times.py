@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from envforge.errors import NetworkError, OfflineError, PackageIndexError
 from envforge.index.locations import IndexLocation
 from envforge.index.page import Page
+from envforge.model.cutoff import parse_instant
 from envforge.model.release import IndexFile
 from envforge.net.cache import UNTOLD_FRESH_S, EntryFolder, Validity
 from envforge.net.client import NOT_FOUND, HttpClient
@@ -26,14 +26,9 @@ def is_before(upload_time: str, limit: str) -> bool:
     if upload_time.endswith("Z") and limit.endswith("Z") and len(upload_time) >= 20 <= len(limit):
         return upload_time[:-1] < limit[:-1]  # without the Z a fraction of a second sorts after none
     try:
-        return _instant(upload_time) < _instant(limit)
+        return parse_instant(upload_time) < parse_instant(limit)
     except ValueError:
         return False
-
-
-def _instant(text: str) -> datetime:
-    instant = datetime.fromisoformat(text)
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 class DatedPage:

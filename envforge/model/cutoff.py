@@ -49,6 +49,16 @@ def canonical_instant(value: str | date) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
+def parse_instant(text: str) -> datetime:
+    """An ISO 8601 time; one without a zone is UTC.
+
+    Raises:
+        ValueError: it is none.
+    """
+    instant = datetime.fromisoformat(text)
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
 def cutoff_at(limit: str, now_s: float) -> str:
     """The instant that a limit stands for now.
 

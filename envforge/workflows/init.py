@@ -8,7 +8,7 @@ from pathlib import Path
 from envforge.errors import ManifestError, UsageError
 from envforge.manifest.edit import create_manifest
 from envforge.manifest.faults import Fault, manifest_error
-from envforge.manifest.manifest import Manifest
+from envforge.manifest.manifest import Manifest, Settings
 from envforge.manifest.parse import parse_manifest
 from envforge.manifest.requirements import python_faults
 from envforge.manifest.settings import is_python_version
@@ -37,19 +37,17 @@ class InitReport(Struct, frozen=True, kw_only=True):
         path: the manifest.
         created: it did not exist before.
         changed: it says something it did not say before.
-        python: the Python that environments get.
-        platforms: what will be locked for.
+        settings: that count for it, with the Python that environments get, and what will be locked for.
         stack: the stack it was started from, None for none.
-        workspace: the root of the workspace that it is a member of, which has Python and platforms;
-            None for a project alone.
+        workspace: the root of the workspace that it is a member of, whose settings these are; None for a
+            project alone.
     """
 
     path: Path
     created: bool
     changed: bool
-    python: str
-    platforms: tuple[str, ...]
-    stack: str | None
+    settings: Settings
+    stack: str | None = None
     workspace: Path | None = None
 
 
@@ -89,7 +87,7 @@ def init_project(
         _refuse_with_stack(python, platforms)
         manifest = start_from_stack(directory, stack, name or project_name(directory), workspace=root)
         warn_of_missing_python(manifest, session)
-        return _report(path, manifest, created=True, changed=True, stack=stack)
+        return InitReport(path=path, created=True, changed=True, settings=manifest.settings, stack=stack)
     existing = read_text(path) if is_there(path) else None
     if root is not None:
         _refuse_in_member(directory, root, python, platforms)
@@ -200,25 +198,11 @@ def _write(
     if changed:
         make_folder(path.parent)
         write_text(path, text)
-    return _report(path, settled, created=existing is None, changed=changed, workspace=workspace)
-
-
-def _report(
-    path: Path,
-    settled: Manifest,
-    *,
-    created: bool,
-    changed: bool,
-    stack: str | None = None,
-    workspace: Path | None = None,
-) -> InitReport:
     return InitReport(
         path=path,
-        created=created,
+        created=existing is None,
         changed=changed,
-        python=settled.settings.python,
-        platforms=settled.settings.platforms,
-        stack=stack,
+        settings=settled.settings,
         workspace=workspace,
     )
 

@@ -61,8 +61,8 @@ def _show(output: Output, report: InitReport) -> None:
                 "path": str(report.path),
                 "created": report.created,
                 "changed": report.changed,
-                "python": report.python or None,
-                "platforms": list(report.platforms),
+                "python": report.settings.python or None,
+                "platforms": list(report.settings.platforms),
                 "stack": report.stack,
                 "workspace": str(report.workspace) if report.workspace else None,
             }
@@ -79,5 +79,5 @@ def _show(output: Output, report: InitReport) -> None:
         output.say(f"It is a member of the workspace in {report.workspace}, which has Python and platforms")
         output.say("next: add what it requires to its dependencies, then: envforge sync")
         return
-    output.say(f"Python {report.python or 'any'}, locked for {', '.join(report.platforms)}")
+    output.say(f"Python {report.settings.python or 'any'}, locked for {', '.join(report.settings.platforms)}")
     output.say(f"next: envforge {'sync' if report.stack else 'add NAME'}")

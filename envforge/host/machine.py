@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -184,6 +183,7 @@ def _parse_answer(output: bytes, status: int, mark: str) -> dict[str, Any]:
 
 def _abandon(process: subprocess.Popen[bytes]) -> None:
     """Kill it; one that the kernel does not let die is left behind, so that nobody waits for it."""
+    import signal
     import subprocess
 
     with suppress(ProcessLookupError, PermissionError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from envforge.metadata.versions import canonical_version, is_release
-from envforge.model.requirement import normalize_name
+from envforge.model.names import normalize_name
 
 
 def check_wheel(wheel: Path, name: str, version: str = "") -> str:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from envforge.environment.generation import Generation
 from envforge.errors import RequirementError
-from envforge.model.requirement import normalize_name, parse_version
+from envforge.model.names import normalize_name
+from envforge.model.requirement import parse_version
 from envforge.plan.diagnosis import ShellFacts
 
 _CUDA_LIBRARY = re.compile(

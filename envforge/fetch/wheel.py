@@ -14,7 +14,7 @@ from envforge.fetch.archive_names import find_clash, name_problem
 from envforge.fetch.record import RecordRow, parse_record
 from envforge.fetch.zip_archive import ZipArchive, ZipEntry, refused
 from envforge.metadata.versions import is_release
-from envforge.model.requirement import normalize_name
+from envforge.model.names import normalize_name
 from envforge.model.tree import EntryPoint
 from envforge.struct import Struct
 

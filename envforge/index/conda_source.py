@@ -27,7 +27,7 @@ from envforge.index.conda_rows import (
 from envforge.metadata.conda_names import other_conda_names, pypi_names_of
 from envforge.metadata.rattler_records import from_rattler
 from envforge.model.conda import CondaQuestion, CondaRecord
-from envforge.model.requirement import normalize_name
+from envforge.model.names import normalize_name
 from envforge.net.conda_client import ChannelLocation
 from envforge.struct import replace
 

@@ -24,12 +24,14 @@ from envforge.index.page import Page
 from envforge.index.page_store import PageStore
 from envforge.index.upload_times import DatedPage, UploadTimes
 from envforge.metadata.versions import release_of
+from envforge.model.markers import python_admitted
+from envforge.model.names import normalize_name
 from envforge.model.release import CoreMetadata, IndexFile, ProjectPage, best_wheel
-from envforge.model.requirement import Requirement, normalize_name
+from envforge.model.requirement import Requirement
 from envforge.model.resolution import TargetResolution
 from envforge.model.rules import NO_RULES, Rules
 from envforge.model.tags import wheel_ranks
-from envforge.model.target import Target, python_admitted
+from envforge.model.target import Target
 from envforge.net.auth import expand_url, redact
 from envforge.net.client import NOT_FOUND, HttpClient
 from envforge.net.settings import NetworkSettings

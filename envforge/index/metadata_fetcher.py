@@ -21,8 +21,8 @@ from envforge.index.sdist import read_static_metadata
 from envforge.metadata.core import parse_core_metadata
 from envforge.metadata.versions import is_release, version_of
 from envforge.metadata.wheel_tail import ByteRange, read_wheel_metadata
+from envforge.model.names import normalize_name
 from envforge.model.release import CoreMetadata, IndexFile
-from envforge.model.requirement import normalize_name
 from envforge.net.attempt import Response
 from envforge.net.client import NOT_FOUND, HttpClient
 

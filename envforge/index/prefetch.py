@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from queue import SimpleQueue
 
 from envforge.errors import EnvforgeError
+from envforge.model.markers import marker_holds
 from envforge.model.release import CoreMetadata, IndexFile, PackageSource
 from envforge.model.requirement import Requirement
 from envforge.model.rules import NO_RULES, Rules
-from envforge.model.target import Target, marker_holds
+from envforge.model.target import Target
 from envforge.resolve.candidates import Candidate, CandidateFinder
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from envforge.errors import LockError
 from envforge.model.lock import Lock, LockedFile, LockedIndex, LockedPackage, LockedTarget
+from envforge.model.markers import holding_requirements
 from envforge.model.release import IndexFile
 from envforge.model.resolution import Pin, TargetResolution
 from envforge.model.sources import ArchiveOrigin, FolderOrigin, GitOrigin
-from envforge.model.target import holding_requirements
 
 if TYPE_CHECKING:
     from envforge.model.conda import CondaRecord

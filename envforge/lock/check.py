@@ -12,16 +12,11 @@ from typing import TypeAlias
 from envforge.errors import RequirementError
 from envforge.lock.conda_check import NOT_LOCKED, spec_fault
 from envforge.model.lock import Lock, LockedPackage, LockedTarget
+from envforge.model.markers import marker_holds
 from envforge.model.requirement import Requirement, parse_requirement, specifier_admits
-from envforge.model.target import marker_holds
 
 Groups: TypeAlias = Mapping[str, Sequence[Requirement]]
 """Group → its requirements in the manifest."""
-
-
-def lock_is_current(lock: Lock, inputs: str) -> bool:
-    """Whether a lock was made from these inputs (``sha256:…``)."""
-    return lock.inputs == inputs
 
 
 def reasons_to_lock(
@@ -42,7 +37,7 @@ def reasons_to_lock(
         conda: target id → match specs of the conda packages that the manifest wants there, None to leave
             them out of account.
     """
-    if lock_is_current(lock, inputs):
+    if lock.fits(inputs):
         return []
     reasons = [f"{target_id} is not locked" for target_id in targets if lock.target_for(target_id) is None]
     reasons += [

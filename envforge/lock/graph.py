@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from envforge.model.conda import CONDA_MARK
 from envforge.model.lock import Lock, LockedPackage, LockedTarget
+from envforge.model.markers import marker_holds
 from envforge.model.requirement import Requirement, parse_requirement
-from envforge.model.target import Target, marker_holds
+from envforge.model.target import Target
 from envforge.struct import Struct
 
 _PYTHON = "python"

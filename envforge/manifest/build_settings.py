@@ -12,7 +12,7 @@ from typing import Any
 from envforge.manifest.dotted import child, item
 from envforge.manifest.faults import suggestion
 from envforge.manifest.reading import Reader, Table, kind
-from envforge.model.requirement import is_valid_name, normalize_name
+from envforge.model.names import is_valid_name, normalize_name
 from envforge.struct import Struct, field
 
 _KEYS = ("config-settings", "env", "prebuilt", "timeout-s", "with")

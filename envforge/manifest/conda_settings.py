@@ -11,7 +11,7 @@ from envforge.manifest.faults import suggestion
 from envforge.manifest.manifest import DEFAULT_CHANNEL, DEFAULT_CHANNEL_ALIAS, Channel, CondaDependency
 from envforge.manifest.reading import Reader, Table, kind
 from envforge.model.match_spec import parse_match_spec
-from envforge.model.requirement import is_valid_name, normalize_name
+from envforge.model.names import is_valid_name, normalize_name
 from envforge.model.target import PLATFORMS
 
 _KEYS = ("version", "build", "platforms")

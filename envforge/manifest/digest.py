@@ -20,7 +20,7 @@ from envforge.manifest.manifest import (
     Settings,
     without_credentials,
 )
-from envforge.model.requirement import normalize_name
+from envforge.model.names import normalize_name
 from envforge.model.sources import GitSource, IndexSource, PathSource, Source, UrlSource
 
 _LEADING_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

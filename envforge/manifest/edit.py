@@ -37,7 +37,8 @@ from envforge.manifest.splice import (
     replace_entry,
     spread_array,
 )
-from envforge.model.requirement import Requirement, is_valid_name, normalize_name, parse_requirement
+from envforge.model.names import is_valid_name, normalize_name
+from envforge.model.requirement import Requirement, parse_requirement
 from envforge.model.target import PLATFORMS
 
 _FIRST_VERSION = "0.1.0"

@@ -21,7 +21,7 @@ from envforge.manifest.splice import (
     remove_table,
     replace_value,
 )
-from envforge.model.requirement import normalize_name
+from envforge.model.names import normalize_name
 
 _KEYS: Keys = ("tool", "envforge", "sources")
 _WHERE = "tool.envforge.sources"

@@ -19,14 +19,9 @@ from envforge.manifest.parse import read_toml
 from envforge.manifest.paths import folder_path
 from envforge.manifest.reading import Reader
 from envforge.manifest.sources import read_sources
+from envforge.model.names import normalize_name
 from envforge.model.release import CoreMetadata
-from envforge.model.requirement import (
-    Requirement,
-    check_specifier,
-    normalize_name,
-    parse_requirement,
-    parse_version,
-)
+from envforge.model.requirement import Requirement, check_specifier, parse_requirement, parse_version
 from envforge.model.sources import IndexSource, PathSource, Source
 from envforge.struct import Struct, replace
 

@@ -9,7 +9,7 @@ from envforge.manifest.dotted import child, item
 from envforge.manifest.faults import suggestion
 from envforge.manifest.manifest import Declared
 from envforge.manifest.reading import Reader, Table, kind
-from envforge.model.requirement import normalize_name
+from envforge.model.names import normalize_name
 
 _TABLE = "dependency-groups"
 

@@ -9,7 +9,7 @@ from typing import Any
 from envforge.errors import ManifestError
 from envforge.manifest.dotted import child
 from envforge.manifest.faults import nearest, suggestion
-from envforge.model.requirement import is_valid_name, normalize_name
+from envforge.model.names import is_valid_name, normalize_name
 
 _GROUPS = "dependency-groups"
 _EXTRAS = "optional-dependencies"

@@ -19,7 +19,7 @@ from envforge.manifest.groups import read_groups
 from envforge.manifest.manifest import Declared, Manifest
 from envforge.manifest.reading import Reader, Table
 from envforge.manifest.settings import read_settings
-from envforge.model.requirement import is_valid_name
+from envforge.model.names import is_valid_name
 
 _TOP_LEVEL = ("build-system", "dependency-groups", "project", "tool")
 _OUR_PROJECT_KEYS = ("name", "version", "requires-python", "dependencies", "optional-dependencies", "dynamic")

@@ -8,7 +8,7 @@ from typing import Any
 from envforge.manifest.dotted import child, item
 from envforge.manifest.faults import Fault
 from envforge.manifest.manifest import Declared
-from envforge.model.requirement import is_valid_name, normalize_name
+from envforge.model.names import is_valid_name, normalize_name
 
 Table = dict[str, Any]
 

@@ -15,8 +15,9 @@ from envforge.errors import RequirementError
 from envforge.manifest.dotted import child
 from envforge.manifest.paths import folder_path, is_folder_path
 from envforge.model.git import ReferenceKind, parse_git_reference, parse_remote
+from envforge.model.names import normalize_name
 from envforge.model.release import SDIST_SUFFIXES
-from envforge.model.requirement import normalize_name, parse_requirement
+from envforge.model.requirement import parse_requirement
 from envforge.model.sources import DirectSource, GitSource, PathSource, Source, UrlSource
 from envforge.struct import replace
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from envforge.errors import EnvforgeError
 from envforge.manifest.faults import Fault, manifest_error, suggestion
 from envforge.model.lock import PROJECT_GROUP
-from envforge.model.requirement import Requirement, check_specifier, normalize_name, parse_requirement
-from envforge.model.target import DEFAULT_PLATFORMS, Target, python_admitted
+from envforge.model.markers import python_admitted
+from envforge.model.names import normalize_name
+from envforge.model.requirement import Requirement, check_specifier, parse_requirement
+from envforge.model.target import DEFAULT_PLATFORMS, Target
 
 if TYPE_CHECKING:
     pass

@@ -15,14 +15,8 @@ from envforge.manifest.faults import Fault, manifest_error, suggestion
 from envforge.manifest.manifest import Declared, Manifest
 from envforge.manifest.reading import Reader, Table, kind
 from envforge.manifest.requirements import declared_fault
-from envforge.model.requirement import (
-    Requirement,
-    check_specifier,
-    is_valid_name,
-    normalize_name,
-    parse_requirement,
-    parse_version,
-)
+from envforge.model.names import is_valid_name, normalize_name
+from envforge.model.requirement import Requirement, check_specifier, parse_requirement, parse_version
 from envforge.model.rules import EVERYTHING, NO_RULES, Rules, SuppliedMetadata
 from envforge.struct import Struct
 

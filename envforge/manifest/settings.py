@@ -20,7 +20,7 @@ from envforge.manifest.manifest import (
 from envforge.manifest.paths import folder_path, is_folder_path
 from envforge.manifest.reading import Reader, Table, kind
 from envforge.manifest.sources import read_sources
-from envforge.model.requirement import is_valid_name, normalize_name
+from envforge.model.names import is_valid_name, normalize_name
 from envforge.model.target import DEFAULT_PLATFORMS, PLATFORMS, SystemAssumptions
 
 if TYPE_CHECKING:

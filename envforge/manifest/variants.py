@@ -16,7 +16,7 @@ from envforge.manifest.manifest import CondaDependency, Declared, Variant
 from envforge.manifest.reading import Reader, Table
 from envforge.manifest.sources import read_sources
 from envforge.model.conda import CONDA_MARK
-from envforge.model.requirement import is_valid_name, normalize_name
+from envforge.model.names import is_valid_name, normalize_name
 from envforge.model.target import PLATFORMS
 from envforge.model.variant import AUTO, Condition, archspec_family, known_archspecs
 from envforge.model.version_range import canonical_range, is_empty, meant_range

@@ -16,7 +16,7 @@ from envforge.manifest.groups import read_groups
 from envforge.manifest.manifest import Declared, Manifest, Workspace
 from envforge.manifest.reading import Reader, Table
 from envforge.manifest.requirements import requirements_by_group
-from envforge.model.requirement import is_valid_name, normalize_name
+from envforge.model.names import is_valid_name, normalize_name
 from envforge.model.sources import PathSource, Source, WorkspaceSource
 from envforge.struct import replace
 

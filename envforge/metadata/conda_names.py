@@ -14,7 +14,7 @@ from functools import lru_cache
 from urllib.parse import unquote
 
 from envforge.metadata.conda_name_exceptions import NOT_ON_PYPI, PYPI_NAMES, PYPI_NAMES_BY_DEPENDENCY
-from envforge.model.requirement import is_valid_name, normalize_name
+from envforge.model.names import is_valid_name, normalize_name
 
 _PURL = re.compile(r"pkg:pypi/([^@?#]+)", re.IGNORECASE)
 _NAME_OF_SPEC = re.compile(r"[A-Za-z0-9_.-]+")

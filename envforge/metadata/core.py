@@ -13,8 +13,9 @@ import re
 from collections.abc import Iterator
 
 from envforge.errors import MetadataError, RequirementError
+from envforge.model.names import normalize_name
 from envforge.model.release import CoreMetadata
-from envforge.model.requirement import Requirement, check_specifier, normalize_name, parse_requirement
+from envforge.model.requirement import Requirement, check_specifier, parse_requirement
 
 # What email.feedparser takes for a header; the first line that is none ends them.
 _FIELD = re.compile(r"([!-9;-~]*):[ \t]*(.*)", re.DOTALL)

@@ -14,9 +14,9 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any, TypeAlias
 
+from envforge.model.names import normalize_name
 from envforge.model.plain_versions import plain_version
 from envforge.model.release import SDIST_SUFFIXES
-from envforge.model.requirement import normalize_name
 
 SortKey: TypeAlias = tuple[Any, ...]
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 
 from envforge.errors import MetadataError
 from envforge.metadata.versions import canonical_version, is_release
-from envforge.model.requirement import normalize_name
+from envforge.model.names import normalize_name
 from envforge.struct import Struct
 
 _END = struct.Struct("<4s4H2LH")

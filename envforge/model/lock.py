@@ -143,6 +143,10 @@ class Lock(Struct, frozen=True, kw_only=True):
     packages: Mapping[str, LockedPackage]
     conda_packages: Mapping[str, CondaRecord] = field(default_factory=dict)
 
+    def fits(self, inputs: str) -> bool:
+        """Whether it was made from a manifest's resolution inputs (``sha256:…``)."""
+        return self.inputs == inputs
+
     def target_for(self, target_id: str) -> LockedTarget | None:
         """The target of an id, ``linux-64`` or ``linux-64:cuda``, None if it is not locked."""
         return next((target for target in self.targets if target.id == target_id), None)

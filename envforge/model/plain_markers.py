@@ -12,8 +12,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from envforge.model.names import normalize_name
 from envforge.model.plain_versions import plain_specifier, plain_version
-from envforge.model.requirement import normalize_name
 
 _COMPARISON = re.compile(r'([a-z_]+) ([=!<>~]=|[<>]) "([\w.*+-]*)"', re.ASCII)
 _INNERMOST = re.compile(r"\(([^()]*)\)")

@@ -5,7 +5,7 @@ hundred texts thousands of times, so every parser here remembers its answers, an
 :class:`Requirement` keeps its specifier and marker as canonical text until somebody asks. What is of the
 usual form (nearly everything) is read without importing :mod:`packaging`, which takes 15 ms.
 
-Standards: PEP 440 (versions), PEP 508 (requirements, markers), PEP 503 (names).
+Standards: PEP 440 (versions), PEP 508 (requirements, markers).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from envforge.errors import RequirementError
+from envforge.model.names import is_valid_name, normalize_name
 from envforge.model.plain_versions import canonical_plain_specifier, plain_specifier, plain_version
 from envforge.struct import Struct
 
@@ -22,24 +23,11 @@ if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
     from packaging.version import Version
 
-_SEPARATORS = re.compile(r"[-_.]+")
-_VALID_NAME = re.compile(r"[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]")
 # name, extras, specifier with or without parentheses, marker: nearly every requirement there is
 _USUAL = re.compile(
     r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)[ ]*(?:\[([A-Za-z0-9._, -]*)\])?[ ]*"
     r"(?:\(([^()@;\[\]]*)\)|([<>=!~][^()@;\[\]]*))?[ ]*(?:;(.*))?"
 )
-
-
-@cache
-def normalize_name(name: str) -> str:
-    """The one spelling of a project's or extra's name (PEP 503): ``Foo.Bar`` is ``foo-bar``."""
-    return _SEPARATORS.sub("-", name).lower()
-
-
-def is_valid_name(name: str) -> bool:
-    """Whether ``name`` may be a project's name (PEP 508)."""
-    return _VALID_NAME.fullmatch(name) is not None
 
 
 class Requirement(Struct, frozen=True):

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from envforge.model.markers import marker_holds
 from envforge.model.release import CoreMetadata, IndexFile, PackageSource
 from envforge.model.requirement import Requirement, parse_requirement
-from envforge.model.target import Target, marker_holds
+from envforge.model.target import Target
 from envforge.struct import Struct, field, replace
 
 EVERYTHING = "*"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from envforge.errors import HostError
 from envforge.model.accelerators import Gpu, HostFacts, NvidiaDriver, Version
 from envforge.model.lock import LockedFile, LockedPackage
-from envforge.model.requirement import normalize_name
+from envforge.model.names import normalize_name
 from envforge.struct import Struct
 
 if TYPE_CHECKING:

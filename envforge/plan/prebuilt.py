@@ -12,11 +12,12 @@ from urllib.parse import unquote
 from envforge.manifest.build_settings import PLACEHOLDER
 from envforge.metadata.torch_builds import TORCH, TorchBuild, build_of_torch
 from envforge.metadata.versions import is_release, version_of
+from envforge.model.markers import holding_requirements
 from envforge.model.release import CoreMetadata, IndexFile, best_wheel
 from envforge.model.requirement import specifier_admits
 from envforge.model.resolution import Pin, TargetResolution
 from envforge.model.tags import wheel_ranks
-from envforge.model.target import PLATFORMS, Target, holding_requirements
+from envforge.model.target import PLATFORMS, Target
 
 
 def fill_pattern(pattern: str, pin: Pin, resolution: TargetResolution) -> IndexFile | str:

@@ -14,11 +14,12 @@ from enum import StrEnum
 from itertools import tee
 from typing import NamedTuple
 
+from envforge.model.markers import python_admitted
 from envforge.model.release import IndexFile, PackageSource, ProjectPage, best_wheel, wheel_tags
 from envforge.model.requirement import Requirement, parse_specifier, specifier_admits
 from envforge.model.rules import NO_RULES, Rules
 from envforge.model.tags import wheel_ranks
-from envforge.model.target import Target, python_admitted
+from envforge.model.target import Target
 
 
 class Candidate(NamedTuple):

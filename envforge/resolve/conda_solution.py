@@ -8,7 +8,8 @@ from functools import cache
 from envforge.errors import RequirementError
 from envforge.metadata.versions import canonical_version
 from envforge.model.conda import CondaRecord
-from envforge.model.requirement import normalize_name, specifier_admits
+from envforge.model.names import normalize_name
+from envforge.model.requirement import specifier_admits
 from envforge.struct import Struct
 
 PYPI_BUILD = "pypi_0"

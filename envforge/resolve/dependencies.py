@@ -7,10 +7,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from envforge.errors import BuildError, MetadataError, UnknownPackageError
+from envforge.model.markers import holding_requirements, marker_holds, python_admitted
 from envforge.model.release import CoreMetadata, IndexFile, PackageSource
 from envforge.model.requirement import Requirement
 from envforge.model.rules import NO_RULES, Rules
-from envforge.model.target import Target, holding_requirements, marker_holds, python_admitted
+from envforge.model.target import Target
 from envforge.resolve.candidates import Candidate, CandidateFinder
 from envforge.struct import replace
 

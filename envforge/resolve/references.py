@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from envforge.errors import ResolutionError
+from envforge.model.markers import holding_requirements
 from envforge.model.release import CoreMetadata, IndexFile, PackageSource, ProjectPage
 from envforge.model.requirement import Requirement
 from envforge.model.rules import Rules
 from envforge.model.sources import DirectSource, GitSource, Origin, PathSource
-from envforge.model.target import Target, holding_requirements
+from envforge.model.target import Target
 from envforge.struct import Struct, replace
 
 

@@ -6,11 +6,12 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from envforge.model.markers import marker_holds, python_admitted
 from envforge.model.release import IndexFile, PackageSource
 from envforge.model.requirement import Requirement, parse_version
 from envforge.model.resolution import Pin, TargetResolution
 from envforge.model.rules import NO_RULES, Rules
-from envforge.model.target import Target, marker_holds, python_admitted
+from envforge.model.target import Target
 from envforge.resolve.candidates import Candidate, CandidateFinder
 from envforge.resolve.dependencies import DependencyReader
 from envforge.resolve.problem import NO_ORIGINS, NoSolutionError, Origins, Problem

@@ -10,8 +10,8 @@ from contextlib import suppress
 
 from envforge.errors import BuildError, MetadataError, UnknownPackageError
 from envforge.metadata.torch_builds import TORCH, TorchBuild, build_asked_for, build_of_torch, mismatch
+from envforge.model.markers import holding_requirements
 from envforge.model.requirement import Requirement
-from envforge.model.target import holding_requirements
 from envforge.resolve.candidates import Candidate, CandidateFinder
 from envforge.struct import Struct
 

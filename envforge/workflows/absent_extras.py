@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from envforge.events import Warned
 from envforge.manifest.manifest import Manifest
+from envforge.model.markers import marker_holds
 from envforge.model.requirement import Requirement
 from envforge.model.resolution import Pin, TargetResolution
 from envforge.model.sources import PathSource
-from envforge.model.target import marker_holds
 from envforge.resolve.dependencies import active_requirements
 
 _MOST_NAMED = 10

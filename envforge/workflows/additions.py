@@ -15,7 +15,8 @@ from envforge.manifest.references import is_archive_name
 from envforge.model.conda import CONDA_MARK
 from envforge.model.lock import Lock
 from envforge.model.match_spec import MatchSpecParts, parse_match_spec
-from envforge.model.requirement import Requirement, normalize_name, parse_requirement, parse_version
+from envforge.model.names import normalize_name
+from envforge.model.requirement import Requirement, parse_requirement, parse_version
 from envforge.struct import Struct, replace
 from envforge.workflows.git_additions import GitAddition
 from envforge.workflows.local_additions import LocalAddition, is_path, read_local, refuse_requirements_file

@@ -19,9 +19,10 @@ from envforge.fetch.fetch import fetch_trees
 from envforge.fetch.request import FetchRequest
 from envforge.manifest.rules import manifest_rules
 from envforge.model.lock import LockedFile, LockedPackage
+from envforge.model.markers import holding_requirements, marker_holds
 from envforge.model.requirement import Requirement, parse_requirement, specifier_admits
 from envforge.model.rules import Rules
-from envforge.model.target import SystemAssumptions, Target, holding_requirements, marker_holds
+from envforge.model.target import SystemAssumptions, Target
 from envforge.plan.link_plan import LinkMode
 from envforge.resolve.resolution import resolve_target
 from envforge.struct import Struct

@@ -13,7 +13,7 @@ from envforge.build.content import content_fingerprint
 from envforge.build.editable import editable_fingerprint
 from envforge.errors import BuildError
 from envforge.manifest.build_settings import USUAL
-from envforge.model.requirement import normalize_name
+from envforge.model.names import normalize_name
 from envforge.model.sources import ArchiveOrigin, FolderMode, FolderOrigin, GitOrigin
 from envforge.struct import Struct
 from envforge.workflows.build_records import build_key, find_built

@@ -14,7 +14,7 @@ from envforge.events import Warned
 from envforge.fetch.archives import archive_guard, archive_path, mark_used, part_path
 from envforge.fetch.fetch import fetch_trees
 from envforge.fetch.request import FetchRequest
-from envforge.model.requirement import normalize_name
+from envforge.model.names import normalize_name
 from envforge.store.layout import tree_id
 from envforge.store.sharing import is_shared, make_folders, share
 from envforge.store.store import Store

@@ -20,8 +20,8 @@ from envforge.model.lock import Lock
 from envforge.store.guard import Guard
 from envforge.struct import Struct, replace
 from envforge.workflows.additions import Additions, Place, parse_additions, remove_from
+from envforge.workflows.current_lock import up_to_date_lock
 from envforge.workflows.git_additions import PREFIX, GitAddition, GitWish, read_git_additions
-from envforge.workflows.lock import up_to_date_lock
 from envforge.workflows.project import (
     MANIFEST_NAME,
     FormerLock,

@@ -18,8 +18,9 @@ from envforge.manifest.manifest import without_credentials
 from envforge.manifest.paths import is_folder_path
 from envforge.manifest.references import ReferenceFaultError, find_place, is_archive_name, parse_reference
 from envforge.metadata.versions import canonical_version
+from envforge.model.names import normalize_name
 from envforge.model.release import CoreMetadata, IndexFile
-from envforge.model.requirement import Requirement, normalize_name
+from envforge.model.requirement import Requirement
 from envforge.model.sources import (
     ArchiveOrigin,
     DirectSource,

@@ -12,8 +12,8 @@ from envforge.git.references import resolve_reference
 from envforge.index.metadata_cache import MetadataCache
 from envforge.manifest.folders import FolderManifest
 from envforge.model.git import GitReference, GitRemote, parse_remote
+from envforge.model.names import normalize_name
 from envforge.model.release import CoreMetadata, IndexFile
-from envforge.model.requirement import normalize_name
 from envforge.model.sources import GitOrigin, GitSource, PathSource, Source
 from envforge.store.store import Store
 from envforge.struct import replace

@@ -13,7 +13,7 @@ from envforge.manifest.parse import parse_manifest
 from envforge.manifest.requirements import python_faults
 from envforge.manifest.settings import is_python_version
 from envforge.manifest.splice import quote, quote_list
-from envforge.model.requirement import is_valid_name, normalize_name
+from envforge.model.names import is_valid_name, normalize_name
 from envforge.model.target import DEFAULT_PLATFORMS
 from envforge.struct import Struct
 from envforge.workflows.first_python import choose_first_python, warn_of_missing_python

@@ -8,7 +8,8 @@ from pathlib import Path
 from envforge.errors import ManifestError, UsageError
 from envforge.manifest.paths import folder_path
 from envforge.manifest.references import is_archive_name
-from envforge.model.requirement import normalize_name, parse_requirement
+from envforge.model.names import normalize_name
+from envforge.model.requirement import parse_requirement
 from envforge.struct import Struct
 from envforge.workflows.folders import read_folder
 

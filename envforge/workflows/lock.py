@@ -7,21 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envforge.errors import EnvforgeError, LockError
-from envforge.lock.check import lock_is_current, reasons_to_lock, unmet_requirements
+from envforge.lock.check import unmet_requirements
 from envforge.lock.diff import LockDiff, diff_locks
 from envforge.lock.write import format_lock
-from envforge.manifest.targets import manifest_targets
 from envforge.model.lock import Lock
 from envforge.struct import Struct, replace
 from envforge.workflows.checked import mark_checked
-from envforge.workflows.project import FormerLock, Project, read_former_lock, read_project, write_text
+from envforge.workflows.current_lock import current_lock, up_to_date_lock, wanted_groups
+from envforge.workflows.project import Project, read_former_lock, read_project, write_text
 from envforge.workflows.session import Session
 from envforge.workflows.upgrades import Upgrades
 
 if TYPE_CHECKING:
-    from envforge.manifest.manifest import Manifest
     from envforge.model.conda import CondaRecord
-    from envforge.model.requirement import Requirement
 
 _MOST_FAULTS = 10
 
@@ -102,9 +100,9 @@ def check_lock(session: Session) -> LockReport:
 
 def _faults_of_merge(project: Project, lock: Lock) -> list[str]:
     """What does not go together in a lock that fits the manifest."""
-    if not lock_is_current(lock, project.inputs):
+    if not lock.fits(project.inputs):
         return []
-    faults = unmet_requirements(lock, _wanted_groups(project.manifest))
+    faults = unmet_requirements(lock, wanted_groups(project.manifest))
     if lock.conda_packages:
         from envforge.lock.conda_check import unmet_specs
 
@@ -130,62 +128,3 @@ def _altered_records(project: Project, lock: Lock, session: Session) -> list[str
                 found = channels.records(record.name, target.target.platform)
                 known.update((each.url, each) for each in found)
     return altered_records(lock, known)
-
-
-def up_to_date_lock(project: Project, former: FormerLock, upgrades: Upgrades, session: Session) -> Lock:
-    """The former lock if it still fits the manifest and no upgrade is asked for, else a new one."""
-    if former.lock is not None and not upgrades.asked and lock_is_current(former.lock, project.inputs):
-        return former.lock
-    from envforge.workflows.resolving import resolve_lock
-
-    return resolve_lock(project, former, upgrades, session)
-
-
-def current_lock(project: Project, former: FormerLock) -> Lock:
-    """The lock on disk, which has to fit the manifest (``--frozen``, ``--check``).
-
-    Raises:
-        LockError: there is none, it is in conflict, or it does not fit.
-    """
-    if former.lock is None:
-        what = f"{project.lock_path.name} has git conflict markers" if former.text else "there is no lock"
-        raise LockError(what, context=[str(project.lock_path)], hints=["run: envforge lock"])
-    if not lock_is_current(former.lock, project.inputs):
-        reasons = reasons_to_lock(
-            former.lock,
-            project.inputs,
-            targets=[target.id for target in manifest_targets(project.manifest.settings, "3")],
-            groups=_wanted_groups(project.manifest),
-            conda=_conda_specs(project.manifest),
-        )
-        raise LockError(
-            f"{project.lock_path.name} does not fit {project.manifest.path}",
-            context=reasons,
-            hints=["run: envforge lock"],
-        )
-    return former.lock
-
-
-def _wanted_groups(manifest: Manifest) -> dict[str, dict[str, tuple[Requirement, ...]]]:
-    """Variant → group → its requirements, as the manifest's overrides leave them."""
-    from envforge.manifest.requirements import requirements_by_variant
-    from envforge.manifest.rules import manifest_rules
-
-    rules = manifest_rules(manifest)
-    return {
-        variant: {group: tuple(rules.overridden(wanted)) for group, wanted in groups.items()}
-        for variant, groups in requirements_by_variant(manifest).items()
-    }
-
-
-def _conda_specs(manifest: Manifest) -> dict[str, list[str]]:
-    """Target → match specs that the manifest asks for there."""
-    settings = manifest.settings
-    return {
-        target.id: [
-            each.match_spec
-            for each in settings.conda_dependencies_of(settings.variant(target.variant))
-            if each.is_wanted_on(target.platform)
-        ]
-        for target in manifest_targets(settings, "3")
-    }

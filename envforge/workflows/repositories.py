@@ -9,7 +9,7 @@ from envforge.git.cache import FOLDER, GitCache
 from envforge.git.checkout import CheckoutOptions, check_out
 from envforge.git.fetch import fetch_commit
 from envforge.model.git import GitRemote, parse_remote
-from envforge.model.requirement import normalize_name
+from envforge.model.names import normalize_name
 from envforge.model.sources import GitOrigin, GitSource
 from envforge.struct import replace
 from envforge.workflows.index_urls import expanded_url

@@ -21,7 +21,8 @@ from envforge.manifest.requirements import requirements_by_group, requirements_b
 from envforge.manifest.rules import manifest_rules
 from envforge.manifest.targets import manifest_targets
 from envforge.model.lock import Lock, LockedIndex
-from envforge.model.requirement import Requirement, normalize_name, specifier_admits
+from envforge.model.names import normalize_name
+from envforge.model.requirement import Requirement, specifier_admits
 from envforge.model.resolution import TargetResolution
 from envforge.model.rules import Rules
 from envforge.model.sources import IndexSource

@@ -13,7 +13,7 @@ from envforge.host.paths import find_pythons_folder
 from envforge.model.conda import CondaRecord
 from envforge.model.host import Interpreter
 from envforge.model.lock import PROJECT_GROUP, Lock, LockedPackage, LockedTarget
-from envforge.model.requirement import normalize_name
+from envforge.model.names import normalize_name
 from envforge.struct import Struct
 from envforge.workflows.variants import ChosenVariant, choose_for_host, locked_target, nothing_for
 

@@ -14,10 +14,9 @@ from envforge.environment.generation import KEEP, Generation, list_generations
 from envforge.environment.switch import check_replaceable, meant_generation, recorded_generation, switch
 from envforge.host.visibility import is_shared
 from envforge.link.failures import link_failures
-from envforge.lock.write import format_lock
 from envforge.model.conda import CondaRecord
 from envforge.model.lock import Lock
-from envforge.model.requirement import normalize_name
+from envforge.model.names import normalize_name
 from envforge.plan.link_plan import LinkMode
 from envforge.plan.room import PlaceNeed
 from envforge.store.layout import tree_id
@@ -31,7 +30,7 @@ from envforge.workflows.assembly import (
     open_assembly,
     wheel_ids,
 )
-from envforge.workflows.lock import current_lock, up_to_date_lock
+from envforge.workflows.current_lock import current_lock, up_to_date_lock
 from envforge.workflows.preflight import check_room, find_needs
 from envforge.workflows.project import (
     FormerLock,
@@ -168,8 +167,11 @@ def sync(session: Session, options: SyncOptions = SyncOptions()) -> SyncReport:
     project, lock, former = _wanted_lock(session, options)
     is_new = lock is not former.lock
     prepared = prepare_sync(project, lock, options, session, locked=is_new)
-    lock_text = format_lock(lock) if is_new else former.text
+    lock_text = former.text
     if is_new:
+        from envforge.lock.write import format_lock
+
+        lock_text = format_lock(lock)
         write_text(project.lock_path, lock_text)
     return replace(finish_sync(prepared, lock_text, session), had_lock=bool(former.text))
 

@@ -9,7 +9,8 @@ from envforge.manifest.edit_variants import NewVariant, add_variants
 from envforge.manifest.lists import name_of
 from envforge.manifest.manifest import Manifest, index_names
 from envforge.manifest.parse import parse_manifest
-from envforge.model.requirement import Requirement, normalize_name, parse_requirement
+from envforge.model.names import normalize_name
+from envforge.model.requirement import Requirement, parse_requirement
 from envforge.model.sources import IndexSource, Source
 from envforge.plan.torch_variants import AUTO, TorchVariant, plan_torch_variants
 from envforge.workflows.accelerator_data import read_accelerator_table

@@ -11,10 +11,10 @@ from envforge.manifest.faults import suggestion
 from envforge.manifest.requirements import requirements_by_group
 from envforge.model.conda import CONDA_MARK
 from envforge.model.lock import PROJECT_GROUP, Lock, LockedTarget
-from envforge.model.requirement import normalize_name
+from envforge.model.names import normalize_name
 from envforge.model.variant import AUTO
 from envforge.struct import Struct
-from envforge.workflows.lock import current_lock
+from envforge.workflows.current_lock import current_lock
 from envforge.workflows.project import Project, read_former_lock, read_project
 from envforge.workflows.session import Session
 from envforge.workflows.variants import VARIABLE, choose_for_host, known_variant, locked_target

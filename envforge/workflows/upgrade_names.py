@@ -11,7 +11,8 @@ from envforge.manifest.manifest import Manifest
 from envforge.manifest.requirements import requirements_by_variant
 from envforge.model.conda import CONDA_MARK
 from envforge.model.lock import Lock
-from envforge.model.requirement import normalize_name, parse_requirement
+from envforge.model.names import normalize_name
+from envforge.model.requirement import parse_requirement
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 

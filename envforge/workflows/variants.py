@@ -16,7 +16,7 @@ from envforge.host.facts import host_platform
 from envforge.host.paths import project_environments_folder
 from envforge.manifest.manifest import Manifest, Variant
 from envforge.model.lock import Lock, LockedTarget
-from envforge.model.requirement import normalize_name
+from envforge.model.names import normalize_name
 from envforge.model.variant import AUTO
 from envforge.struct import Struct
 from envforge.workflows.session import Session

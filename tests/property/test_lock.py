@@ -24,10 +24,11 @@ from envforge.lock.write import format_lock
 from envforge.metadata.rattler_records import to_rattler
 from envforge.model.conda import CondaRecord
 from envforge.model.lock import Lock, LockedFile, LockedIndex, LockedPackage, LockedTarget
+from envforge.model.markers import marker_holds
 from envforge.model.release import CoreMetadata
 from envforge.model.requirement import parse_requirement
 from envforge.model.resolution import Pin, TargetResolution
-from envforge.model.target import PLATFORMS, SystemAssumptions, Target, marker_holds
+from envforge.model.target import PLATFORMS, SystemAssumptions, Target
 
 from support.locks import PYPI, conda_python, conda_record, index_file, lock_of, resolution
 

@@ -12,7 +12,7 @@ from envforge.manifest.dotted import child, item
 from envforge.manifest.edit import add_requirements, create_manifest, remove_requirements
 from envforge.manifest.parse import parse_manifest
 from envforge.manifest.positions import scan_positions
-from envforge.model.requirement import normalize_name
+from envforge.model.names import normalize_name
 from envforge.model.target import PLATFORMS
 
 CORPUS = sorted((Path(__file__).parents[1] / "unit/manifest/corpus").glob("*.toml"))

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.markers import Marker
 
+from envforge.model.markers import marker_environment, marker_holds
 from envforge.model.plain_markers import plain_marker_holds
-from envforge.model.target import PLATFORMS, Target, marker_environment, marker_holds
+from envforge.model.target import PLATFORMS, Target
 
 targets = st.builds(
     lambda platform, python: Target(platform=platform, python=python),

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envforge.errors import ResolutionError
+from envforge.model.markers import marker_holds
 from envforge.model.requirement import Requirement, parse_requirement, specifier_admits
 from envforge.model.rules import NO_RULES, Rules
-from envforge.model.target import Target, marker_holds
+from envforge.model.target import Target
 from envforge.resolve.resolution import resolve_target
 
 from support.universe import Universe

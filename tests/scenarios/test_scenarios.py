@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from envforge.errors import EnvforgeError, UnknownPackageError
+from envforge.model.markers import marker_holds
 from envforge.model.requirement import parse_requirement
 from envforge.model.rules import Rules, SuppliedMetadata
-from envforge.model.target import Target, marker_holds
+from envforge.model.target import Target
 from envforge.resolve.candidates import CandidateFinder
 from envforge.resolve.dependencies import DependencyReader
 from envforge.resolve.problem import Origins, Problem

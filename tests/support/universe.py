@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from envforge.errors import BuildError, MetadataError, UnknownPackageError
+from envforge.model.names import normalize_name
 from envforge.model.release import CoreMetadata, IndexFile
-from envforge.model.requirement import normalize_name, parse_requirement, parse_version
+from envforge.model.requirement import parse_requirement, parse_version
 
 
 class UniversePage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from envforge.lock.check import lock_is_current, reasons_to_lock, unmet_requirements
+from envforge.lock.check import reasons_to_lock, unmet_requirements
 from envforge.model.lock import Lock
 from envforge.model.requirement import parse_requirement
 from envforge.struct import replace
@@ -28,8 +28,8 @@ def reasons(
 
 
 def test_the_digest_decides():
-    assert lock_is_current(LOCK, INPUTS)
-    assert not lock_is_current(LOCK, "sha256:other")
+    assert LOCK.fits(INPUTS)
+    assert not LOCK.fits("sha256:other")
     assert reasons(inputs=INPUTS, project=["scipy"]) == []
 
 

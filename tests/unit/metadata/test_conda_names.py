@@ -4,7 +4,7 @@ import pytest
 
 from envforge.metadata.conda_name_exceptions import NOT_ON_PYPI, PYPI_NAMES, PYPI_NAMES_BY_DEPENDENCY
 from envforge.metadata.conda_names import is_python_package, other_conda_names, pypi_names_of
-from envforge.model.requirement import normalize_name
+from envforge.model.names import normalize_name
 
 COMPILED = ["libgcc >=13", "python >=3.12,<3.13.0a0", "python_abi 3.12.* *_cp312"]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from envforge.model.target import DEFAULT_PLATFORMS, PLATFORMS, SystemAssumptions, Target, marker_holds
+from envforge.model.markers import marker_holds
+from envforge.model.target import DEFAULT_PLATFORMS, PLATFORMS, SystemAssumptions, Target
 from envforge.model.variant import Condition, archspec_family, known_archspecs, machine_family
 
 

@@ -414,7 +414,9 @@ def test_what_killed_takers_left_beside_guards_is_swept(tmp_path: Path) -> None:
     for name in left:
         (tmp_path / name).touch()  # empty: the taker was killed before it wrote
     sweep_guards(tmp_path)
-    assert {place.name for place in tmp_path.iterdir()} == {name for name in left if not name.startswith(f"{dead}.")}
+    assert {place.name for place in tmp_path.iterdir()} == {
+        name for name in left if not name.startswith(f"{dead}.")
+    }
     for place in tmp_path.iterdir():
         os.utime(place, (0, 0))
     sweep_guards(tmp_path)

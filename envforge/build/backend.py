@@ -255,9 +255,8 @@ def _module_hint(module: str, name: str) -> str:
     """What to do about a module that the build of a project imports in vain."""
     if module == "pkg_resources":
         return (
-            'setuptools has pkg_resources until 81: envforge add "setuptools<82", and write'
-            f' with = ["setuptools"] in [tool.envforge.build.{name}]; in a project of your own, name that'
-            " version in build-system.requires"
+            'setuptools has pkg_resources until 81: write build-constraints = ["setuptools<82"] in'
+            " [tool.envforge]; in a project of your own, name that version in build-system.requires"
         )
     if module in _LEFT_PYTHON.split():
         return f"newer Pythons have no {module}: take a newer {name}, or an older Python"

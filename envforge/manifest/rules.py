@@ -34,10 +34,14 @@ class DeclaredMetadata(Struct, frozen=True, kw_only=True):
 
 
 class DeclaredRules(Struct, frozen=True, kw_only=True):
-    """What a manifest says over the heads of packages; see :class:`envforge.model.rules.Rules`."""
+    """What a manifest says over the heads of packages; see :class:`envforge.model.rules.Rules`.
+
+    ``build_constraints`` hold for what builds require, the others for what is locked.
+    """
 
     constraints: tuple[Declared, ...] = ()
     overrides: tuple[Declared, ...] = ()
+    build_constraints: tuple[Declared, ...] = ()
     metadata: tuple[DeclaredMetadata, ...] = ()
     only_binary: frozenset[str] = frozenset()
     no_binary: frozenset[str] = frozenset()
@@ -61,6 +65,7 @@ def read_rules(reader: Reader, table: Table, where: str) -> DeclaredRules:
     return DeclaredRules(
         constraints=reader.requirements(table, "constraints", where),
         overrides=reader.requirements(table, "overrides", where),
+        build_constraints=reader.requirements(table, "build-constraints", where),
         metadata=tuple(_read_metadata(reader, table, where)),
         only_binary=only_binary,
         no_binary=no_binary,
@@ -114,7 +119,7 @@ def _read_entry(reader: Reader, entry: dict[str, Any], name: str, where: str) ->
 
 
 def manifest_rules(manifest: Manifest) -> Rules:
-    """The rules of a manifest, its requirements read.
+    """The rules of a manifest, its requirements read; those for builds are only looked through.
 
     Raises:
         ManifestError: with all faults: requirements that cannot be read, constraints with extras, two
@@ -131,9 +136,30 @@ def manifest_rules(manifest: Manifest) -> Rules:
         only_binary=declared.only_binary,
         no_binary=declared.no_binary,
     )
+    list(_parsed(declared.build_constraints, faults, is_constraint=True))
     if faults:
         raise manifest_error(manifest.path, manifest.text, faults)
     return rules
+
+
+def build_rules(manifest: Manifest) -> Rules:
+    """The rules for what a build requires.
+
+    Raises:
+        ManifestError: with all faults: constraints that cannot be read, or have extras.
+    """
+    declared = manifest.settings.rules
+    if declared is None:
+        return NO_RULES
+    faults: list[Fault] = []
+    constraints = _by_name(_parsed(declared.build_constraints, faults, is_constraint=True))
+    if faults:
+        raise manifest_error(manifest.path, manifest.text, faults)
+    return Rules(
+        constraints=constraints,
+        constrained_by=dict.fromkeys(constraints, "tool.envforge.build-constraints"),
+        only_binary=declared.only_binary,
+    )
 
 
 def _parsed(

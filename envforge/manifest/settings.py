@@ -32,6 +32,7 @@ _WHERE = "tool.envforge"
 _KEYS = (
     "accelerator-mirror",
     "build",
+    "build-constraints",
     "channels",
     "conda-dependencies",
     "conda-pypi-map",
@@ -55,7 +56,9 @@ _KEYS = (
 )
 _LIMIT_KEYS = frozenset(["exclude-newer", "exclude-newer-package"])
 _CONDA_KEYS = frozenset(["channels", "conda-dependencies", "conda-pypi-map", "link-scripts"])
-_RULE_KEYS = frozenset(["constraints", "overrides", "metadata", "only-binary", "no-binary"])
+_RULE_KEYS = frozenset(
+    ["build-constraints", "constraints", "metadata", "no-binary", "only-binary", "overrides"]
+)
 _ELSEWHERE = {
     "dependencies": "PyPI requirements stand in project.dependencies",
     "optional-dependencies": "extras stand in [project.optional-dependencies]",

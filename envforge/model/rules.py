@@ -43,6 +43,7 @@ class Rules(Struct, frozen=True, kw_only=True):
         only_binary: projects whose sdists are as good as not there; :data:`EVERYTHING` for all but those
             that ``no_binary`` names.
         no_binary: likewise projects whose wheels are.
+        constrained_by: project → whose its constraints are, where not ``tool.envforge.constraints``'.
     """
 
     constraints: Mapping[str, tuple[Requirement, ...]] = field(default_factory=dict)
@@ -50,6 +51,7 @@ class Rules(Struct, frozen=True, kw_only=True):
     supplied: Mapping[str, tuple[SuppliedMetadata, ...]] = field(default_factory=dict)
     only_binary: frozenset[str] = frozenset()
     no_binary: frozenset[str] = frozenset()
+    constrained_by: Mapping[str, str] = field(default_factory=dict)
 
     def wants_wheel(self, name: str) -> bool:
         """Whether nothing of a project may be built."""
@@ -118,11 +120,15 @@ class Rules(Struct, frozen=True, kw_only=True):
                     found.setdefault(name, set()).add(requirement.specifier)
         return {name: frozenset(specifiers) for name, specifiers in found.items()}
 
+    def is_constraint(self, requirement: Requirement) -> bool:
+        """Whether a requirement that a resolution met is a constraint."""
+        return requirement in self.constraints.get(requirement.name, ())
+
     def place_of(self, requirement: Requirement) -> str:
-        """Which setting a requirement that a resolution met is from, ``""`` for none."""
-        if requirement in self.constraints.get(requirement.name, ()):
-            return "constraints"
-        return "overrides" if requirement.name in self.overrides else ""
+        """What a requirement that a resolution met is from, ``tool.envforge.overrides``; ``""`` for none."""
+        if self.is_constraint(requirement):
+            return self.constrained_by.get(requirement.name, "tool.envforge.constraints")
+        return "tool.envforge.overrides" if requirement.name in self.overrides else ""
 
 
 NO_RULES = Rules()

@@ -72,7 +72,7 @@ def _of_variant(error: EnvforgeError, root: Requirement, problem: Problem) -> En
     place = problem.rules.place_of(root)
     if root not in problem.origins.requirements and not place:
         return error
-    fact = f"{root} stands in tool.envforge.{place}" if place else f"{problem.who_asks(root)} requires it"
+    fact = f"{root} stands in {place}" if place else f"{problem.who_asks(root)} requires it"
     return error.with_context([fact, *error.context])
 
 
@@ -140,14 +140,15 @@ def _chains(causes: Iterable[tuple[Requirement, Candidate | None]], problem: Pro
 
 def _way_to_demand(requirement: Requirement, parent: Candidate | None, problem: Problem) -> list[str]:
     """From whom a demand is. A constraint is the user's, whoever needs the package."""
-    if parent is None or problem.rules.place_of(requirement) == "constraints":
+    if parent is None or problem.rules.is_constraint(requirement):
         return [problem.who_asks(requirement)]
     return _way_to(parent, problem)
 
 
 def _told(requirement: Requirement, problem: Problem) -> str:
-    is_override = problem.rules.place_of(requirement) == "overrides"
-    return f"{requirement} (tool.envforge.overrides)" if is_override else str(requirement)
+    place = problem.rules.place_of(requirement)
+    is_override = place and not problem.rules.is_constraint(requirement)
+    return f"{requirement} ({place})" if is_override else str(requirement)
 
 
 def _way_to(goal: Candidate, problem: Problem) -> list[str]:
@@ -261,7 +262,7 @@ def _unusable_facts(failure: NoSolutionError) -> Iterator[str]:
 def _name_of_root(root: Requirement, problem: Problem) -> str:
     text, origins = str(replace(root, marker="")), problem.origins
     if place := problem.rules.place_of(root):
-        return f"{text} ({place})"
+        return f"{text} ({place.rpartition('.')[2]})"
     return f"{text} (variant {origins.variant})" if root in origins.requirements else text
 
 

@@ -94,8 +94,8 @@ class Problem(Struct, frozen=True, kw_only=True):
 
     def who_asks(self, requirement: Requirement) -> str:
         """Whose wish a root is: ``your project``, ``variant cuda``, ``tool.envforge.constraints``."""
-        if self.rules.place_of(requirement) == "constraints":
-            return "tool.envforge.constraints"
+        if self.rules.is_constraint(requirement):
+            return self.rules.place_of(requirement)
         return self.origins.who_asks(requirement)
 
     def with_roots(self, roots: Sequence[Requirement]) -> Problem:

@@ -17,15 +17,14 @@ from envforge.environment.spec import GenerationSpec, generation_trees
 from envforge.errors import BuildError
 from envforge.fetch.fetch import fetch_trees
 from envforge.fetch.request import FetchRequest
-from envforge.manifest.rules import manifest_rules
+from envforge.manifest.rules import build_rules
 from envforge.model.lock import LockedFile, LockedPackage
 from envforge.model.markers import holding_requirements, marker_holds
 from envforge.model.requirement import Requirement, parse_requirement, specifier_admits
-from envforge.model.rules import Rules
-from envforge.model.target import SystemAssumptions, Target
 from envforge.plan.link_plan import LinkMode
 from envforge.resolve.resolution import resolve_target
-from envforge.struct import Struct
+from envforge.struct import Struct, replace
+from envforge.workflows.build_constraints import broken_constraint, build_constraints, build_target
 from envforge.workflows.environments import plan_environment
 from envforge.workflows.file_places import placed_url
 from envforge.workflows.index_urls import index_urls
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 
     from envforge.manifest.build_settings import BuildSettings
     from envforge.manifest.manifest import Manifest
-    from envforge.model.host import Interpreter
     from envforge.model.resolution import Pin
     from envforge.model.tree import Tree
 
@@ -65,7 +63,8 @@ def build_environment(
         build_sdist: for what is locked as an sdist.
 
     Raises:
-        BuildError: a build requirement cannot be had, or asks for another version than the locked one.
+        BuildError: a build requirement cannot be had, or asks for another version than the locked one, or
+            a build constraint does not admit what is locked.
         ResolutionError: the build requirements do not go together.
     """
     session = workshop.session
@@ -75,6 +74,7 @@ def build_environment(
         _as_the_manifest_says(name, workshop.manifest) for name in settings.runtime if name not in fixed
     ]
     _refuse_other_versions(wanted, fixed, workshop)
+    _refuse_broken_constraints(fixed, workshop)
     chosen = {**_resolve([item for item in wanted if item.name not in fixed], fixed, workshop), **fixed}
     urls = index_urls(workshop.manifest, session)
     found = fetch_trees(
@@ -131,7 +131,7 @@ def _refuse_other_versions(
     fixed: Mapping[str, tuple[LockedPackage, LockedFile]],
     workshop: Workshop,
 ) -> None:
-    target = _target(workshop.interpreter)
+    target = build_target(workshop.interpreter)
     for requirement in wanted:
         if requirement.name not in fixed or not marker_holds(requirement.marker, target):
             continue
@@ -144,6 +144,21 @@ def _refuse_other_versions(
             )
 
 
+def _refuse_broken_constraints(
+    fixed: Mapping[str, tuple[LockedPackage, LockedFile]], workshop: Workshop
+) -> None:
+    constraints = build_constraints(workshop)
+    for package, _ in fixed.values():
+        constraint = broken_constraint(package.name, package.version, constraints)
+        if constraint is not None:
+            raise BuildError(
+                f"tool.envforge.build-constraints admits only {constraint},"
+                f" but {package.name} {package.version} is locked",
+                context=["tool.envforge.build: with names it, or something that needs it"],
+                hints=[f'lock one that builds admit, too: constraints = ["{constraint}"]'],
+            )
+
+
 def _resolve(
     wanted: Sequence[Requirement],
     fixed: Mapping[str, tuple[LockedPackage, LockedFile]],
@@ -153,13 +168,15 @@ def _resolve(
     if not wanted:
         return {}
     manifest, session = workshop.manifest, workshop.session
-    target = _target(workshop.interpreter)
-    rules = Rules(
-        constraints={
-            name: (Requirement(name, specifier=f"=={package.version}"),)
-            for name, (package, _) in fixed.items()
-        },
-        only_binary=manifest_rules(manifest).only_binary,
+    target = build_target(workshop.interpreter)
+    rules = build_rules(manifest)
+    locked = {
+        name: (Requirement(name, specifier=f"=={package.version}"),) for name, (package, _) in fixed.items()
+    }
+    rules = replace(
+        rules,
+        constraints={**rules.constraints, **locked},
+        constrained_by={**rules.constrained_by, **dict.fromkeys(locked, "the lock")},
     )
     with open_index_set(manifest, manifest.settings.exclude_newer, session, workshop.building) as source:
         source.prefetch(wanted, [target], {}, rules)
@@ -175,14 +192,6 @@ def _as_locked(pin: Pin) -> tuple[LockedPackage, LockedFile]:
     return (
         LockedPackage(id=pin.name, name=pin.name, version=pin.version, index=file.index),
         LockedFile(url=file.url, sha256=file.sha256, size_bytes=file.size_bytes),
-    )
-
-
-def _target(interpreter: Interpreter) -> Target:
-    return Target(
-        platform=interpreter.platform,
-        python=interpreter.version,
-        system=SystemAssumptions(glibc=interpreter.glibc or SystemAssumptions().glibc),
     )
 
 

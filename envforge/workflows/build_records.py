@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from envforge.build.jobs import JOB_VARIABLES
 from envforge.store.sharing import is_shared, make_folders, share
 from envforge.store.uses import note_use
+from envforge.workflows.build_constraints import Constraints, are_admitted
 
 if TYPE_CHECKING:
     from envforge.manifest.build_settings import BuildSettings
@@ -58,10 +59,12 @@ def build_key(
     return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def find_built(key: str, store: Store) -> Tree | None:
-    """The tree of a build that this store remembers."""
+def find_built(key: str, store: Store, constraints: Constraints) -> Tree | None:
+    """The tree of a build that this store remembers, with nothing that the constraints do not admit."""
     try:
         record = read_record(store.root, key)
+        if not are_admitted(record["requires"], constraints):
+            return None
         note_use(str(_place(store.root, key)))
         return store.find_tree(record["sha256"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -22,6 +22,7 @@ from envforge.store.guard import Guard
 from envforge.store.owner import this_process
 from envforge.store.sharing import make_folders
 from envforge.struct import replace
+from envforge.workflows.build_constraints import build_constraints
 from envforge.workflows.build_environments import Furnished, build_environment
 from envforge.workflows.build_orders import Order, find_tree, key_of, sdist_order, subdirectory_of, url_of
 from envforge.workflows.built_wheels import find_shared, remember, store_wheel
@@ -48,7 +49,7 @@ def built_tree(order: Order, workshop: Workshop) -> Tree:
         hold.progress = "building"
         present = find_tree(order, workshop)
         if present is None and order.is_shared:
-            present = find_shared(key, order.version, store, session)
+            present = find_shared(key, order.version, store, session, build_constraints(workshop))
         if present is not None:
             return present
         session.reporter.report(BuildStarted(what=order.what, log=str(_log_path(order.name, session))))

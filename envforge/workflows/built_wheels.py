@@ -18,6 +18,7 @@ from envforge.model.names import normalize_name
 from envforge.store.layout import tree_id
 from envforge.store.sharing import is_shared, make_folders, share
 from envforge.store.store import Store
+from envforge.workflows.build_constraints import Constraints, are_admitted
 from envforge.workflows.build_records import read_record, write_record
 
 if TYPE_CHECKING:
@@ -25,17 +26,23 @@ if TYPE_CHECKING:
     from envforge.workflows.session import Session
 
 
-def find_shared(key: str, version: str, store: Store, session: Session) -> Tree | None:
+def find_shared(
+    key: str, version: str, store: Store, session: Session, constraints: Constraints
+) -> Tree | None:
     """The tree of a build whose wheel another node has kept; it is unpacked here and remembered.
 
-    Args as for :func:`store_wheel`.
+    Args as for :func:`store_wheel`, and of :func:`envforge.workflows.build_records.find_built`.
     """
     archives = session.places.archives
     try:
         record = read_record(archives, key)
         digest, filename = str(record["sha256"]), str(record["filename"])
         kept = archive_path(archives, tree_id(digest))
-        if Path(filename).name != filename or not kept.is_file():
+        if (
+            Path(filename).name != filename
+            or not kept.is_file()
+            or not are_admitted(record["requires"], constraints)
+        ):
             return None
     except (OSError, ValueError, KeyError, TypeError):
         return None

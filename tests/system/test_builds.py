@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -13,6 +14,7 @@ import pytest
 from support.distributions import (
     BACKEND,
     BUILD_SYSTEM,
+    Distribution,
     backend,
     make_sdist,
     make_wheel,
@@ -126,13 +128,64 @@ def test_a_build_may_need_what_is_not_locked(project: Project, index: SimpleInde
 def test_a_build_requirement_that_the_lock_contradicts(
     project: Project, index: SimpleIndex, noted: Path
 ) -> None:
-    picky = BUILD_SYSTEM.replace("requires = []", 'requires = ["core>=1.2"]')
-    backend = BACKEND.format(name="telling", version="1.0", requires=[], scripts={}) + TELLING
-    files = {"pyproject.toml": project_tables("telling", "1.0") + picky, "_backend/backend.py": backend}
-    index.add(make_sdist("telling", files=files))
+    index.add(telling_with("core>=1.2"))
     project.write("telling", "core==1.0", tables='[tool.envforge.build.telling]\nwith = ["core"]')
     project.done("lock")
     project.fails("sync", says=["a build requires core>=1.2, but core 1.0 is locked"])
+    assert count(noted) == 0
+
+
+def telling_with(*requires: str) -> Distribution:
+    """The sdist of :mod:`support.telling`, with build requirements."""
+    asking = BUILD_SYSTEM.replace("requires = []", f"requires = {json.dumps(requires)}")
+    backend = BACKEND.format(name="telling", version="1.0", requires=[], scripts={}) + TELLING
+    return make_sdist(
+        "telling",
+        files={"pyproject.toml": project_tables("telling", "1.0") + asking, "_backend/backend.py": backend},
+    )
+
+
+def test_build_constraints_bound_what_builds_require_and_nothing_else(
+    project: Project, index: SimpleIndex, noted: Path
+) -> None:
+    index.add(telling_with("core"))
+    project.write("telling", "core")
+    project.done("sync")
+    assert seen(project)["core"] == "1.2.0"
+    lock = project.lock.read_bytes()
+
+    project.write("telling", "core", settings='build-constraints = ["core<1.1", "unused<3"]')
+    project.done("sync")
+    assert seen(project)["core"] == "1.0"
+    assert count(noted) == 2, "what was built with another core is not what was asked for"
+    assert project.installed()["core"] == "1.2.0"
+    assert project.lock.read_bytes() == lock, "how something is built is no matter of the lock"
+
+    for settings in ("", """build-constraints = ["core>=1.2; sys_platform == 'win32'"]"""):
+        project.write("telling", "core", settings=settings)
+        project.done("sync")
+        assert count(noted) == 2, "it is as good as any"
+
+
+def test_build_constraints_that_a_build_cannot_have(
+    project: Project, index: SimpleIndex, noted: Path
+) -> None:
+    index.add(telling_with("core>=1.2"))
+    project.write("telling", settings='build-constraints = ["core<1.1"]')
+    project.done("lock")
+    project.fails(
+        "sync", says=["tool.envforge.build-constraints admits only core<1.1", "your project needs core>=1.2"]
+    )
+
+    with_core = '[tool.envforge.build.telling]\nwith = ["core"]'
+    project.write("telling", "core", settings='build-constraints = ["core<1.1"]', tables=with_core)
+    project.fails(
+        "sync",
+        says=[
+            "tool.envforge.build-constraints admits only core<1.1, but core 1.2.0 is locked",
+            'constraints = ["core<1.1"]',
+        ],
+    )
     assert count(noted) == 0
 
 
@@ -184,6 +237,20 @@ def test_a_node_with_an_empty_tier_finds_what_another_has_built(
     project.done("sync")
     assert count(noted) == 2, "what is damaged is built again"
     assert kept.read_bytes() != b"damaged"
+
+
+def test_build_constraints_hold_for_what_another_node_has_built(
+    project: Project, index: SimpleIndex, noted: Path, tiers_in_memory: list[str]
+) -> None:
+    index.add(telling_with("core"))
+    for tier, settings, core in zip(
+        tiers_in_memory, ("", 'build-constraints = ["core<1.1"]'), ("1.2.0", "1.0"), strict=True
+    ):
+        project.write("telling", settings=settings)
+        project.variables["ENVFORGE_TIER"] = tier
+        project.done("sync")
+        assert seen(project)["core"] == core
+    assert count(noted) == 2
 
 
 def test_a_backend_may_add_a_label_to_the_version(project: Project, index: SimpleIndex, noted: Path) -> None:

@@ -144,7 +144,7 @@ def test_only_the_last_hook_is_quoted(make_job: MakeJob, tmp_path: Path) -> None
     [
         ("import numpy_of_nobody.core", "or to with in [tool.envforge.build.in-tree]"),
         ("import numpy_of_nobody.core", "numpy_of_nobody: add the package that has it to build-system"),
-        ("import pkg_resources", 'envforge add "setuptools<82"'),
+        ("import pkg_resources", 'write build-constraints = ["setuptools<82"]'),
         (
             "raise SystemExit(\"No module named 'distutils'\")",
             "distutils: add setuptools to build-system.requires of in-tree",

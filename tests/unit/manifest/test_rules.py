@@ -67,7 +67,7 @@ def test_an_override_keeps_extras_and_the_condition_of_what_it_replaces():
 def test_nothing_said_is_nothing_changed():
     assert manifest_of("").settings.rules is None
     assert inputs_digest(manifest_of("")) == inputs_digest(
-        manifest_of("constraints = []\nonly-binary = false")
+        manifest_of('constraints = []\nonly-binary = false\nbuild-constraints = ["a<2"]')
     )
 
 
@@ -99,6 +99,8 @@ def test_each_changes_what_a_lock_depends_on(body: str):
             "write a<2",
         ),
         ('constraints = ["a<<2"]', "tool.envforge.constraints[0]", "torch>=2.4"),
+        ('build-constraints = ["a<<2"]', "tool.envforge.build-constraints[0]", "torch>=2.4"),
+        ('build-constraints = ["a[x]<2"]', "build-constraints[0]: has extras", "write a<2"),
         ('overrides = ["a @ https://h/a.whl"]', "overrides[0]: is a direct reference", "name versions"),
         ("only-binary = 1", "tool.envforge.only-binary: is a number, not a list", "true, or"),
         ('no-binary = ["a>=1"]', "no-binary[0]: 'a>=1' is no name of a project", "name only"),

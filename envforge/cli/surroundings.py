@@ -51,11 +51,11 @@ def open_session(arguments: Namespace, output: Output, *, root: Path | None = No
         )
 
 
-def refuse_in_member(arguments: Namespace) -> None:
-    """A member's manifest is its own: what is added to a workspace's root is not what was meant there.
+def find_member(arguments: Namespace) -> str:
+    """The member of a workspace that the current folder is in, by its path from the root; "" for none.
 
     Raises:
-        UsageError: the current folder is in a member of a workspace.
+        UsageError, HostError: a folder is missing.
         ManifestError: no project here.
     """
     from envforge.workflows.project import MANIFEST_NAME, find_project_root
@@ -63,14 +63,7 @@ def refuse_in_member(arguments: Namespace) -> None:
     start = start_folder(arguments)
     root = find_project_root(start)
     nearest = next(folder for folder in (start, *start.parents) if (folder / MANIFEST_NAME).is_file())
-    if nearest != root:
-        raise UsageError(
-            f"{nearest.relative_to(root)} is a member of the workspace in {root}",
-            hints=[
-                f"edit {nearest / MANIFEST_NAME}, then run: envforge sync",
-                f"or, for the workspace as a whole: envforge --project {root} …",
-            ],
-        )
+    return nearest.relative_to(root).as_posix() if nearest != root else ""
 
 
 def find_root(arguments: Namespace) -> Path:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 from envforge.errors import ManifestError, RequirementError, UsageError
 from envforge.manifest.edit import add_requirements, remove_requirements
 from envforge.manifest.edit_conda import add_conda_dependencies, remove_conda_dependencies
-from envforge.manifest.edit_sources import without_unused_source
+from envforge.manifest.edit_sources import SourceTable, put_source, without_unused_source
 from envforge.manifest.manifest import without_credentials
 from envforge.manifest.parse import parse_manifest
 from envforge.manifest.references import is_archive_name
@@ -20,6 +20,8 @@ from envforge.model.requirement import Requirement, parse_requirement, parse_ver
 from envforge.struct import Struct, replace
 from envforge.workflows.git_additions import GitAddition
 from envforge.workflows.local_additions import LocalAddition, is_path, read_local, refuse_requirements_file
+
+_WORKSPACE: SourceTable = {"workspace": True}
 
 
 class Place(Struct, frozen=True, kw_only=True):
@@ -60,12 +62,14 @@ class Additions(Struct, frozen=True, kw_only=True):
         conda: match specs.
         place: where the requirements go.
         local: what comes from a path or from git, and is among the requirements too.
+        members: names of those that come from the workspace.
     """
 
     requirements: tuple[Requirement, ...]
     conda: tuple[MatchSpecParts, ...]
     place: Place
     local: tuple[LocalAddition | GitAddition, ...] = ()
+    members: tuple[str, ...] = ()
 
     @property
     def recorded(self) -> tuple[str, ...]:
@@ -92,14 +96,23 @@ class Additions(Struct, frozen=True, kw_only=True):
             texts = [str(item) for item in self.requirements]
             place = self.place
             text = add_requirements(text, texts, group=place.group, extra=place.extra, variant=place.variant)
-        for addition in self.local:
-            from envforge.manifest.edit_sources import put_source
-
-            text = put_source(text, addition.name, addition.table)
+        sources: dict[str, SourceTable] = {each.name: each.table for each in self.local}
+        for name, table in {**dict.fromkeys(self.members, _WORKSPACE), **sources}.items():
+            text = put_source(text, name, table)
         if self.conda:
             wishes = {part.name: part.spec for part in self.conda}
             text = add_conda_dependencies(text, wishes, variant=self.place.variant)
         return text
+
+    def from_workspace(self, members: Container[str]) -> Additions:
+        """The same, with those of these members from the workspace that no place or version is said of."""
+        said = {each.name for each in self.local}
+        found = [
+            each.name
+            for each in self.requirements
+            if each.name in members and each.name not in said and not (each.specifier or each.url)
+        ]
+        return replace(self, members=tuple(found))
 
     def with_lower_bounds(self, lock: Lock) -> Additions:
         """The same, with the oldest version that any target resolved to where no version was asked for."""

@@ -2,32 +2,34 @@
 
 Everything that can fail happens before anything is written: the edited manifest is resolved in
 memory, the new environment is built beside the old one, and only then manifest, lock and ``.venv``
-are replaced. Only where the project itself is built, the manifest is written before that, for its build
-reads it there; what fails then is undone.
+are replaced. Only where the project itself is built, or the manifest is that of a member of a workspace,
+it is written before that, for it is read there; what fails then is undone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from envforge.errors import EnvforgeError
+from envforge.errors import UsageError
 from envforge.host.paths import project_environments_folder
 from envforge.lock.diff import LockDiff, diff_locks
 from envforge.lock.write import format_lock
 from envforge.model.lock import Lock
+from envforge.model.sources import PathSource
 from envforge.store.guard import Guard
 from envforge.struct import Struct, replace
 from envforge.workflows.additions import Additions, Place, parse_additions, remove_from
 from envforge.workflows.current_lock import up_to_date_lock
+from envforge.workflows.edited_manifest import EditedManifest, restore
 from envforge.workflows.git_additions import PREFIX, GitAddition, GitWish, read_git_additions
 from envforge.workflows.project import (
     MANIFEST_NAME,
     FormerLock,
-    project_from_text,
+    Project,
     read_former_lock,
-    read_text,
+    read_project,
     write_text,
 )
 from envforge.workflows.session import Session
@@ -41,12 +43,14 @@ class ChangeReport(Struct, frozen=True, kw_only=True):
     Args:
         recorded: requirement texts that were written to the manifest, or names that were removed.
         where: ``project.dependencies``, ``dependency-groups.dev`` …
+        manifest: path of the manifest that was edited, from the project's folder.
         diff: how the lock changed.
         sync: what sync did, None with ``--no-sync``.
     """
 
     recorded: tuple[str, ...]
     where: str
+    manifest: str
     diff: LockDiff
     sync: SyncReport | None
 
@@ -61,6 +65,7 @@ def add(
     editable: Sequence[str] = (),
     git: GitWish | None = None,
     base: Path | None = None,
+    member: str = "",
     sync: SyncOptions | None = SyncOptions(),
 ) -> ChangeReport:
     """Add packages to the manifest, lock and sync.
@@ -75,28 +80,37 @@ def add(
         torch: write variants for torch's builds: ``auto``, or the one index to take it from; "" for none.
         editable: paths of folders to be used where they stand.
         git: the repository of what is named, None for an index.
-        base: folder that paths are from, None for the project's.
+        base: folder that paths are from, None for the manifest's.
+        member: path of the workspace's member to add to, ``""`` for the project itself.
         sync: how to sync afterwards, None not to.
 
     Raises:
+        UsageError: what is added has its place in the workspace's manifest.
         EnvforgeError: manifest, lock and environment are as before.
     """
-    base, root = base or session.root, session.root
+    root = session.root / member
+    base = base or root
     others: Sequence[str] = texts
     commits: Sequence[GitAddition] = ()
     if git is not None or any(text.startswith(PREFIX) for text in texts):
         others, commits = read_git_additions(texts, git, session)
     asked = parse_additions(others, place, conda=conda, editable=editable, git=commits, base=base, root=root)
+    if member and (asked.conda or place.variant or torch):
+        raise _of_workspace(session, member)
     with _alone(session):
-        manifest_text = read_text(session.root / MANIFEST_NAME)
-        former = read_former_lock(project_from_text(session.root, manifest_text))
-        prepared_text = _with_torch_variants(manifest_text, torch, asked, session)
-        asked_project = project_from_text(session.root, asked.write(prepared_text))
-        lock = up_to_date_lock(asked_project, former, Upgrades(), session)
-        bounded = asked.with_lower_bounds(lock)
-        text = bounded.write(prepared_text)
-        diff, sync_report = _apply(session, manifest_text, text, lock, former, sync)
-    return ChangeReport(recorded=bounded.recorded, where=bounded.where, diff=diff, sync=sync_report)
+        manifest = EditedManifest(session.root, member)
+        project = read_project(session.root)
+        former = read_former_lock(project)
+        asked = asked.from_workspace(_other_members(project, member))
+        prepared_text = _with_torch_variants(manifest.text, torch, asked, session)
+        with manifest.undone_on_failure():
+            asked_project = manifest.project_saying(asked.write(prepared_text))
+            lock = up_to_date_lock(asked_project, former, Upgrades(), session)
+            bounded = asked.with_lower_bounds(lock)
+            diff, report = _apply(session, manifest, bounded.write(prepared_text), lock, former, sync)
+    return ChangeReport(
+        recorded=bounded.recorded, where=bounded.where, manifest=manifest.shown_path, diff=diff, sync=report
+    )
 
 
 def remove(
@@ -105,6 +119,7 @@ def remove(
     *,
     place: Place = Place(),
     conda: bool = False,
+    member: str = "",
     sync: SyncOptions | None = SyncOptions(),
 ) -> ChangeReport:
     """Remove packages from the manifest, lock and sync.
@@ -114,18 +129,41 @@ def remove(
         names: project names, or those of conda packages after ``conda:``.
         place: where in the manifest requirements are removed from.
         conda: all names are conda packages.
+        member: path of the workspace's member to remove from, ``""`` for the project itself.
         sync: how to sync afterwards, None not to.
 
     Raises:
         EnvforgeError: manifest, lock and environment are as before.
     """
     with _alone(session):
-        manifest_text = read_text(session.root / MANIFEST_NAME)
-        former = read_former_lock(project_from_text(session.root, manifest_text))
-        text, where = remove_from(manifest_text, names, place, conda=conda)
-        lock = up_to_date_lock(project_from_text(session.root, text), former, Upgrades(), session)
-        diff, sync_report = _apply(session, manifest_text, text, lock, former, sync)
-    return ChangeReport(recorded=tuple(names), where=where, diff=diff, sync=sync_report)
+        manifest = EditedManifest(session.root, member)
+        former = read_former_lock(read_project(session.root))
+        text, where = remove_from(manifest.text, names, place, conda=conda)
+        with manifest.undone_on_failure():
+            lock = up_to_date_lock(manifest.project_saying(text), former, Upgrades(), session)
+            diff, report = _apply(session, manifest, text, lock, former, sync)
+    return ChangeReport(
+        recorded=tuple(names), where=where, manifest=manifest.shown_path, diff=diff, sync=report
+    )
+
+
+def _of_workspace(session: Session, member: str) -> UsageError:
+    return UsageError(
+        f"conda packages and variants are those of the workspace, {member} is a member of it",
+        hints=[f"add them there: envforge --project {session.root} add …"],
+    )
+
+
+def _other_members(project: Project, member: str) -> frozenset[str]:
+    """Names of the projects that a member may take from its workspace."""
+    if not member:
+        return frozenset()
+    sources = project.manifest.settings.sources.items()
+    return frozenset(
+        name
+        for name, source in sources
+        if isinstance(source, PathSource) and source.path in project.manifest.member_paths
+    )
 
 
 def _with_torch_variants(manifest_text: str, choice: str, asked: Additions, session: Session) -> str:
@@ -146,8 +184,8 @@ def _alone(session: Session) -> AbstractContextManager[object]:
 
 def _apply(
     session: Session,
-    old_text: str,
-    manifest_text: str,
+    manifest: EditedManifest,
+    text: str,
     lock: Lock,
     former: FormerLock,
     options: SyncOptions | None,
@@ -157,32 +195,19 @@ def _apply(
     What fails after the first of them is undone. Killed in between, the manifest is newer than the lock
     or the lock newer than the environment: both are what the next ``lock`` or ``sync`` brings up to date.
     """
-    project = project_from_text(session.root, manifest_text)
+    project = manifest.project_saying(text)
     lock = replace(lock, inputs=project.inputs)
     lock_text = format_lock(lock)
-    manifest_path = session.root / MANIFEST_NAME
-    is_built = project.manifest.has_build_system
     prepared: PreparedSync | None = None
     try:
-        if is_built:
-            write_text(manifest_path, manifest_text)
+        if project.manifest.has_build_system:
+            manifest.write(text)
         if options is not None:
             prepared = prepare_sync(project, lock, options, session)
-        if not is_built:
-            write_text(manifest_path, manifest_text)
+        manifest.write(text)
         write_text(project.lock_path, lock_text)
         report = finish_sync(prepared, lock_text, session) if prepared is not None else None
     except BaseException:
-        _restore(manifest_path, old_text)
-        _restore(project.lock_path, former.text)
+        restore(project.lock_path, former.text)
         raise
     return diff_locks(former.lock, lock), report
-
-
-def _restore(path: Path, text: str) -> None:
-    """Bring back what a file said; "" for one that did not exist. The failure before is what is told."""
-    with suppress(EnvforgeError, OSError):
-        if not text:
-            path.unlink(missing_ok=True)
-        elif path.read_bytes() != text.encode():
-            write_text(path, text)

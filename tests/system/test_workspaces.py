@@ -55,7 +55,73 @@ def test_members_share_a_lock_and_an_environment_and_are_editable(project: Proje
     project.done("sync")
     assert set(project.locked) == {"a", "b", "c", "core", "lint"}
     assert "c 1.0" in project.done("tree").out
-    project.fails("add", "core", cwd=a, code=2, says=["member of the workspace", "--project"])
+
+
+def test_add_and_remove_edit_the_manifest_of_the_member_they_are_called_in(project: Project) -> None:
+    a = write_member(project, "a")
+    b = write_member(project, "b", more="# the end\n")
+    project.write("lint", tables=WORKSPACE)
+    project.done("sync")
+    root_manifest = project.manifest.read_bytes()
+
+    told = project.done("add", "core", cwd=a / "a").err
+    assert "Added core>=1.2 to project.dependencies in packages/a/pyproject.toml" in told
+    assert 'dependencies = ["core>=1.2"]' in (a / "pyproject.toml").read_text()
+    assert project.locked["core"] == "1.2.0"
+    assert project.installed()["core"] == "1.2.0"
+
+    report = project.done("add", "--dev", "doc", "--json", cwd=b).json
+    assert (report["where"], report["manifest"]) == ("dependency-groups.dev", "packages/b/pyproject.toml")
+    assert "doc" in project.installed(), "the members' groups are part of the workspace's"
+
+    project.done("add", "b", cwd=a)
+    written = (a / "pyproject.toml").read_text()
+    assert 'dependencies = ["core>=1.2", "b"]' in written
+    assert "b = { workspace = true }" in written
+    assert json.loads(project.lock.read_text())["packages"]["a"]["requires"] == ["b", "core>=1.2"]
+
+    project.done("remove", "b", "core", cwd=a)
+    assert "workspace" not in (a / "pyproject.toml").read_text()
+    assert "core" not in project.installed()
+    assert (
+        (b / "pyproject.toml").read_text().endswith('# the end\n\n[dependency-groups]\ndev = ["doc>=1.0"]\n')
+    )
+    assert project.done("lock", "--check").code == 0
+    assert project.manifest.read_bytes() == root_manifest
+
+
+def test_a_path_that_is_added_to_a_member_is_from_its_folder(project: Project, tmp_path: Path) -> None:
+    a = write_member(project, "a")
+    other = tmp_path / "other"
+    write_member(project, "other").rename(other)
+    project.write(tables=WORKSPACE)
+    project.done("add", "--editable", "../../../other", cwd=a)
+    assert 'other = { path = "../../../other", editable = true }' in (a / "pyproject.toml").read_text()
+    assert project.python("import other; print(other.name)").strip() == "other"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["add", "core>9"], 1, ["core>9"]),
+        (["add", "corre"], 1, ["corre"]),
+        (["add", "--conda", "ffmpeg"], 2, ["packages/a is a member", "envforge --project"]),
+        (["add", "core", "--variant", "cuda"], 2, ["packages/a is a member"]),
+        (["remove", "core"], 1, ["core"]),
+        (["add", "b>2"], 1, ["b>2"]),
+    ],
+)
+def test_what_cannot_be_added_to_a_member_leaves_all_as_it_was(
+    project: Project, words: list[str], code: int, says: list[str]
+) -> None:
+    a = write_member(project, "a")
+    write_member(project, "b")
+    project.write(tables=WORKSPACE)
+    project.done("sync")
+    before = [(a / "pyproject.toml").read_bytes(), project.lock.read_bytes(), project.installed()]
+    project.fails(*words, cwd=a, code=code, says=says)
+    assert before == [(a / "pyproject.toml").read_bytes(), project.lock.read_bytes(), project.installed()]
+    assert "up to date" in project.done("sync").err
 
 
 def test_an_extra_that_does_not_exist_is_told_with_the_member_that_asks_for_it(project: Project) -> None:

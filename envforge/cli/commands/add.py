@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from envforge.cli.commands.change_options import add_place, read_place, read_sync, show_change
-from envforge.cli.surroundings import open_session, refuse_in_member
+from envforge.cli.surroundings import find_member, open_session
 from envforge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -89,14 +89,14 @@ def execute(arguments: Namespace, output: Output) -> int:
         raise UsageError("nothing to add: a REQUIREMENT is missing", hints=["such as torch, or a path"])
     start_s = perf_counter()
     place = read_place(arguments)
-    refuse_in_member(arguments)
+    member = find_member(arguments)
     with open_session(arguments, output) as session:
         # What was just added is wanted now, also where its group is not synced by default.
         options = read_sync(
             arguments,
             session,
             groups=(place.group,) if place.group else (),
-            extras=(place.extra,) if place.extra else (),
+            extras=(place.extra,) if place.extra and not member else (),
         )
         report = add(
             session,
@@ -107,6 +107,7 @@ def execute(arguments: Namespace, output: Output) -> int:
             editable=arguments.editable,
             git=git,
             base=Path.cwd(),
+            member=member,
             sync=options,
         )
     show_change(output, report, verb="Added {} to", key="added", duration_s=perf_counter() - start_s)

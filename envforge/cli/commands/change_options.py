@@ -71,13 +71,15 @@ def show_change(output: Output, report: ChangeReport, *, verb: str, key: str, du
             {
                 key: list(report.recorded),
                 "where": report.where,
+                "manifest": report.manifest,
                 "diff": lock_diff_document(report.diff),
                 "sync": sync_document(report.sync) if report.sync else None,
             }
         )
         return
     recorded = output.paint(", ".join(report.recorded), "bold")
-    output.say(f"{verb.format(recorded)} {report.where}")
+    of_member = f" in {report.manifest}" if "/" in report.manifest else ""
+    output.say(f"{verb.format(recorded)} {report.where}{of_member}")
     if report.sync is None:
         say_lock_diff(output, report.diff)
     else:

@@ -6,7 +6,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from envforge.cli.commands.change_options import add_place, read_place, read_sync, show_change
-from envforge.cli.surroundings import open_session, refuse_in_member
+from envforge.cli.surroundings import find_member, open_session
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -32,13 +32,14 @@ def execute(arguments: Namespace, output: Output) -> int:
     from envforge.workflows.change import remove
 
     start_s = perf_counter()
-    refuse_in_member(arguments)
+    member = find_member(arguments)
     with open_session(arguments, output) as session:
         report = remove(
             session,
             arguments.names,
             place=read_place(arguments),
             conda=arguments.conda,
+            member=member,
             sync=read_sync(arguments, session),
         )
     show_change(output, report, verb="Removed {} from", key="removed", duration_s=perf_counter() - start_s)

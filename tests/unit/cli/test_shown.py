@@ -145,6 +145,7 @@ def change_report(*, synced: bool):
     return ChangeReport(
         recorded=("torch>=2.9", "numpy"),
         where="project.dependencies",
+        manifest="pyproject.toml",
         diff=DIFF,
         sync=sync_report(("torch", "", "2.9.0")) if synced else None,
     )
@@ -186,7 +187,7 @@ def test_an_addition_as_json(capsys, synced):
         "pythons": [{"target": "linux-64", "old": "3.12", "new": "3.12.8"}],
     }
     assert (document["sync"] is not None) == synced
-    assert set(document) == {"added", "where", "diff", "sync", "warnings"}
+    assert set(document) == {"added", "where", "manifest", "diff", "sync", "warnings"}
 
 
 def tree_report():

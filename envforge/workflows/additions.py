@@ -85,8 +85,8 @@ class Additions(Struct, frozen=True, kw_only=True):
         places = [str(self.place)] if self.requirements else []
         return " and ".join([*places, *([self.place.conda] if self.conda else [])])
 
-    def write(self, manifest_text: str) -> str:
-        """The manifest with the additions.
+    def write(self, manifest_text: str, path: str) -> str:
+        """The manifest with the additions; ``path`` is what errors call it.
 
         Raises:
             ManifestError: it cannot be edited.
@@ -95,10 +95,12 @@ class Additions(Struct, frozen=True, kw_only=True):
         if self.requirements:
             texts = [str(item) for item in self.requirements]
             place = self.place
-            text = add_requirements(text, texts, group=place.group, extra=place.extra, variant=place.variant)
+            text = add_requirements(
+                text, texts, group=place.group, extra=place.extra, variant=place.variant, path=path
+            )
         sources: dict[str, SourceTable] = {each.name: each.table for each in self.local}
         for name, table in {**dict.fromkeys(self.members, _WORKSPACE), **sources}.items():
-            text = put_source(text, name, table)
+            text = put_source(text, name, table, path)
         if self.conda:
             wishes = {part.name: part.spec for part in self.conda}
             text = add_conda_dependencies(text, wishes, variant=self.place.variant)
@@ -191,7 +193,9 @@ def _nameless_url(url: str) -> RequirementError:
     return RequirementError(f"{shown} does not say which project it is", hints=hints)
 
 
-def remove_from(manifest_text: str, names: Sequence[str], place: Place, *, conda: bool) -> tuple[str, str]:
+def remove_from(
+    manifest_text: str, names: Sequence[str], place: Place, *, conda: bool, path: str
+) -> tuple[str, str]:
     """The manifest without some packages, and where they stood.
 
     Args:
@@ -199,6 +203,7 @@ def remove_from(manifest_text: str, names: Sequence[str], place: Place, *, conda
         names: project names, or those of conda packages after ``conda:``.
         place: where requirements are removed from.
         conda: all are conda packages.
+        path: what errors call the manifest.
 
     Raises:
         ManifestError: it does not have them.
@@ -207,7 +212,7 @@ def remove_from(manifest_text: str, names: Sequence[str], place: Place, *, conda
     others = [] if conda else [name for name in names if not name.startswith(CONDA_MARK)]
     text = manifest_text
     if others:
-        text = _without_requirements(text, others, place)
+        text = _without_requirements(text, others, place, path)
     for name in others:
         text = without_unused_source(text, normalize_name(name))
     if specs:
@@ -216,10 +221,10 @@ def remove_from(manifest_text: str, names: Sequence[str], place: Place, *, conda
     return text, " and ".join([*places, *([place.conda] if specs else [])])
 
 
-def _without_requirements(manifest_text: str, names: Sequence[str], place: Place) -> str:
+def _without_requirements(manifest_text: str, names: Sequence[str], place: Place, path: str) -> str:
     try:
         return remove_requirements(
-            manifest_text, names, group=place.group, extra=place.extra, variant=place.variant
+            manifest_text, names, group=place.group, extra=place.extra, variant=place.variant, path=path
         )
     except ManifestError as error:
         settings = parse_manifest(manifest_text).settings

@@ -101,13 +101,15 @@ def add(
         manifest = EditedManifest(session.root, member)
         project = read_project(session.root)
         former = read_former_lock(project)
-        asked = asked.from_workspace(_other_members(project, member))
+        if member:
+            asked = _with_members(asked, member, project)
         prepared_text = _with_torch_variants(manifest.text, torch, asked, session)
         with manifest.undone_on_failure():
-            asked_project = manifest.project_saying(asked.write(prepared_text))
+            asked_project = manifest.project_saying(asked.write(prepared_text, manifest.shown_path))
             lock = up_to_date_lock(asked_project, former, Upgrades(), session)
             bounded = asked.with_lower_bounds(lock)
-            diff, report = _apply(session, manifest, bounded.write(prepared_text), lock, former, sync)
+            text = bounded.write(prepared_text, manifest.shown_path)
+            diff, report = _apply(session, manifest, text, lock, former, sync)
     return ChangeReport(
         recorded=bounded.recorded, where=bounded.where, manifest=manifest.shown_path, diff=diff, sync=report
     )
@@ -138,7 +140,7 @@ def remove(
     with _alone(session):
         manifest = EditedManifest(session.root, member)
         former = read_former_lock(read_project(session.root))
-        text, where = remove_from(manifest.text, names, place, conda=conda)
+        text, where = remove_from(manifest.text, names, place, conda=conda, path=manifest.shown_path)
         with manifest.undone_on_failure():
             lock = up_to_date_lock(manifest.project_saying(text), former, Upgrades(), session)
             diff, report = _apply(session, manifest, text, lock, former, sync)
@@ -154,16 +156,19 @@ def _of_workspace(session: Session, member: str) -> UsageError:
     )
 
 
-def _other_members(project: Project, member: str) -> frozenset[str]:
-    """Names of the projects that a member may take from its workspace."""
-    if not member:
-        return frozenset()
-    sources = project.manifest.settings.sources.items()
-    return frozenset(
-        name
-        for name, source in sources
+def _with_members(asked: Additions, member: str, project: Project) -> Additions:
+    """What is added to a member, with those that come from its workspace."""
+    names = {
+        source.path: name
+        for name, source in project.manifest.settings.sources.items()
         if isinstance(source, PathSource) and source.path in project.manifest.member_paths
-    )
+    }
+    own_name = names.pop(f"./{member}", "")
+    if any(each.name == own_name and not each.extras for each in asked.requirements):
+        raise UsageError(
+            "a project cannot require itself", context=[f"{own_name} is the project in {member}"]
+        )
+    return asked.from_workspace(frozenset(names.values()))
 
 
 def _with_torch_variants(manifest_text: str, choice: str, asked: Additions, session: Session) -> str:

@@ -107,7 +107,9 @@ def test_a_path_that_is_added_to_a_member_is_from_its_folder(project: Project, t
         (["add", "corre"], 1, ["corre"]),
         (["add", "--conda", "ffmpeg"], 2, ["packages/a is a member", "envforge --project"]),
         (["add", "core", "--variant", "cuda"], 2, ["packages/a is a member"]),
-        (["remove", "core"], 1, ["core"]),
+        (["add", "A"], 2, ["a project cannot require itself", "packages/a"]),
+        (["add", "."], 2, ["a project cannot require itself"]),
+        (["remove", "core"], 1, ["packages/a/pyproject.toml: project.dependencies does not require core"]),
         (["add", "b>2"], 1, ["b>2"]),
     ],
 )

@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from time import perf_counter
+from time import monotonic, perf_counter, sleep
 from typing import TYPE_CHECKING
 
 from envforge.errors import StoreError
@@ -46,6 +46,9 @@ MARKER = "envforge-prefix.json"
 _FORMAT = 1
 _DIGEST_LETTERS = 16
 _BUILDING = "envforge-prefix.building"
+_LOOK_S = 0.02
+_QUIET_S = 0.3
+_LONGEST_UNREST_S = 10.0
 _LONGEST_PATH = 255
 """conda's build-time prefix has 255 characters: a longer path cannot take its place in a binary."""
 
@@ -170,13 +173,14 @@ def ensure_prefix(
         prefix = find_prefix(spec, folder)
         if prefix is None:
             reporter = ProgressTeller(reporter, hold)
-            _announce(spec, packages_cache, reporter, cancellation, offline=network.offline)
-            start_s = perf_counter()
-            with _under_construction(folder / spec.digest) as path:
-                install_records(
-                    spec.records, path, packages_cache, channels, network, environ, reporter, cancellation
-                )
-                _complete(spec, path, environ, reporter)
+            packed = _announce(spec, packages_cache, reporter, cancellation, offline=network.offline)
+            path, start_s = folder / spec.digest, perf_counter()
+            if packed or not _make_here(spec, path, packages_cache, environ, reporter, cancellation):
+                with _under_construction(path):
+                    install_records(
+                        spec.records, path, packages_cache, channels, network, environ, reporter, cancellation
+                    )
+                    _complete(spec, path, environ, reporter)
             reporter.report(PrefixFinished(len(spec.records), perf_counter() - start_s))
             sweep_packages(packages_cache)
             prefix = find_prefix(spec, folder)
@@ -191,16 +195,54 @@ def ensure_prefix(
 
 def _announce(
     spec: PrefixSpec, packages_cache: Path, reporter: Reporter, cancellation: Cancellation, *, offline: bool
-) -> None:
-    """Say what is going to be made of what; what cannot be had is told before anything is begun."""
-    missing = uncached_records(spec, packages_cache)
+) -> list[CondaRecord]:
+    """Say what is going to be made of what; what cannot be had is told before anything is begun.
+
+    Returns:
+        What has to be unpacked first.
+    """
+    packed = [record for record in spec.records if not is_unpacked(record, packages_cache)]
+    missing = [record for record in packed if not is_local(record)]
     if missing and offline:
         raise not_cached_error(missing)
-    local = [record for record in spec.records if is_local(record)]
-    check_local_archives([each for each in local if not is_unpacked(each, packages_cache)], cancellation)
+    check_local_archives([record for record in packed if is_local(record)], cancellation)
     reporter.report(PrefixStarted(package_count=len(spec.records), size_bytes=total_size_bytes(spec.records)))
     if missing:
         reporter.report(FetchPlanned(file_count=len(missing), size_bytes=total_size_bytes(missing)))
+    return packed
+
+
+def _make_here(
+    spec: PrefixSpec,
+    path: Path,
+    packages_cache: Path,
+    environ: Mapping[str, str],
+    reporter: Reporter,
+    cancellation: Cancellation,
+) -> bool:
+    """Make a prefix of what is unpacked, in this process; False where that failed: nothing is left then."""
+    from envforge.link.conda_unpacked import UnfinishedError, link_unpacked
+
+    try:
+        with _under_construction(path):
+            link_unpacked(spec.records, path, packages_cache, cancellation)
+            _complete(spec, path, environ, reporter)
+    except UnfinishedError:
+        _await_quiet(path, cancellation)
+        return False
+    return True
+
+
+def _await_quiet(path: Path, cancellation: Cancellation) -> None:
+    """Wait until py-rattler's tasks have found that their prefix is gone; what they still make goes, too."""
+    end_s = monotonic() + _LONGEST_UNREST_S
+    quiet_since_s = monotonic()
+    while quiet_since_s + _QUIET_S > monotonic() < end_s:
+        cancellation.check()
+        sleep(_LOOK_S)
+        if os.path.lexists(path):
+            clear_prefix(path)
+            quiet_since_s = monotonic()
 
 
 def _complete(spec: PrefixSpec, path: Path, environ: Mapping[str, str], reporter: Reporter) -> None:

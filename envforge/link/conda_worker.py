@@ -163,7 +163,7 @@ def _run(job: InstallJob, credentials: ChannelCredentials, voice: _Voice) -> Non
     limit_s = _STALLED_TIMEOUTS * job.network.timeout_s
     threading.Thread(target=_watch, args=(progress, limit_s, voice), daemon=True).start()
     if job.network.offline:
-        client = _refusing_client()
+        client = refusing_client()
     else:
         client = rattler_client(job.channels, credentials, job.network, os.environ)
     # "fast": that every file is there costs a stat for each, and scratch disks are purged file by file
@@ -197,7 +197,8 @@ def _watch(progress: _Progress, limit_s: float, voice: _Voice) -> None:
             os._exit(0)
 
 
-def _refusing_client() -> Any:
+def refusing_client() -> Any:
+    """A client for py-rattler that asks nobody anything."""
     from rattler.networking import AddHeadersMiddleware, Client
 
     def refuse(*_: str) -> None:

@@ -8,6 +8,7 @@ over there, when the tasks have come to their end.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from envforge.link.cancellation import Cancellation, CancelledError
@@ -44,7 +45,12 @@ def link_unpacked(
     async def install() -> None:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
-        with cancellation.waking(lambda: loop.call_soon_threadsafe(task.cancel)):
+
+        def end() -> None:
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(task.cancel)
+
+        with cancellation.waking(end):
             await rattler.install(
                 [to_rattler(record) for record in records],
                 prefix,

@@ -7,7 +7,7 @@ again, the new text says what the old one said, but for what was asked.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -112,19 +112,21 @@ def add_requirements(
     extra: str | None = None,
     variant: str | None = None,
     path: str = "pyproject.toml",
+    check: Callable[[str, str], object] = parse_manifest,
 ) -> str:
     """Record requirements in ``project.dependencies``, a dependency group, an extra or a variant.
 
     An entry of the same project with the same marker is replaced; otherwise a new one is put at the end, or
     in its alphabetical place if the list was sorted. A group or extra that is not there is made, a variant is
-    not: nobody knows for which hosts.
+    not: nobody knows for which hosts. ``check`` refuses a manifest with faults; for that of a workspace's
+    member there are other rules.
 
     Raises:
         RequirementError: a text is no requirement.
         ManifestError: the manifest has faults, requires the project twice under one marker, has no such
             variant, or cannot be edited safely.
     """
-    parse_manifest(text, path)
+    check(text, path)
     wanted = [(requirement.strip(), parse_requirement(requirement.strip())) for requirement in requirements]
     _refuse_two_at_once([requirement for _, requirement in wanted])
     data = read_toml(text, path)
@@ -145,6 +147,7 @@ def remove_requirements(
     extra: str | None = None,
     variant: str | None = None,
     path: str = "pyproject.toml",
+    check: Callable[[str, str], object] = parse_manifest,
 ) -> str:
     """Take every requirement on the named projects out of one list, which may become empty.
 
@@ -152,7 +155,7 @@ def remove_requirements(
         ManifestError: the manifest has faults, the group, extra or variant is not there, or a name is not in
             the list: then where it really stands, and the closest name.
     """
-    parse_manifest(text, path)
+    check(text, path)
     data = read_toml(text, path)
     keys = keys_of_list(data, group, extra, variant, path)
     entries = list_at(data, keys)

@@ -12,13 +12,14 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from envforge.model.sources import IndexSource, Source
+from envforge.model.sources import IndexSource, PathSource, Source
 from envforge.model.target import DEFAULT_PLATFORMS, SystemAssumptions
 from envforge.model.variant import ALWAYS, Condition
 from envforge.struct import Struct, field
 
 if TYPE_CHECKING:
     from envforge.manifest.build_settings import BuildSettings
+    from envforge.manifest.folders import FolderManifest
     from envforge.manifest.rules import DeclaredRules
 
 DEFAULT_INDEX_NAME = "pypi"
@@ -267,7 +268,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
         settings: ``[tool.envforge]``.
         has_build_system: the project is a package and can be installed.
         text: the file's content, to find lines in.
-        member_paths: of a workspace, the folders of its members (``./packages/a``), once looked for.
+        members: of a workspace, folder (``./packages/a``) → what its pyproject.toml says, once looked for.
     """
 
     path: str
@@ -280,4 +281,14 @@ class Manifest(Struct, frozen=True, kw_only=True):
     settings: Settings = Settings()
     has_build_system: bool = False
     text: str = ""
-    member_paths: tuple[str, ...] = ()
+    members: Mapping[str, FolderManifest] = field(default_factory=dict)
+
+    @property
+    def member_names(self) -> dict[str, str]:
+        """Of a workspace, the normalized name of each member → its folder."""
+        sources = self.settings.sources.items()
+        return {
+            name: source.path
+            for name, source in sources
+            if isinstance(source, PathSource) and source.path in self.members
+        }

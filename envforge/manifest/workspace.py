@@ -17,6 +17,7 @@ from envforge.manifest.manifest import Declared, Manifest, Workspace
 from envforge.manifest.reading import Reader, Table
 from envforge.manifest.requirements import requirements_by_group
 from envforge.model.names import is_valid_name, normalize_name
+from envforge.model.requirement import parse_requirement
 from envforge.model.sources import PathSource, Source, WorkspaceSource
 from envforge.struct import replace
 
@@ -89,15 +90,39 @@ def with_members(manifest: Manifest, members: Mapping[str, FolderManifest]) -> M
     defaults = settings.default_groups
     if not defaults and "dev" in groups and "dev" not in manifest.groups:
         defaults = ("dev",)
-    places: dict[str, Source] = {name: PathSource(path, editable=True) for name, path in names.items()}
+    sources = _with_sources_of_groups(manifest, members)
+    sources |= {name: PathSource(path, editable=True) for name, path in names.items()}
     return replace(
         manifest,
         dependencies=(*manifest.dependencies, *(Declared(name, f"{WHERE}.members") for name in names)),
         groups={name: tuple(declared) for name, declared in groups.items()},
         requires_python=manifest.requires_python if manifest.name else _common_python(members),
-        settings=replace(settings, sources={**settings.sources, **places}, default_groups=defaults),
-        member_paths=tuple(members),
+        settings=replace(settings, sources=sources, default_groups=defaults),
+        members=members,
     )
+
+
+def _with_sources_of_groups(manifest: Manifest, members: Mapping[str, FolderManifest]) -> dict[str, Source]:
+    """Where the root takes projects from, and what of the members' places counts for all: of their groups.
+
+    What a member itself requires is followed from the member.
+    """
+    found = dict(manifest.settings.sources)
+    for member in members.values():
+        required = {
+            requirement.name
+            for entries in _member_groups(member).values()
+            for requirement in (parse_requirement(entry.text) for entry in entries)
+        }
+        for name, source in member.sources.items():
+            if name not in required or isinstance(source, WorkspaceSource):
+                continue
+            if found.setdefault(name, source) != source:
+                where = f"tool.envforge.sources.{name}"
+                problem = f"{name} comes from another place in this workspace"
+                fault = Fault(where, problem, "name one place for it in all members and the root")
+                raise manifest_error(member.file, member.text, [fault])
+    return found
 
 
 def _common_python(members: Mapping[str, FolderManifest]) -> str:

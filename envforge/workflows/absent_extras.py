@@ -15,7 +15,6 @@ from envforge.manifest.manifest import Manifest
 from envforge.model.markers import marker_holds
 from envforge.model.requirement import Requirement
 from envforge.model.resolution import Pin, TargetResolution
-from envforge.model.sources import PathSource
 from envforge.resolve.dependencies import active_requirements
 
 _MOST_NAMED = 10
@@ -33,7 +32,7 @@ def find_absent_extras(
         groups: variant → group → what the project asks for.
         manifest: the project's.
     """
-    members = _member_names(manifest)
+    members = list(manifest.member_names)
     found: dict[tuple[str, str], Warned] = {}
     for resolution in resolutions:
         for pin, extra in _absent(resolution):
@@ -49,17 +48,6 @@ def _absent(resolution: TargetResolution) -> Iterator[tuple[Pin, str]]:
             # old metadata, and some that is supplied by hand, has what an extra needs but does not list it
             if not any(f'extra == "{extra}"' in requirement.marker for requirement in pin.metadata.requires):
                 yield pin, extra
-
-
-def _member_names(manifest: Manifest) -> list[str]:
-    if not manifest.member_paths:
-        return []
-    sources = manifest.settings.sources.items()
-    return [
-        name
-        for name, source in sources
-        if isinstance(source, PathSource) and source.path in manifest.member_paths
-    ]
 
 
 def _who_asks(

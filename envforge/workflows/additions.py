@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from envforge.errors import ManifestError, RequirementError, UsageError
@@ -21,6 +22,8 @@ from envforge.struct import Struct, replace
 from envforge.workflows.git_additions import GitAddition
 from envforge.workflows.local_additions import LocalAddition, is_path, read_local, refuse_requirements_file
 
+Check = Callable[[str, str], object]
+"""Raises ManifestError for the text of a manifest with faults, which it is told the path of."""
 _WORKSPACE: SourceTable = {"workspace": True}
 
 
@@ -85,8 +88,13 @@ class Additions(Struct, frozen=True, kw_only=True):
         places = [str(self.place)] if self.requirements else []
         return " and ".join([*places, *([self.place.conda] if self.conda else [])])
 
-    def write(self, manifest_text: str, path: str) -> str:
-        """The manifest with the additions; ``path`` is what errors call it.
+    def write(self, manifest_text: str, path: str, check: Check) -> str:
+        """The manifest with the additions.
+
+        Args:
+            manifest_text: what it says.
+            path: what errors call it.
+            check: refuses one with faults.
 
         Raises:
             ManifestError: it cannot be edited.
@@ -96,25 +104,21 @@ class Additions(Struct, frozen=True, kw_only=True):
             texts = [str(item) for item in self.requirements]
             place = self.place
             text = add_requirements(
-                text, texts, group=place.group, extra=place.extra, variant=place.variant, path=path
+                text,
+                texts,
+                group=place.group,
+                extra=place.extra,
+                variant=place.variant,
+                path=path,
+                check=check,
             )
         sources: dict[str, SourceTable] = {each.name: each.table for each in self.local}
         for name, table in {**dict.fromkeys(self.members, _WORKSPACE), **sources}.items():
             text = put_source(text, name, table, path)
         if self.conda:
             wishes = {part.name: part.spec for part in self.conda}
-            text = add_conda_dependencies(text, wishes, variant=self.place.variant)
+            text = add_conda_dependencies(text, wishes, path, variant=self.place.variant)
         return text
-
-    def from_workspace(self, members: Container[str]) -> Additions:
-        """The same, with those of these members from the workspace that no place or version is said of."""
-        said = {each.name for each in self.local}
-        found = [
-            each.name
-            for each in self.requirements
-            if each.name in members and each.name not in said and not (each.specifier or each.url)
-        ]
-        return replace(self, members=tuple(found))
 
     def with_lower_bounds(self, lock: Lock) -> Additions:
         """The same, with the oldest version that any target resolved to where no version was asked for."""
@@ -194,7 +198,7 @@ def _nameless_url(url: str) -> RequirementError:
 
 
 def remove_from(
-    manifest_text: str, names: Sequence[str], place: Place, *, conda: bool, path: str
+    manifest_text: str, names: Sequence[str], place: Place, *, conda: bool, path: str, check: Check
 ) -> tuple[str, str]:
     """The manifest without some packages, and where they stood.
 
@@ -204,6 +208,7 @@ def remove_from(
         place: where requirements are removed from.
         conda: all are conda packages.
         path: what errors call the manifest.
+        check: refuses one with faults.
 
     Raises:
         ManifestError: it does not have them.
@@ -212,34 +217,47 @@ def remove_from(
     others = [] if conda else [name for name in names if not name.startswith(CONDA_MARK)]
     text = manifest_text
     if others:
-        text = _without_requirements(text, others, place, path)
+        text = _without_requirements(text, others, place, path, check)
     for name in others:
-        text = without_unused_source(text, normalize_name(name))
+        text = without_unused_source(text, normalize_name(name), path)
     if specs:
-        text = remove_conda_dependencies(text, specs, variant=place.variant)
+        text = remove_conda_dependencies(text, specs, path, variant=place.variant)
     places = [str(place)] if others else []
     return text, " and ".join([*places, *([place.conda] if specs else [])])
 
 
-def _without_requirements(manifest_text: str, names: Sequence[str], place: Place, path: str) -> str:
+def _without_requirements(
+    manifest_text: str, names: Sequence[str], place: Place, path: str, check: Check
+) -> str:
     try:
         return remove_requirements(
-            manifest_text, names, group=place.group, extra=place.extra, variant=place.variant, path=path
+            manifest_text,
+            names,
+            group=place.group,
+            extra=place.extra,
+            variant=place.variant,
+            path=path,
+            check=check,
         )
     except ManifestError as error:
-        settings = parse_manifest(manifest_text).settings
-        wanted = (
-            settings.conda_dependencies
-            if place.variant is None
-            else settings.variant(normalize_name(place.variant)).conda_dependencies
-        )
-        on_conda = [name for name in names if name.lower() in {dependency.name for dependency in wanted}]
+        wanted = _names_on_conda(manifest_text, place)
+        on_conda = [name for name in names if name.lower() in wanted]
         if not on_conda:
             raise
         marked = " ".join(f"{CONDA_MARK}{name}" for name in on_conda)
         raise ManifestError(
             error.message, context=error.context, hints=[f"it is from conda: envforge remove {marked}"]
         ) from None
+
+
+def _names_on_conda(manifest_text: str, place: Place) -> set[str]:
+    """Names of the conda packages of a manifest; none of one that cannot be read, or has no such variant."""
+    with suppress(ManifestError, KeyError):
+        settings = parse_manifest(manifest_text).settings
+        variant = settings.variant(normalize_name(place.variant or ""))
+        wanted = variant.conda_dependencies if variant.name else settings.conda_dependencies
+        return {dependency.name for dependency in wanted}
+    return set()
 
 
 def _bounded_requirement(requirement: Requirement, lock: Lock) -> Requirement:

@@ -2,8 +2,8 @@
 
 Everything that can fail happens before anything is written: the edited manifest is resolved in
 memory, the new environment is built beside the old one, and only then manifest, lock and ``.venv``
-are replaced. Only where the project itself is built, or the manifest is that of a member of a workspace,
-it is written before that, for it is read there; what fails then is undone.
+are replaced. Only where a build reads the manifest where it stands, it is written before that; what fails
+then is undone.
 """
 
 from __future__ import annotations
@@ -12,25 +12,22 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from envforge.errors import UsageError
 from envforge.host.paths import project_environments_folder
 from envforge.lock.diff import LockDiff, diff_locks
 from envforge.lock.write import format_lock
 from envforge.model.lock import Lock
-from envforge.model.sources import PathSource
 from envforge.store.guard import Guard
 from envforge.struct import Struct, replace
 from envforge.workflows.additions import Additions, Place, parse_additions, remove_from
 from envforge.workflows.current_lock import up_to_date_lock
-from envforge.workflows.edited_manifest import EditedManifest, restore
+from envforge.workflows.edited_manifest import EditedManifest, RewrittenFile
 from envforge.workflows.git_additions import PREFIX, GitAddition, GitWish, read_git_additions
+from envforge.workflows.member_changes import from_workspace, refuse_for_member, with_bounds
 from envforge.workflows.project import (
     MANIFEST_NAME,
     FormerLock,
-    Project,
     read_former_lock,
     read_project,
-    write_text,
 )
 from envforge.workflows.session import Session
 from envforge.workflows.sync import PreparedSync, SyncOptions, SyncReport, finish_sync, prepare_sync
@@ -89,26 +86,26 @@ def add(
         EnvforgeError: manifest, lock and environment are as before.
     """
     root = session.root / member
-    base = base or root
     others: Sequence[str] = texts
     commits: Sequence[GitAddition] = ()
+    if member:
+        refuse_for_member(texts, place, member, session.root, conda=conda, torch=torch)
     if git is not None or any(text.startswith(PREFIX) for text in texts):
         others, commits = read_git_additions(texts, git, session)
-    asked = parse_additions(others, place, conda=conda, editable=editable, git=commits, base=base, root=root)
-    if member and (asked.conda or place.variant or torch):
-        raise _of_workspace(session, member)
+    asked = parse_additions(
+        others, place, conda=conda, editable=editable, git=commits, base=base or root, root=root
+    )
     with _alone(session):
-        manifest = EditedManifest(session.root, member)
         project = read_project(session.root)
-        former = read_former_lock(project)
+        former = known = read_former_lock(project)
+        manifest = EditedManifest(session.root, member)
         if member:
-            asked = _with_members(asked, member, project)
-        prepared_text = _with_torch_variants(manifest.text, torch, asked, session)
+            asked, known = with_bounds(from_workspace(asked, member, project), former, session)
+        text = _with_torch_variants(manifest.text, torch, asked, session)
         with manifest.undone_on_failure():
-            asked_project = manifest.project_saying(asked.write(prepared_text, manifest.shown_path))
-            lock = up_to_date_lock(asked_project, former, Upgrades(), session)
+            lock = _resolve(manifest, asked.write(text, manifest.shown_path, manifest.check), known, session)
             bounded = asked.with_lower_bounds(lock)
-            text = bounded.write(prepared_text, manifest.shown_path)
+            text = bounded.write(text, manifest.shown_path, manifest.check)
             diff, report = _apply(session, manifest, text, lock, former, sync)
     return ChangeReport(
         recorded=bounded.recorded, where=bounded.where, manifest=manifest.shown_path, diff=diff, sync=report
@@ -137,38 +134,28 @@ def remove(
     Raises:
         EnvforgeError: manifest, lock and environment are as before.
     """
+    if member:
+        refuse_for_member(names, place, member, session.root, conda=conda)
     with _alone(session):
-        manifest = EditedManifest(session.root, member)
         former = read_former_lock(read_project(session.root))
-        text, where = remove_from(manifest.text, names, place, conda=conda, path=manifest.shown_path)
+        manifest = EditedManifest(session.root, member)
+        text, where = remove_from(
+            manifest.text, names, place, conda=conda, path=manifest.shown_path, check=manifest.check
+        )
         with manifest.undone_on_failure():
-            lock = up_to_date_lock(manifest.project_saying(text), former, Upgrades(), session)
+            lock = _resolve(manifest, text, former, session)
             diff, report = _apply(session, manifest, text, lock, former, sync)
     return ChangeReport(
         recorded=tuple(names), where=where, manifest=manifest.shown_path, diff=diff, sync=report
     )
 
 
-def _of_workspace(session: Session, member: str) -> UsageError:
-    return UsageError(
-        f"conda packages and variants are those of the workspace, {member} is a member of it",
-        hints=[f"add them there: envforge --project {session.root} add …"],
-    )
-
-
-def _with_members(asked: Additions, member: str, project: Project) -> Additions:
-    """What is added to a member, with those that come from its workspace."""
-    names = {
-        source.path: name
-        for name, source in project.manifest.settings.sources.items()
-        if isinstance(source, PathSource) and source.path in project.manifest.member_paths
-    }
-    own_name = names.pop(f"./{member}", "")
-    if any(each.name == own_name and not each.extras for each in asked.requirements):
-        raise UsageError(
-            "a project cannot require itself", context=[f"{own_name} is the project in {member}"]
-        )
-    return asked.from_workspace(frozenset(names.values()))
+def _resolve(manifest: EditedManifest, text: str, former: FormerLock, session: Session) -> Lock:
+    """The lock of the project whose manifest says ``text``."""
+    project = manifest.project_saying(text)
+    if manifest.is_asked(project):
+        manifest.write(text)
+    return up_to_date_lock(project, former, Upgrades(), session)
 
 
 def _with_torch_variants(manifest_text: str, choice: str, asked: Additions, session: Session) -> str:
@@ -203,16 +190,14 @@ def _apply(
     project = manifest.project_saying(text)
     lock = replace(lock, inputs=project.inputs)
     lock_text = format_lock(lock)
+    lock_file = RewrittenFile(project.lock_path, former.text or None)
     prepared: PreparedSync | None = None
-    try:
-        if project.manifest.has_build_system:
+    with lock_file.undone_on_failure():
+        if manifest.is_built(project):
             manifest.write(text)
         if options is not None:
             prepared = prepare_sync(project, lock, options, session)
         manifest.write(text)
-        write_text(project.lock_path, lock_text)
+        lock_file.write(lock_text)
         report = finish_sync(prepared, lock_text, session) if prepared is not None else None
-    except BaseException:
-        restore(project.lock_path, former.text)
-        raise
     return diff_locks(former.lock, lock), report

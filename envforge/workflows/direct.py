@@ -170,7 +170,7 @@ class DirectCatalog:
         if source.subdirectory:
             right = "put it at the end of the path"
             raise self._refusal(name, reference, "subdirectory is for archives", right)
-        found = read_folder(path, source.path)
+        found = self._project.manifest.members.get(source.path) or read_folder(path, source.path)
         if found is None:
             problem = f"{path} is no project: it has neither a pyproject.toml with a project nor a setup.py"
             raise self._refusal(name, reference, problem, "name the folder that has one")
@@ -190,7 +190,7 @@ class DirectCatalog:
     def _mode(
         self, path: Path, found: FolderManifest, name: str, source: PathSource, reference: Reference
     ) -> FolderMode:
-        is_member = source.path in self._project.manifest.member_paths
+        is_member = source.path in self._project.manifest.members
         if not (is_member or source.editable):
             return FolderMode.COPY
         if found.has_build_system or (path / "setup.py").is_file():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,10 +42,15 @@ def read_folder(path: Path, shown: str) -> FolderManifest | None:
     return found if has_setup or found.project or found.has_build_system else None
 
 
-def find_members(manifest: Manifest, root: Path) -> dict[str, FolderManifest]:
+def find_members(manifest: Manifest, root: Path, texts: Mapping[str, str]) -> dict[str, FolderManifest]:
     """The members of a workspace: path (``./packages/a``) → what its pyproject.toml says, in order of paths.
 
     A folder without pyproject.toml that a pattern matches is none; every pattern has to match a project.
+
+    Args:
+        manifest: of the root.
+        root: its folder.
+        texts: path of a member → what its pyproject.toml is to say, whatever is on disk.
 
     Raises:
         ManifestError: a pattern matches none, or a member cannot be read.
@@ -62,7 +67,9 @@ def find_members(manifest: Manifest, root: Path) -> dict[str, FolderManifest]:
         for folder in folders:
             path = folder.relative_to(root).as_posix()
             if is_member(workspace, path):
-                member = read_folder(folder, f"./{path}")
+                shown = f"./{path}"
+                text = texts.get(shown)
+                member = read_folder(folder, shown) if text is None else parse_folder(text, shown)
                 if member is None:
                     text = (folder / "pyproject.toml").read_text(encoding="utf-8")
                     fault = Fault(
@@ -90,7 +97,7 @@ def folder_inputs(manifest: Manifest, root: Path) -> dict[str, Any]:
             continue
         found[path] = None
         with suppress(ManifestError):
-            read = read_folder(folder, path)
+            read = manifest.members.get(path) or read_folder(folder, path)
             if read is not None:
                 found[path] = [read.inputs(), *_legacy_texts(folder, read)]
                 waiting += _paths(read.sources.values())

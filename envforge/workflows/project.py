@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from envforge.errors import LockError, ManifestError, StoreError
 from envforge.lock.parse import LockConflictError, parse_lock
 from envforge.manifest.digest import inputs_digest
 from envforge.manifest.manifest import Manifest
-from envforge.manifest.parse import parse_manifest
+from envforge.manifest.parse import parse_manifest, read_toml
 from envforge.model.lock import Lock
 from envforge.model.sources import WorkspaceSource
 from envforge.struct import Struct
@@ -19,6 +21,7 @@ from envforge.struct import Struct
 MANIFEST_NAME = "pyproject.toml"
 LOCK_NAME = "envforge.lock"
 VENV_NAME = ".venv"
+_ON_DISK: Mapping[str, str] = MappingProxyType({})
 
 
 class Project(Struct, frozen=True, kw_only=True):
@@ -62,26 +65,36 @@ def find_project_root(start: Path) -> Path:
 
 
 def find_workspace_root(folder: Path) -> Path | None:
-    """The folder of the workspace that a project's folder is a member of, None for none."""
+    """The folder of the workspace that a project's folder is a member of, None for none.
+
+    Raises:
+        ManifestError: the manifest of what seems to be a workspace is no TOML.
+    """
     for above in folder.parents:
         try:
             text = (above / MANIFEST_NAME).read_text(encoding="utf-8")
         except (OSError, ValueError):
             continue
-        if "tool.envforge.workspace" in text and _has_member(text, folder.relative_to(above).as_posix()):
+        if "workspace" in text and "envforge" in text and _has_member(above, text, folder):
             return above
     return None
 
 
-def _has_member(manifest_text: str, path: str) -> bool:
-    """Whether a manifest is that of a workspace with a member; what is wrong with it is told elsewhere."""
-    from envforge.manifest.workspace import is_member
+def _has_member(root: Path, manifest_text: str, folder: Path) -> bool:
+    """Whether a manifest is that of a workspace with a member, whatever else is wrong with it.
 
-    try:
-        workspace = parse_manifest(manifest_text).settings.workspace
-    except ManifestError:
+    Raises:
+        ManifestError: it is no TOML.
+    """
+    from envforge.manifest.reading import Reader
+    from envforge.manifest.workspace import is_member, read_workspace
+
+    reader = Reader()  # what is wrong is told by who reads the manifest
+    document = read_toml(manifest_text, str(root / MANIFEST_NAME))
+    table = reader.table(reader.table(document, "tool", ""), "envforge", "tool")
+    if "workspace" not in table:
         return False
-    return workspace is not None and is_member(workspace, path)
+    return is_member(read_workspace(reader, table, "tool.envforge"), folder.relative_to(root).as_posix())
 
 
 def read_project(root: Path) -> Project:
@@ -93,14 +106,23 @@ def read_project(root: Path) -> Project:
     return project_from_text(root, read_text(root / MANIFEST_NAME))
 
 
-def project_from_text(root: Path, manifest_text: str) -> Project:
-    """A project whose manifest says ``manifest_text``, whatever is on disk."""
+def project_from_text(root: Path, manifest_text: str, members: Mapping[str, str] = _ON_DISK) -> Project:
+    """A project whose manifest says ``manifest_text``, whatever is on disk.
+
+    Args:
+        root: its folder.
+        manifest_text: of the project.
+        members: of a workspace, path of a member (``./packages/a``) → what its manifest says.
+
+    Raises:
+        ManifestError: one of them is wrong.
+    """
     manifest = parse_manifest(manifest_text, MANIFEST_NAME)
     if manifest.settings.workspace is not None:
         from envforge.manifest.workspace import with_members
         from envforge.workflows.folders import find_members
 
-        manifest = with_members(manifest, find_members(manifest, root))
+        manifest = with_members(manifest, find_members(manifest, root, members))
     else:
         _refuse_workspace_sources(manifest)
     folders = _folder_inputs(manifest, root)

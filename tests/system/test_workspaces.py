@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
 
-from support.distributions import BUILD_SYSTEM, backend, project_tables
+from support.distributions import BUILD_SYSTEM, backend, make_wheel, project_tables
 from support.projects import MINOR, Project
+from support.simple_index import SimpleIndex
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="paths of the environment are POSIX here")
 
@@ -70,47 +73,113 @@ def test_add_and_remove_edit_the_manifest_of_the_member_they_are_called_in(proje
     assert project.locked["core"] == "1.2.0"
     assert project.installed()["core"] == "1.2.0"
 
-    report = project.done("add", "--dev", "doc", "--json", cwd=b).json
+    report = project.done("--project", "packages/b", "add", "--dev", "doc", "--json").json
     assert (report["where"], report["manifest"]) == ("dependency-groups.dev", "packages/b/pyproject.toml")
     assert "doc" in project.installed(), "the members' groups are part of the workspace's"
 
-    project.done("add", "b", cwd=a)
+    project.done("add", "--no-sync", "b", cwd=a)
     written = (a / "pyproject.toml").read_text()
     assert 'dependencies = ["core>=1.2", "b"]' in written
     assert "b = { workspace = true }" in written
-    assert json.loads(project.lock.read_text())["packages"]["a"]["requires"] == ["b", "core>=1.2"]
+    lock = project.lock.read_bytes()
+    assert json.loads(lock)["packages"]["a"]["requires"] == ["b", "core>=1.2"]
+    project.lock.unlink()
+    project.done("lock")
+    assert project.lock.read_bytes() == lock, "it is the lock of these manifests"
 
-    project.done("remove", "b", "core", cwd=a)
+    project.done("remove", "B", "core", cwd=a)
     assert "workspace" not in (a / "pyproject.toml").read_text()
     assert "core" not in project.installed()
-    assert (
-        (b / "pyproject.toml").read_text().endswith('# the end\n\n[dependency-groups]\ndev = ["doc>=1.0"]\n')
-    )
+    added = '# the end\n\n[dependency-groups]\ndev = ["doc>=1.0"]\n'
+    assert (b / "pyproject.toml").read_text().endswith(added)
     assert project.done("lock", "--check").code == 0
     assert project.manifest.read_bytes() == root_manifest
 
 
-def test_a_path_that_is_added_to_a_member_is_from_its_folder(project: Project, tmp_path: Path) -> None:
+def test_what_the_root_says_bounds_what_is_added_to_a_member(project: Project) -> None:
     a = write_member(project, "a")
+    project.write("core<1.1", tables=WORKSPACE)
+    project.done("add", "core", cwd=a)
+    assert 'dependencies = ["core>=1.0"]' in (a / "pyproject.toml").read_text()
+    project.fails("add", "core>=1.2", cwd=a, says=["core<1.1 and core>=1.2 cannot be met together"])
+    project.fails("add", "corre", cwd=a, says=["has no project named 'corre'"])
+
+
+@pytest.mark.parametrize("words", [["add"], ["add", "--dev"]])
+def test_a_path_that_is_added_to_a_member_is_from_its_folder(
+    project: Project, tmp_path: Path, index: SimpleIndex, words: list[str]
+) -> None:
+    index.add(make_wheel("other", "2.0"))
+    a = write_member(project, "a")
+    b = write_member(project, "b")
     other = tmp_path / "other"
     write_member(project, "other").rename(other)
     project.write(tables=WORKSPACE)
-    project.done("add", "--editable", "../../../other", cwd=a)
+    project.done(*words, "--editable", "../../../other", cwd=a)
     assert 'other = { path = "../../../other", editable = true }' in (a / "pyproject.toml").read_text()
+    assert project.locked["other"] == "1.0"
     assert project.python("import other; print(other.name)").strip() == "other"
+
+    project.done(*words, "../a", cwd=b)
+    assert "a = { workspace = true }" in (b / "pyproject.toml").read_text()
+    assert json.loads(project.lock.read_text())["packages"]["a"]["source"] == {"editable": "./packages/a"}
+
+
+def test_two_members_cannot_take_a_project_from_two_places(project: Project) -> None:
+    for name in ("a", "b"):
+        source = f'[tool.envforge.sources]\nother = {{ path = "../../{name}-other" }}\n'
+        write_member(project, name, more=f'[dependency-groups]\ndev = ["other"]\n{source}')
+        write_member(project, f"{name}-other").rename(project.root / f"{name}-other")
+    project.write(tables=WORKSPACE)
+    project.fails(
+        "lock", says=["packages/b/pyproject.toml", "other comes from another place in this workspace"]
+    )
+
+
+def test_a_member_may_have_what_a_root_may_not(project: Project) -> None:
+    of_index = '[tool.envforge.sources]\nlint = { index = "mine" }\n'
+    a = write_member(project, "a", requires=("lint",), more=of_index)
+    dynamic = write_member(project, "dynamic", requires=("lint",))
+    place = dynamic / "pyproject.toml"
+    place.write_text(place.read_text().replace('dependencies = ["lint"]', 'dynamic = ["dependencies"]'))
+    project.write(tables=WORKSPACE)
+    project.done("add", "core", cwd=a)
+    project.done("add", "--dev", "doc", cwd=dynamic)
+    assert {"core", "doc", "lint"} <= project.installed().keys()
+    project.fails("add", "core", cwd=dynamic, says=["packages/dynamic", "its build backend computes"])
+
+
+def test_a_member_whose_version_is_computed_gets_what_is_added(project: Project) -> None:
+    a = write_member(project, "a", requires=("core",))
+    place = a / "pyproject.toml"
+    text = place.read_text().replace('version = "1.0"', 'dynamic = ["version"]').replace('["core"]', "[]")
+    place.write_text(text)
+    project.write(tables=WORKSPACE)
+    project.done("add", "core", cwd=a)  # its backend says so in any case
+    assert project.locked["core"] == "1.2.0"
+    project.fails("add", "corre", cwd=a, says=["has no project named 'corre'"])
+    assert 'dependencies = ["core>=1.2"]' in place.read_text()
 
 
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (["add", "core>9"], 1, ["core>9"]),
-        (["add", "corre"], 1, ["corre"]),
+        (["add", "core>9"], 1, ["no version of core meets >9"]),
+        (["add", "corre"], 1, ["has no project named 'corre'"]),
         (["add", "--conda", "ffmpeg"], 2, ["packages/a is a member", "envforge --project"]),
+        (["add", "conda:ffmpeg"], 2, ["packages/a is a member", "envforge --project"]),
         (["add", "core", "--variant", "cuda"], 2, ["packages/a is a member"]),
+        (["add", "core", "--torch", "auto"], 2, ["packages/a is a member"]),
+        (["add", "core", "--extra", "more"], 2, ["extras of packages/a", "packages/a/pyproject.toml"]),
         (["add", "A"], 2, ["a project cannot require itself", "packages/a"]),
         (["add", "."], 2, ["a project cannot require itself"]),
-        (["remove", "core"], 1, ["packages/a/pyproject.toml: project.dependencies does not require core"]),
+        (["add", "demo"], 2, ["demo is the root of the workspace"]),
+        (["add", "b @ https://host/b-1.0.tar.gz"], 2, ["b is a member of the workspace"]),
         (["add", "b>2"], 1, ["b>2"]),
+        (["remove", "core"], 1, ["packages/a/pyproject.toml: project.dependencies does not require core"]),
+        (["remove", "core", "--group", "docs"], 1, ["packages/a/pyproject.toml"]),
+        (["remove", "conda:ffmpeg"], 2, ["packages/a is a member"]),
+        (["remove", "core", "--variant", "cuda"], 2, ["packages/a is a member"]),
     ],
 )
 def test_what_cannot_be_added_to_a_member_leaves_all_as_it_was(
@@ -124,6 +193,35 @@ def test_what_cannot_be_added_to_a_member_leaves_all_as_it_was(
     project.fails(*words, cwd=a, code=code, says=says)
     assert before == [(a / "pyproject.toml").read_bytes(), project.lock.read_bytes(), project.installed()]
     assert "up to date" in project.done("sync").err
+
+
+@pytest.mark.parametrize("place", ["pyproject.toml", "packages/a/pyproject.toml"])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, None])
+def test_what_is_written_meanwhile_is_left_alone(
+    project: Project, index: SimpleIndex, place: str, how: signal.Signals | None
+) -> None:
+    write_member(project, "a")
+    project.write(tables=WORKSPACE)
+    project.done("sync")
+    manifest = project.root / place
+    index.delay_s = 1.0
+    with project.start("add", "nothing-here", cwd=manifest.parent) as process:
+        time.sleep(0.7)
+        edited = manifest.read_text() + "# meanwhile\n"
+        manifest.write_text(edited)
+        if how is not None:
+            process.send_signal(how)
+        assert process.wait(20) != 0
+    assert manifest.read_text() == edited
+
+
+def test_a_member_of_a_broken_workspace_is_none_of_its_own(project: Project) -> None:
+    a = write_member(project, "a")
+    project.manifest.write_text('[tool.envforge]\nplatfroms = []\nworkspace = { members = ["packages/*"] }\n')
+    project.fails("add", "core", cwd=a, says=["platfroms: unknown key"])
+    project.manifest.write_text("[tool.envforge]\nworkspace = { members = [\n")
+    project.fails("sync", cwd=a, says=["not valid TOML"])
+    assert not (a / "envforge.lock").exists()
 
 
 def test_an_extra_that_does_not_exist_is_told_with_the_member_that_asks_for_it(project: Project) -> None:

@@ -125,7 +125,7 @@ def test_a_patch_version_and_system_versions():
         (
             "zzz = 1",
             "tool.envforge.zzz: unknown key",
-            "known are: accelerator-mirror, build, channels",
+            "known are: accelerator-mirror, build, build-constraints, channels",
         ),
         (
             'accelerator-mirror = "mirror"',

@@ -192,7 +192,7 @@ def _tried_fixes(
 ) -> Iterator[tuple[Requirement, Requirement]]:
     """Edits of one clashing requirement after which everything resolves."""
     for root in clashing:
-        if not root.specifier:
+        if not root.specifier or not _is_written_here(root, problem):
             continue
         freed = replace(root, specifier="")
         edited = problem.with_roots([freed if other == root else other for other in problem.roots])
@@ -202,6 +202,12 @@ def _tried_fixes(
             continue
         if not specifier_admits(root.specifier, version):
             yield root, replace(root, specifier=f"=={version}", marker="")
+
+
+def _is_written_here(root: Requirement, problem: Problem) -> bool:
+    """Whether the user can edit it: not so what a build requires, and what is locked for it."""
+    place = problem.rules.place_of(root)
+    return place.startswith("tool.") if place else problem.origins.is_user
 
 
 def _clash_error(clash: Clash, failure: NoSolutionError, problem: Problem) -> ResolutionError:
@@ -274,7 +280,7 @@ def _is_built(name: str, version: str, finder: CandidateFinder) -> bool:
 
 def _sentence(chain: Sequence[str]) -> str:
     """``your project needs a>=1`` or ``your project → a 1.0 → b 2.0 needs c<3``."""
-    if chain[0].startswith("tool."):
+    if chain[0].startswith(("tool.", "the lock")):
         return f"{chain[0]} admits only {chain[-1]}"
     return f"{' → '.join(chain[:-1])} needs {chain[-1]}"
 

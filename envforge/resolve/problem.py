@@ -38,22 +38,32 @@ class NoSolutionError(Exception):
         self.unusable = unusable
 
 
+_USER = "your project"
+
+
 class Origins(NamedTuple):
-    """Which of the user's wishes come from a variant, for explanations.
+    """Whose wishes there are, for explanations.
 
     Args:
         variant: its name, ``""`` for none.
         requirements: its own.
         sources: project → the index that it sends the project to.
+        asker: whose the other wishes are; those of a build are none of the user's.
     """
 
     variant: str = ""
     requirements: frozenset[Requirement] = frozenset()
     sources: Mapping[str, str] = MappingProxyType({})
+    asker: str = _USER
+
+    @property
+    def is_user(self) -> bool:
+        """Whether they can be changed by the user."""
+        return self.asker == _USER
 
     def who_asks(self, requirement: Requirement) -> str:
-        """``your project``, or ``variant cuda``."""
-        return f"variant {self.variant}" if requirement in self.requirements else "your project"
+        """``your project``, ``variant cuda``, or ``the build of flash-attn``."""
+        return f"variant {self.variant}" if requirement in self.requirements else self.asker
 
     def facts_about(self, names: Collection[str]) -> list[str]:
         """Where projects come from, as far as the variant decides it; a sentence each."""

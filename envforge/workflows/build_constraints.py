@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
+from envforge.hashing import sha256
 from envforge.model.target import SystemAssumptions, Target
 
 if TYPE_CHECKING:
@@ -38,10 +39,23 @@ def build_constraints(workshop: Workshop) -> Constraints:
     from envforge.model.markers import marker_holds
 
     target = build_target(workshop.interpreter)
-    return {
+    holding = {
         name: [each for each in constraints if marker_holds(each.marker, target)]
         for name, constraints in build_rules(workshop.manifest).constraints.items()
     }
+    return {name: constraints for name, constraints in holding.items() if constraints}
+
+
+def record_keys(key: str, constraints: Constraints) -> list[str]:
+    """The digests under which a build may be noted, the last of them where it is.
+
+    Its own is for one without constraints. With some it has another, too: projects whose constraints
+    contradict each other do not take each other's place.
+    """
+    if not constraints:
+        return [key]
+    texts = sorted(str(each) for wanted in constraints.values() for each in wanted)
+    return [key, sha256("\n".join([key, *texts]).encode()).hexdigest()[: len(key)]]
 
 
 def broken_constraint(name: str, version: str, constraints: Constraints) -> Requirement | None:

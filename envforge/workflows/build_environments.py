@@ -22,6 +22,7 @@ from envforge.model.lock import LockedFile, LockedPackage
 from envforge.model.markers import holding_requirements, marker_holds
 from envforge.model.requirement import Requirement, parse_requirement, specifier_admits
 from envforge.plan.link_plan import LinkMode
+from envforge.resolve.problem import Origins
 from envforge.resolve.resolution import resolve_target
 from envforge.struct import Struct, replace
 from envforge.workflows.build_constraints import broken_constraint, build_constraints, build_target
@@ -178,10 +179,11 @@ def _resolve(
         constraints={**rules.constraints, **locked},
         constrained_by={**rules.constrained_by, **dict.fromkeys(locked, "the lock")},
     )
+    origins = Origins(asker=" ".join(["the build", *(f"of {name}" for name in workshop.building[-1:])]))
     with open_index_set(manifest, manifest.settings.exclude_newer, session, workshop.building) as source:
         source.prefetch(wanted, [target], {}, rules)
         [resolution] = source.with_hashes(
-            [resolve_target({"build": wanted}, target, source, {}, rules=rules)]
+            [resolve_target({"build": wanted}, target, source, {}, origins=origins, rules=rules)]
         )
     return {name: _as_locked(pin) for name, pin in resolution.pins.items()}
 

@@ -16,7 +16,7 @@ from envforge.manifest.build_settings import USUAL
 from envforge.model.names import normalize_name
 from envforge.model.sources import ArchiveOrigin, FolderMode, FolderOrigin, GitOrigin
 from envforge.struct import Struct
-from envforge.workflows.build_constraints import build_constraints
+from envforge.workflows.build_constraints import build_constraints, record_keys
 from envforge.workflows.build_records import build_key, find_built
 from envforge.workflows.file_places import place
 from envforge.workflows.workshop import runtime_files
@@ -144,7 +144,10 @@ def subdirectory_of(package: LockedPackage) -> str:
 
 def find_tree(order: Order, workshop: Workshop) -> Tree | None:
     """The tree of what was built before, with what is locked now, and of a source that has not changed."""
-    return find_built(key_of(order, workshop), workshop.store, build_constraints(workshop))
+    constraints = build_constraints(workshop)
+    keys = record_keys(key_of(order, workshop), constraints)
+    found = (find_built(key, workshop.store, constraints) for key in keys)
+    return next((tree for tree in found if tree is not None), None)
 
 
 def key_of(order: Order, workshop: Workshop) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from envforge.store.guard import Guard
 from envforge.store.owner import this_process
 from envforge.store.sharing import make_folders
 from envforge.struct import replace
-from envforge.workflows.build_constraints import build_constraints
+from envforge.workflows.build_constraints import build_constraints, record_keys
 from envforge.workflows.build_environments import Furnished, build_environment
 from envforge.workflows.build_orders import Order, find_tree, key_of, sdist_order, subdirectory_of, url_of
 from envforge.workflows.built_wheels import find_shared, remember, store_wheel
@@ -47,9 +48,10 @@ def built_tree(order: Order, workshop: Workshop) -> Tree:
     key = key_of(order, workshop)
     with Guard(store.guards / f"build-{key}").hold(session.reporter, order.what) as hold:
         hold.progress = "building"
+        keys = record_keys(key, build_constraints(workshop))
         present = find_tree(order, workshop)
         if present is None and order.is_shared:
-            present = find_shared(key, order.version, store, session, build_constraints(workshop))
+            present = _find_shared(keys, order, workshop)
         if present is not None:
             return present
         session.reporter.report(BuildStarted(what=order.what, log=str(_log_path(order.name, session))))
@@ -57,9 +59,16 @@ def built_tree(order: Order, workshop: Workshop) -> Tree:
         with store.staging() as aside:
             wheel, furnished = _build(order, _source_of(order, aside, inside), aside, inside)
             tree = store_wheel(wheel, order.version, store, session)
-            remember(key, tree, wheel, furnished.contents, store, session, shared=order.is_shared)
+            remember(keys[-1], tree, wheel, furnished.contents, store, session, shared=order.is_shared)
         session.reporter.report(BuildFinished(what=order.what, duration_s=time.monotonic() - start))
     return tree
+
+
+def _find_shared(keys: Sequence[str], order: Order, workshop: Workshop) -> Tree | None:
+    """What another node has built."""
+    store, session, constraints = workshop.store, workshop.session, build_constraints(workshop)
+    found = (find_shared(key, order.version, store, session, constraints) for key in keys)
+    return next((tree for tree in found if tree is not None), None)
 
 
 def enter(name: str, workshop: Workshop) -> Workshop:

@@ -161,10 +161,16 @@ def test_build_constraints_bound_what_builds_require_and_nothing_else(
     assert project.installed()["core"] == "1.2.0"
     assert project.lock.read_bytes() == lock, "how something is built is no matter of the lock"
 
-    for settings in ("", """build-constraints = ["core>=1.2; sys_platform == 'win32'"]"""):
+    for settings, core in (
+        ("", "1.2.0"),
+        ("""build-constraints = ["core<1; sys_platform == 'win32'"]""", "1.2.0"),
+        ('build-constraints = ["core<1.1", "unused<3"]', "1.0"),
+        ('build-constraints = ["core>1.1"]', "1.2.0"),
+    ):
         project.write("telling", "core", settings=settings)
         project.done("sync")
-        assert count(noted) == 2, "it is as good as any"
+        assert seen(project)["core"] == core
+        assert count(noted) == 2, "each of the two is found again"
 
 
 def test_build_constraints_that_a_build_cannot_have(
@@ -174,7 +180,12 @@ def test_build_constraints_that_a_build_cannot_have(
     project.write("telling", settings='build-constraints = ["core<1.1"]')
     project.done("lock")
     project.fails(
-        "sync", says=["tool.envforge.build-constraints admits only core<1.1", "your project needs core>=1.2"]
+        "sync",
+        says=[
+            "tool.envforge.build-constraints admits only core<1.1",
+            "the build of telling needs core>=1.2",
+            'change "core<1.1" to "core==1.2.0"',
+        ],
     )
 
     with_core = '[tool.envforge.build.telling]\nwith = ["core"]'

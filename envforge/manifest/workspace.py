@@ -6,8 +6,9 @@ manifest: each is required by it, editable, and its dependency groups are added 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from itertools import chain
 
 from envforge.manifest.dotted import child, item
 from envforge.manifest.faults import Fault, manifest_error, nearest, suggestion
@@ -83,14 +84,16 @@ def with_members(manifest: Manifest, members: Mapping[str, FolderManifest]) -> M
     names = _member_names(manifest, members)
     _refuse_strangers(manifest, members, names)
     groups = {name: [*declared] for name, declared in manifest.groups.items()}
+    sources = dict(manifest.settings.sources)
     for member in members.values():
-        for name, declared in _member_groups(member).items():
+        of_member = _member_groups(member)
+        for name, declared in of_member.items():
             groups.setdefault(name, []).extend(declared)
+        _add_sources(sources, member, chain.from_iterable(of_member.values()))
     settings = manifest.settings
     defaults = settings.default_groups
     if not defaults and "dev" in groups and "dev" not in manifest.groups:
         defaults = ("dev",)
-    sources = _with_sources_of_groups(manifest, members)
     sources |= {name: PathSource(path, editable=True) for name, path in names.items()}
     return replace(
         manifest,
@@ -102,27 +105,21 @@ def with_members(manifest: Manifest, members: Mapping[str, FolderManifest]) -> M
     )
 
 
-def _with_sources_of_groups(manifest: Manifest, members: Mapping[str, FolderManifest]) -> dict[str, Source]:
-    """Where the root takes projects from, and what of the members' places counts for all: of their groups.
+def _add_sources(sources: dict[str, Source], member: FolderManifest, required: Iterable[Declared]) -> None:
+    """Let the workspace take what a member's groups require from where the member says.
 
-    What a member itself requires is followed from the member.
+    What the member itself requires is followed from there.
     """
-    found = dict(manifest.settings.sources)
-    for member in members.values():
-        required = {
-            requirement.name
-            for entries in _member_groups(member).values()
-            for requirement in (parse_requirement(entry.text) for entry in entries)
-        }
-        for name, source in member.sources.items():
-            if name not in required or isinstance(source, WorkspaceSource):
-                continue
-            if found.setdefault(name, source) != source:
-                where = f"tool.envforge.sources.{name}"
-                problem = f"{name} comes from another place in this workspace"
-                fault = Fault(where, problem, "name one place for it in all members and the root")
-                raise manifest_error(member.file, member.text, [fault])
-    return found
+    if not member.sources:
+        return
+    names = {parse_requirement(entry.text).name for entry in required}
+    for name in sorted(names & member.sources.keys()):
+        source = member.sources[name]
+        if not isinstance(source, WorkspaceSource) and sources.setdefault(name, source) != source:
+            problem = f"{name} comes from another place in this workspace"
+            right = "name one place for it in all members and the root"
+            fault = Fault(f"tool.envforge.sources.{name}", problem, right)
+            raise manifest_error(member.file, member.text, [fault])
 
 
 def _common_python(members: Mapping[str, FolderManifest]) -> str:

@@ -65,6 +65,7 @@ def show_change(output: Output, report: ChangeReport, *, verb: str, key: str, du
         duration_s: what it took.
     """
     from envforge.cli.changes import lock_diff_document, say_lock_diff, say_sync, sync_document
+    from envforge.workflows.project import MANIFEST_NAME
 
     if output.json:
         output.document(
@@ -78,8 +79,8 @@ def show_change(output: Output, report: ChangeReport, *, verb: str, key: str, du
         )
         return
     recorded = output.paint(", ".join(report.recorded), "bold")
-    of_member = f" in {report.manifest}" if "/" in report.manifest else ""
-    output.say(f"{verb.format(recorded)} {report.where}{of_member}")
+    in_member = f" in {report.manifest}" if report.manifest != MANIFEST_NAME else ""
+    output.say(f"{verb.format(recorded)} {report.where}{in_member}")
     if report.sync is None:
         say_lock_diff(output, report.diff)
     else:

@@ -35,7 +35,7 @@ def open_session(arguments: Namespace, output: Output, *, root: Path | None = No
     from envforge.cli.reporters import open_reporter
     from envforge.host.paths import find_places
     from envforge.net.settings import NetworkSettings
-    from envforge.workflows.project import find_project_root
+    from envforge.workflows.project_root import find_project_root
     from envforge.workflows.session import Session
 
     environ = dict(os.environ)
@@ -58,7 +58,7 @@ def find_member(arguments: Namespace) -> str:
         UsageError, HostError: a folder is missing.
         ManifestError: no project here.
     """
-    from envforge.workflows.project import MANIFEST_NAME, find_project_root
+    from envforge.workflows.project_root import MANIFEST_NAME, find_project_root
 
     start = start_folder(arguments)
     root = find_project_root(start)
@@ -73,7 +73,7 @@ def find_root(arguments: Namespace) -> Path:
         HostError, UsageError: a folder is missing.
     """
     from envforge.errors import ManifestError
-    from envforge.workflows.project import find_project_root
+    from envforge.workflows.project_root import find_project_root
 
     start = start_folder(arguments)
     try:

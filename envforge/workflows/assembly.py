@@ -33,7 +33,7 @@ from envforge.workflows.stores import open_store
 
 if TYPE_CHECKING:
     from envforge.workflows.build_orders import Order
-    from envforge.workflows.sync import SyncOptions
+    from envforge.workflows.sync_options import SyncOptions
     from envforge.workflows.workshop import Workshop
 
 _ATTEMPTS = 5

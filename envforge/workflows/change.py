@@ -23,14 +23,11 @@ from envforge.workflows.current_lock import up_to_date_lock
 from envforge.workflows.edited_manifest import EditedManifest, RewrittenFile
 from envforge.workflows.git_additions import PREFIX, GitAddition, GitWish, read_git_additions
 from envforge.workflows.member_changes import from_workspace, refuse_for_member, with_bounds
-from envforge.workflows.project import (
-    MANIFEST_NAME,
-    FormerLock,
-    read_former_lock,
-    read_project,
-)
+from envforge.workflows.project import FormerLock, read_former_lock, read_project
+from envforge.workflows.project_root import MANIFEST_NAME
 from envforge.workflows.session import Session
-from envforge.workflows.sync import PreparedSync, SyncOptions, SyncReport, finish_sync, prepare_sync
+from envforge.workflows.sync import PreparedSync, SyncReport, finish_sync, prepare_sync
+from envforge.workflows.sync_options import SyncOptions
 from envforge.workflows.upgrades import Upgrades
 
 

@@ -29,7 +29,8 @@ from envforge.plan.diagnosis import EnvironmentFacts, Finding, Severity, diagnos
 from envforge.plan.variant_choice import VariantChoice, choose_variant
 from envforge.struct import Struct, replace
 from envforge.workflows.accelerator_data import read_accelerator_table
-from envforge.workflows.project import LOCK_NAME, VENV_NAME, Project, read_project
+from envforge.workflows.project import Project, read_project
+from envforge.workflows.project_root import LOCK_NAME, VENV_NAME
 
 
 class ProjectState(Struct, frozen=True, kw_only=True):

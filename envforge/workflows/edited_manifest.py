@@ -9,7 +9,8 @@ from pathlib import Path
 from envforge.errors import EnvforgeError
 from envforge.manifest.folders import FolderManifest, parse_folder
 from envforge.manifest.parse import parse_manifest
-from envforge.workflows.project import MANIFEST_NAME, Project, project_from_text, read_text, write_text
+from envforge.workflows.project import Project, project_from_text, read_text, write_text
+from envforge.workflows.project_root import MANIFEST_NAME
 
 
 class RewrittenFile:

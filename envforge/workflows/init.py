@@ -17,15 +17,8 @@ from envforge.model.names import is_valid_name, normalize_name
 from envforge.model.target import DEFAULT_PLATFORMS
 from envforge.struct import Struct
 from envforge.workflows.first_python import choose_first_python, warn_of_missing_python
-from envforge.workflows.project import (
-    MANIFEST_NAME,
-    find_workspace_root,
-    is_there,
-    make_folder,
-    read_project,
-    read_text,
-    write_text,
-)
+from envforge.workflows.project import is_there, make_folder, read_project, read_text, write_text
+from envforge.workflows.project_root import MANIFEST_NAME, find_workspace_root
 from envforge.workflows.session import Session
 from envforge.workflows.stacks import start_from_stack
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from envforge.environment import switch
 from envforge.errors import GenerationError
 from envforge.struct import Struct
-from envforge.workflows.project import VENV_NAME
+from envforge.workflows.project_root import VENV_NAME
 from envforge.workflows.session import Session
 from envforge.workflows.stamp import forget_stamp
 

@@ -15,10 +15,10 @@ from envforge.environment.leases import release_lease, take_lease
 from envforge.environment.switch import current_generation, recorded_generation
 from envforge.errors import GenerationError, UsageError
 from envforge.events import EnvironmentChanged, HandingOver, Reporter, SilentReporter, Warned
-from envforge.workflows.project import VENV_NAME
+from envforge.workflows.project_root import VENV_NAME
 from envforge.workflows.session import Session
 from envforge.workflows.stamp import find_stamped
-from envforge.workflows.sync import SyncOptions, sync
+from envforge.workflows.sync_options import SyncOptions
 
 if TYPE_CHECKING:
     from envforge.environment.conda_activation import CondaActivation
@@ -60,6 +60,8 @@ def ready_generation(session: Session, options: SyncOptions, *, no_sync: bool) -
         stamped = find_stamped(str(session.root), session.environ) if options.is_plain else ""
         generation = read_generation(Path(stamped)) if stamped else None
         if generation is None or not note_generation(generation):
+            from envforge.workflows.sync import sync  # takes as long to import as all else of this
+
             had_one = recorded_generation(venv) is not None
             report = sync(session, options)
             if had_one and report.changes:

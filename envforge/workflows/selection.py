@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from envforge.workflows.prefixes import CondaStock
     from envforge.workflows.project import Project
     from envforge.workflows.session import Session
-    from envforge.workflows.sync import SyncOptions
+    from envforge.workflows.sync_options import SyncOptions
 
 
 class Selection(Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from typing import NoReturn
 from envforge.errors import UsageError
 from envforge.workflows.run import activated, become, ready_generation
 from envforge.workflows.session import Session
-from envforge.workflows.sync import SyncOptions
+from envforge.workflows.sync_options import SyncOptions
 
 
 def shell(session: Session, options: SyncOptions = SyncOptions(), *, no_sync: bool = False) -> NoReturn:

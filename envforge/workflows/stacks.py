@@ -8,14 +8,8 @@ from envforge.errors import ManifestError, UsageError
 from envforge.manifest.edit import set_project_name
 from envforge.manifest.manifest import Manifest
 from envforge.manifest.parse import parse_manifest
-from envforge.workflows.project import (
-    LOCK_NAME,
-    MANIFEST_NAME,
-    is_there,
-    make_folder,
-    read_text,
-    write_text,
-)
+from envforge.workflows.project import is_there, make_folder, read_text, write_text
+from envforge.workflows.project_root import LOCK_NAME, MANIFEST_NAME
 
 
 def start_from_stack(directory: Path, stack: str, name: str, *, workspace: Path | None) -> Manifest:

@@ -17,7 +17,6 @@ from envforge.link.failures import link_failures
 from envforge.model.conda import CondaRecord
 from envforge.model.lock import Lock
 from envforge.model.names import normalize_name
-from envforge.plan.link_plan import LinkMode
 from envforge.plan.room import PlaceNeed
 from envforge.store.layout import tree_id
 from envforge.struct import Struct, replace
@@ -43,35 +42,9 @@ from envforge.workflows.project import (
 from envforge.workflows.purged import any_witness, look_for_remains, take_out
 from envforge.workflows.session import Session
 from envforge.workflows.stamp import forget_stamp, write_stamp
+from envforge.workflows.sync_options import SyncOptions
 from envforge.workflows.upgrades import Upgrades
 from envforge.workflows.variants import NO_CHOICE, ChosenVariant, remember_choice
-
-
-class SyncOptions(Struct, frozen=True, kw_only=True):
-    """How to sync.
-
-    Args:
-        frozen: never lock; a lock that does not fit the manifest is an error.
-        groups: dependency groups beside the default ones.
-        extras: the project's optional dependencies to install.
-        no_dev: leave the default groups out.
-        link_mode: how files get into the environment.
-        ignore_host: warn, where this host lacks what the lock needs (a driver, a newer C library).
-        variant: name of one, ``auto`` to have it chosen again, ``""`` for what this host had or needs.
-    """
-
-    frozen: bool = False
-    groups: tuple[str, ...] = ()
-    extras: tuple[str, ...] = ()
-    no_dev: bool = False
-    link_mode: LinkMode = LinkMode.SHARED
-    ignore_host: bool = False
-    variant: str = ""
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether the environment is what a sync without options makes: a stamp may vouch for it."""
-        return replace(self, frozen=False, ignore_host=False) == SyncOptions()
 
 
 class PackageChange(Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from envforge.host.paths import Places, find_cache_root, find_named_tier, find_p
 from envforge.host.tiers import Survey, survey_named, survey_storage
 from envforge.model.storage import StoragePlace
 from envforge.struct import Struct
-from envforge.workflows.project import find_project_root
+from envforge.workflows.project_root import find_project_root
 
 
 class Use(StrEnum):

@@ -19,11 +19,13 @@ from envforge.store.layout import Damage
 from envforge.store.store import Store
 from envforge.struct import Struct, replace
 from envforge.workflows.environments import plan_environment
-from envforge.workflows.project import VENV_NAME, Project, read_project
+from envforge.workflows.project import Project, read_project
+from envforge.workflows.project_root import VENV_NAME
 from envforge.workflows.session import Session
 from envforge.workflows.stamp import forget_stamp
 from envforge.workflows.stores import open_store
-from envforge.workflows.sync import SyncOptions, sync
+from envforge.workflows.sync import sync
+from envforge.workflows.sync_options import SyncOptions
 
 _REPAIR = "run `envforge verify --repair`"
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from envforge.workflows.additions import Place
     from envforge.workflows.change import ChangeReport
     from envforge.workflows.session import Session
-    from envforge.workflows.sync import SyncOptions
+    from envforge.workflows.sync_options import SyncOptions
 
 
 def add_place(parser: Parser) -> None:
@@ -44,7 +44,7 @@ def read_sync(
     """How to sync afterwards, None not to."""
     if arguments.no_sync:
         return None
-    from envforge.workflows.sync import SyncOptions
+    from envforge.workflows.sync_options import SyncOptions
 
     return SyncOptions(
         groups=groups,
@@ -65,7 +65,7 @@ def show_change(output: Output, report: ChangeReport, *, verb: str, key: str, du
         duration_s: what it took.
     """
     from envforge.cli.changes import lock_diff_document, say_lock_diff, say_sync, sync_document
-    from envforge.workflows.project import MANIFEST_NAME
+    from envforge.workflows.project_root import MANIFEST_NAME
 
     if output.json:
         output.document(

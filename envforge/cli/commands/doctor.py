@@ -35,7 +35,7 @@ def execute(arguments: Namespace, output: Output) -> int:
     from envforge.errors import ManifestError
     from envforge.host.paths import find_cache_root
     from envforge.workflows.doctor import examine
-    from envforge.workflows.project import find_project_root
+    from envforge.workflows.project_root import find_project_root
 
     environ = dict(os.environ)
     root = None

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from envforge.plan.link_plan import LinkMode
     from envforge.workflows.session import Session
-    from envforge.workflows.sync import SyncOptions
+    from envforge.workflows.sync_options import SyncOptions
 
 _LINK_MODES = ("shared", "hardlink", "copy")
 _VARIABLE = "ENVFORGE_LINK_MODE"
@@ -73,7 +73,7 @@ def read_selection(arguments: Namespace, session: Session) -> SyncOptions:
     Raises:
         ManifestError: ``--all-extras`` and the manifest cannot be read.
     """
-    from envforge.workflows.sync import SyncOptions
+    from envforge.workflows.sync_options import SyncOptions
 
     extras = list(arguments.extra)
     if arguments.all_extras:

@@ -45,6 +45,20 @@ def is_unpacked(record: CondaRecord, packages_cache: Path) -> bool:
     return len(held) < 32 or not record.sha256 or held.hex() == record.sha256
 
 
+def is_whole(record: CondaRecord, packages_cache: Path) -> bool:
+    """Whether py-rattler takes a package from its cache without a doubt: what it looks at first is there.
+
+    It fetches again what is not, from wherever the record says, also from a folder.
+    """
+    folder = packages_cache / unpacked_stem(record)
+    try:
+        held = (packages_cache / f"{folder.name}.lock").read_bytes()[8:40].hex()
+        has_lists = all((folder / "info" / name).stat().st_size > 0 for name in ("index.json", "paths.json"))
+    except OSError:
+        return False
+    return has_lists and bool(record.sha256) and held == record.sha256
+
+
 def is_local(record: CondaRecord) -> bool:
     """Whether its archive is in a folder, and needs no network."""
     return record.url.startswith("file:")

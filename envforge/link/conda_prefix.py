@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING
 from envforge.errors import StoreError
 from envforge.events import FetchPlanned, PrefixFinished, PrefixStarted, Reporter
 from envforge.hashing import base32, sha256
-from envforge.link.cancellation import Cancellation
+from envforge.link.cancellation import Cancellation, CancelledError
 from envforge.link.conda_packages import (
     check_local_archives,
     is_local,
     is_unpacked,
+    is_whole,
     not_cached_error,
     sweep_packages,
     unpacked_stem,
@@ -176,6 +177,7 @@ def ensure_prefix(
             packed = _announce(spec, packages_cache, reporter, cancellation, offline=network.offline)
             path, start_s = folder / spec.digest, perf_counter()
             if packed or not _make_here(spec, path, packages_cache, environ, reporter, cancellation):
+                check_local_archives([record for record in spec.records if is_local(record)], cancellation)
                 with _under_construction(path):
                     install_records(
                         spec.records, path, packages_cache, channels, network, environ, reporter, cancellation
@@ -199,12 +201,12 @@ def _announce(
     """Say what is going to be made of what; what cannot be had is told before anything is begun.
 
     Returns:
-        What has to be unpacked first.
+        What is not sure to be unpacked.
     """
-    packed = [record for record in spec.records if not is_unpacked(record, packages_cache)]
-    missing = [record for record in packed if not is_local(record)]
+    missing = uncached_records(spec, packages_cache)
     if missing and offline:
         raise not_cached_error(missing)
+    packed = [record for record in spec.records if not is_whole(record, packages_cache)]
     check_local_archives([record for record in packed if is_local(record)], cancellation)
     reporter.report(PrefixStarted(package_count=len(spec.records), size_bytes=total_size_bytes(spec.records)))
     if missing:
@@ -228,21 +230,30 @@ def _make_here(
             link_unpacked(spec.records, path, packages_cache, cancellation)
             _complete(spec, path, environ, reporter)
     except UnfinishedError:
-        _await_quiet(path, cancellation)
-        return False
+        return not _await_quiet(path)
+    except (CancelledError, KeyboardInterrupt):
+        _await_quiet(path)  # the guard is held until then
+        raise
     return True
 
 
-def _await_quiet(path: Path, cancellation: Cancellation) -> None:
-    """Wait until py-rattler's tasks have found that their prefix is gone; what they still make goes, too."""
+def _await_quiet(path: Path) -> bool:
+    """Wait until py-rattler's tasks have found that their prefix is gone; what they still make goes, too.
+
+    Returns:
+        Whether the place is free: somebody else may be at work there by now, who took the guard over.
+    """
     end_s = monotonic() + _LONGEST_UNREST_S
     quiet_since_s = monotonic()
     while quiet_since_s + _QUIET_S > monotonic() < end_s:
-        cancellation.check()
         sleep(_LOOK_S)
         if os.path.lexists(path):
-            clear_prefix(path)
+            if (path / MARKER).exists() or (path / _BUILDING).exists():
+                return False
+            with store_failures(path, "make a conda prefix"):
+                clear_prefix(path)
             quiet_since_s = monotonic()
+    return True
 
 
 def _complete(spec: PrefixSpec, path: Path, environ: Mapping[str, str], reporter: Reporter) -> None:

@@ -1,8 +1,8 @@
 """Conda packages that are all unpacked, linked into a prefix by py-rattler in this process.
 
 The process that :mod:`envforge.link.conda_install` starts is there because py-rattler's tasks outlive a
-failure, and takes 0.1 s to start. Here nothing is fetched, so that little can fail; what does is begun again
-over there, when the tasks have come to their end.
+failure, and takes 0.1 s to start. Here nothing has to be fetched, so that little can fail; what does is begun
+again over there, when the tasks have come to their end.
 """
 
 from __future__ import annotations
@@ -38,6 +38,10 @@ def link_unpacked(
         UnfinishedError: it failed.
     """
     import asyncio
+
+    with suppress(RuntimeError):  # there is none, as nearly always
+        asyncio.get_running_loop()
+        raise UnfinishedError
 
     import rattler
     from rattler.package_cache import PackageCache, ValidationMode

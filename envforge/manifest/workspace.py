@@ -6,7 +6,7 @@ manifest: each is required by it, editable, and its dependency groups are added 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import chain
 
@@ -89,7 +89,7 @@ def with_members(manifest: Manifest, members: Mapping[str, FolderManifest]) -> M
         of_member = _member_groups(member)
         for name, declared in of_member.items():
             groups.setdefault(name, []).extend(declared)
-        _add_sources(sources, member, chain.from_iterable(of_member.values()))
+        _add_sources(sources, names, member, chain.from_iterable(of_member.values()))
     settings = manifest.settings
     defaults = settings.default_groups
     if not defaults and "dev" in groups and "dev" not in manifest.groups:
@@ -105,7 +105,12 @@ def with_members(manifest: Manifest, members: Mapping[str, FolderManifest]) -> M
     )
 
 
-def _add_sources(sources: dict[str, Source], member: FolderManifest, required: Iterable[Declared]) -> None:
+def _add_sources(
+    sources: dict[str, Source],
+    members: Container[str],
+    member: FolderManifest,
+    required: Iterable[Declared],
+) -> None:
     """Let the workspace take what a member's groups require from where the member says.
 
     What the member itself requires is followed from there.
@@ -113,9 +118,10 @@ def _add_sources(sources: dict[str, Source], member: FolderManifest, required: I
     if not member.sources:
         return
     names = {parse_requirement(entry.text).name for entry in required}
-    for name in sorted(names & member.sources.keys()):
-        source = member.sources[name]
-        if not isinstance(source, WorkspaceSource) and sources.setdefault(name, source) != source:
+    for name, source in sorted(member.sources.items()):
+        if name not in names or name in members or isinstance(source, WorkspaceSource):
+            continue
+        if sources.setdefault(name, source) != source:
             problem = f"{name} comes from another place in this workspace"
             right = "name one place for it in all members and the root"
             fault = Fault(f"tool.envforge.sources.{name}", problem, right)

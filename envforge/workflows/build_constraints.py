@@ -47,10 +47,10 @@ def build_constraints(workshop: Workshop) -> Constraints:
 
 
 def record_keys(key: str, constraints: Constraints) -> list[str]:
-    """The digests under which a build may be noted, the last of them where it is.
+    """The digests under which a build may be noted, the last of them where it is in any case.
 
-    Its own is for one without constraints. With some it has another, too: projects whose constraints
-    contradict each other do not take each other's place.
+    ``key`` is that of a build without constraints, or of the first one that there was. With constraints it
+    has another, too: projects that contradict each other do not take each other's place.
     """
     if not constraints:
         return [key]

@@ -85,14 +85,25 @@ def _place(root: Path, key: str) -> Path:
     return root / _BUILDS / f"{key}.json"
 
 
-def write_record(root: Path, key: str, record: Mapping[str, object]) -> None:
-    """Note a build in a store or a folder of archives, in one step.
+def write_record(root: Path, keys: Sequence[str], record: Mapping[str, object]) -> None:
+    """Note a build in a store or a folder of archives, each time in one step.
+
+    Args:
+        root: of the store, or the folder.
+        keys: its digests; under those before the last one only where nothing is noted.
+        record: what is noted.
 
     Raises:
         OSError: the folder cannot be written.
     """
+    make_folders(root / _BUILDS)
+    for key in keys:
+        if key == keys[-1] or not _place(root, key).exists():
+            _write_one(root, key, record)
+
+
+def _write_one(root: Path, key: str, record: Mapping[str, object]) -> None:
     folder = root / _BUILDS
-    make_folders(folder)
     node = os.uname().nodename if hasattr(os, "uname") else ""
     aside = folder / f".{key}.{node}.{os.getpid()}"
     aside.write_text(json.dumps(record), encoding="utf-8")

@@ -59,7 +59,7 @@ def built_tree(order: Order, workshop: Workshop) -> Tree:
         with store.staging() as aside:
             wheel, furnished = _build(order, _source_of(order, aside, inside), aside, inside)
             tree = store_wheel(wheel, order.version, store, session)
-            remember(keys[-1], tree, wheel, furnished.contents, store, session, shared=order.is_shared)
+            remember(keys, tree, wheel, furnished.contents, store, session, shared=order.is_shared)
         session.reporter.report(BuildFinished(what=order.what, duration_s=time.monotonic() - start))
     return tree
 

@@ -52,7 +52,7 @@ def find_shared(
         link = folder / filename
         link.symlink_to(kept.resolve())
         tree = store_wheel(link, version, store, session, digest)
-        write_record(store.root, key, record)
+        write_record(store.root, [key], record)
         return tree
     return None
 
@@ -82,7 +82,7 @@ def store_wheel(wheel: Path, version: str, store: Store, session: Session, diges
 
 
 def remember(
-    key: str,
+    keys: Sequence[str],
     tree: Tree,
     wheel: Path,
     requires: Sequence[str],
@@ -94,7 +94,7 @@ def remember(
     """Note a build for this store and, where archives outlive the tier, keep its wheel for other nodes.
 
     Args:
-        key: its digest.
+        keys: its digests: the last one is its own, the others it has where nobody else has them.
         tree: what it gave.
         wheel: the same as a file.
         requires: ``name==version`` of what was there for the build.
@@ -106,11 +106,11 @@ def remember(
     if shared and session.places.keeps_archives:
         try:
             keep_archive(wheel, tree.id, wheel.name, session)
-            write_record(session.places.archives, key, record)
+            write_record(session.places.archives, keys, record)
         except OSError as error:
             message = f"{wheel.name} cannot be kept in {session.places.archives}: {error.strerror or error}"
             session.reporter.report(Warned(message=message, hint="the next node has to build it again"))
-    write_record(store.root, key, record)
+    write_record(store.root, keys, record)
 
 
 def keep_archive(wheel: Path, tree_id: str, filename: str, session: Session) -> None:

@@ -22,7 +22,12 @@ from envforge.workflows.additions import Additions, Place, parse_additions, remo
 from envforge.workflows.current_lock import up_to_date_lock
 from envforge.workflows.edited_manifest import EditedManifest, RewrittenFile
 from envforge.workflows.git_additions import PREFIX, GitAddition, GitWish, read_git_additions
-from envforge.workflows.member_changes import from_workspace, refuse_for_member, with_bounds
+from envforge.workflows.member_changes import (
+    from_workspace,
+    refuse_extra_of_member,
+    refuse_for_member,
+    with_bounds,
+)
 from envforge.workflows.project import FormerLock, read_former_lock, read_project
 from envforge.workflows.project_root import MANIFEST_NAME
 from envforge.workflows.session import Session
@@ -87,6 +92,7 @@ def add(
     commits: Sequence[GitAddition] = ()
     if member:
         refuse_for_member(texts, place, member, session.root, conda=conda, torch=torch)
+        refuse_extra_of_member(place, member)
     if git is not None or any(text.startswith(PREFIX) for text in texts):
         others, commits = read_git_additions(texts, git, session)
     asked = parse_additions(
@@ -97,7 +103,8 @@ def add(
         former = known = read_former_lock(project)
         manifest = EditedManifest(session.root, member)
         if member:
-            asked, known = with_bounds(from_workspace(asked, member, project), former, session)
+            placed = project.manifest.members[f"./{member}"].sources
+            asked, known = with_bounds(from_workspace(asked, member, project), placed, former, session)
         text = _with_torch_variants(manifest.text, torch, asked, session)
         with manifest.undone_on_failure():
             lock = _resolve(manifest, asked.write(text, manifest.shown_path, manifest.check), known, session)

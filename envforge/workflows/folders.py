@@ -76,7 +76,7 @@ def find_members(manifest: Manifest, root: Path, texts: Mapping[str, str]) -> di
                         "", "a member of a workspace needs a [project] table", "add one, with a name"
                     )
                     raise manifest_error(f"./{path}/pyproject.toml", text, [fault])
-                found[f"./{path}"] = member
+                found[shown] = member
     if faults:
         raise manifest_error(manifest.path, manifest.text, faults)
     return dict(sorted(found.items()))

@@ -250,6 +250,17 @@ def test_a_node_with_an_empty_tier_finds_what_another_has_built(
     assert kept.read_bytes() != b"damaged"
 
 
+def test_a_build_constraint_on_something_else_is_no_reason_to_build_again(
+    project: Project, index: SimpleIndex, noted: Path
+) -> None:
+    index.add(telling_with("core"))
+    for constraints in (["core<1.1"], ["core<1.1", "numpy<2"], [], ["numpy<2"]):
+        project.write("telling", settings=f"build-constraints = {constraints}")
+        project.done("sync")
+        assert seen(project)["core"] == "1.0"
+    assert count(noted) == 1
+
+
 def test_build_constraints_hold_for_what_another_node_has_built(
     project: Project, index: SimpleIndex, noted: Path, tiers_in_memory: list[str]
 ) -> None:

@@ -125,6 +125,28 @@ def test_a_path_that_is_added_to_a_member_is_from_its_folder(
     assert json.loads(project.lock.read_text())["packages"]["a"]["source"] == {"editable": "./packages/a"}
 
 
+def test_a_member_is_known_by_any_path_to_it(project: Project, tmp_path: Path) -> None:
+    a = write_member(project, "a")
+    b = write_member(project, "b")
+    project.write(tables=WORKSPACE)
+    link = tmp_path / "link"
+    link.symlink_to(project.root)
+    for words in (["add", str(b)], ["--project", f"{link}/packages/a", "add", "../b"]):
+        project.done(*words, cwd=a)
+        assert "b = { workspace = true }" in (a / "pyproject.toml").read_text()
+        project.done("remove", "b", cwd=a)
+
+
+def test_what_a_member_says_the_place_of_is_on_no_index(project: Project, index: SimpleIndex) -> None:
+    index.add(make_wheel("other", "2.0"))
+    write_member(project, "other").rename(project.root / "other")
+    a = write_member(project, "a", more='[tool.envforge.sources]\nother = { path = "../../other" }\n')
+    project.write(tables=WORKSPACE)
+    project.done("add", "other", cwd=a)
+    assert 'dependencies = ["other"]' in (a / "pyproject.toml").read_text()
+    assert project.locked["other"] == "1.0"
+
+
 def test_two_members_cannot_take_a_project_from_two_places(project: Project) -> None:
     for name in ("a", "b"):
         source = f'[tool.envforge.sources]\nother = {{ path = "../../{name}-other" }}\n'

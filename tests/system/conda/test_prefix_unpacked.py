@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pickle
 import shutil
@@ -15,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from envforge.link import conda_install
+from envforge.errors import HashError
+from envforge.link import conda_install, conda_unpacked
 from envforge.link.cancellation import Cancellation, CancelledError
 from envforge.link.conda_prefix import Prefix, ensure_prefix, find_prefix
 from envforge.model.conda import CondaRecord
@@ -110,6 +112,41 @@ def test_what_is_gone_is_unpacked_again(forge: Forge, records: tuple[CondaRecord
         check(forge, records)
         assert gone.exists()
         forget(forge)
+
+
+def test_what_another_has_made_meanwhile_is_left_alone(
+    forge: Forge, records: tuple[CondaRecord, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its guard was taken over while it was stopped; when it fails at last, the prefix is not its own."""
+
+    def stopped_and_failed(*_: object) -> None:
+        monkeypatch.undo()
+        for guard in (forge.folder.parent / "guards").iterdir():
+            guard.unlink()
+        made.append(forge.make(*records).path.stat().st_ino)
+        raise conda_unpacked.UnfinishedError
+
+    made: list[int] = []
+    monkeypatch.setattr(conda_unpacked, "link_unpacked", stopped_and_failed)
+    assert forge.make(*records).path.stat().st_ino == made[0]
+    check(forge, records)
+
+
+@pytest.mark.parametrize("gone", ["info/paths.json", "share/a/7"])
+def test_an_archive_that_is_fetched_again_is_compared_with_the_lock(
+    forge: Forge, records: tuple[CondaRecord, ...], tmp_path: Path, gone: str
+) -> None:
+    make_archive(tmp_path / "channel", "a", {"share/a/7": "another"})
+    (forge.cache / "a-1.0-0" / gone).unlink()
+    assert "a 1.0 0 is not the archive that was locked" in forge.fails(HashError, *records)
+
+
+def test_a_loop_may_be_running(forge: Forge, records: tuple[CondaRecord, ...]) -> None:
+    async def within() -> None:
+        forge.make(*records)
+
+    asyncio.run(within())
+    check(forge, records)
 
 
 def make_until(forge: Forge, records: Sequence[CondaRecord], cancellation: Cancellation) -> Prefix:

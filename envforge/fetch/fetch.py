@@ -35,7 +35,7 @@ def fetch_trees(
         settings: limits of the network, and whether it may be used.
         reporter: is told what happens.
         archives: folder for archives; what is kept there is taken from there, verified while it is unpacked.
-        keep: what is downloaded stays there (:func:`kept_archives`).
+        keep: what is downloaded stays there (:func:`envforge.fetch.archives.kept_archives`).
         find_strategy: how to write to the store, given the bytes of the archives that are missing, as far
             as they are known.
         check: called several times a second; raises to end it.

@@ -56,7 +56,7 @@ def unpack_wheel(
         strategy: how to write.
 
     Returns:
-        The tree's summary and all its files, as :meth:`Store.publish_tree` wants them.
+        The tree's summary and all its files, as :meth:`envforge.store.store.Store.publish_tree` wants them.
 
     Raises:
         ArchiveError: the wheel is refused, the error names the entry.

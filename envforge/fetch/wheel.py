@@ -58,7 +58,7 @@ def read_wheel(archive: ZipArchive, name: str, version: str) -> Wheel:
     Args:
         archive: the open wheel.
         name: normalized name that it has to have.
-        version: canonical version that it has to have, see :func:`.versions.is_release`.
+        version: canonical version that it has to have, see :func:`envforge.metadata.versions.is_release`.
 
     Raises:
         ArchiveError: the wheel is refused; the error names the entry.

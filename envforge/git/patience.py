@@ -24,7 +24,7 @@ def ask_patiently(
     timeouts: int,
     hear: Callable[[str], None] | None = None,
 ) -> bytes:
-    """Run a command that talks to a server; see :func:`.run_remote`.
+    """Run a command that talks to a server; see :func:`.process.run_remote`.
 
     Args:
         arguments, remote, folder, hear: as there.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class SourceView:
-    """Answers of an index set, each still given once; implements :class:`.PackageSource`.
+    """Answers of an index set, each still given once: a :class:`~envforge.model.release.PackageSource`.
 
     Args:
         indexes: that are asked.

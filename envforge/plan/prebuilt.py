@@ -24,7 +24,7 @@ def fill_pattern(pattern: str, pin: Pin, resolution: TargetResolution) -> IndexF
     """The file that a pattern names for a target, or why it names none.
 
     Args:
-        pattern: URL with the placeholders of :data:`.build_settings.PLACEHOLDERS`.
+        pattern: URL with the placeholders of :data:`envforge.manifest.build_settings.PLACEHOLDERS`.
         pin: what it is a wheel of.
         resolution: of the target.
     """

@@ -1,8 +1,8 @@
 """The conda part of a target: one thing to choose, out of the solutions of a conda solver.
 
-A :class:`.CondaSolution` stands for all its records together. What PyPI packages demand of a project that
-it brings (``numpy<2`` where conda has numpy) is a demand on it. Demands become constraints for the solver
-by asking each version that the channel has, so that PEP 440 decides, never a likeness between its
+A :class:`.conda_solution.CondaSolution` stands for all its records together. What PyPI packages demand of
+a project that it brings (``numpy<2`` where conda has numpy) is a demand on it. Demands become constraints for
+the solver by asking each version that the channel has, so that PEP 440 decides, never a likeness between its
 specifiers and conda's.
 
 Nothing here talks to a channel: :class:`envforge.model.conda.CondaSource` does.

@@ -189,7 +189,7 @@ def shown_source(source: DirectSource) -> str:
 
 
 class DirectView:
-    """A package source in which some projects have exactly one release; implements :class:`.PackageSource`.
+    """A :class:`~envforge.model.release.PackageSource` in which some projects have exactly one release.
 
     Args:
         releases: normalized name → what there is of it.
@@ -230,7 +230,7 @@ class DirectView:
 
 
 class _Page:
-    """One release; implements :class:`.ProjectPage`."""
+    """One release; implements :class:`envforge.model.release.ProjectPage`."""
 
     index = ""
 

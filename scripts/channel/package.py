@@ -1,7 +1,7 @@
 """A conda package as a value, and what its ``info`` folder says of it.
 
 Standard: conda's package format (info/index.json, paths.json, link.json; CEP 34 collects it). Not here: the
-archives themselves (:mod:`channel.archive`), and what the packages contain.
+archives themselves (:mod:`.archive`), and what the packages contain.
 """
 
 from __future__ import annotations

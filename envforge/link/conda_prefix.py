@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, perf_counter, sleep
@@ -203,10 +203,10 @@ def _announce(
     Returns:
         What is not sure to be unpacked.
     """
-    missing = uncached_records(spec, packages_cache)
+    packed = [record for record in spec.records if not is_whole(record, packages_cache)]
+    missing = uncached_records(packed, packages_cache)
     if missing and offline:
         raise not_cached_error(missing)
-    packed = [record for record in spec.records if not is_whole(record, packages_cache)]
     check_local_archives([record for record in packed if is_local(record)], cancellation)
     reporter.report(PrefixStarted(package_count=len(spec.records), size_bytes=total_size_bytes(spec.records)))
     if missing:
@@ -279,11 +279,9 @@ def _check_path(path: Path) -> None:
         )
 
 
-def uncached_records(spec: PrefixSpec, packages_cache: Path) -> list[CondaRecord]:
-    """What of a prefix has to be downloaded before it can be made. Two looks at the disk for each record."""
-    return [
-        record for record in spec.records if not is_local(record) and not is_unpacked(record, packages_cache)
-    ]
+def uncached_records(records: Iterable[CondaRecord], packages_cache: Path) -> list[CondaRecord]:
+    """What has to be downloaded before a prefix can be made. Two looks at the disk for each record."""
+    return [record for record in records if not is_local(record) and not is_unpacked(record, packages_cache)]
 
 
 @contextmanager

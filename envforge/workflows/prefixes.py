@@ -127,7 +127,7 @@ def missing_records(stock: CondaStock | None, session: Session) -> list[CondaRec
     """Packages that have to be downloaded before the prefix can be made; none if it is there."""
     if stock is None or stock.prefix is not None:
         return []
-    return uncached_records(stock.spec, conda_packages_folder(session))
+    return uncached_records(stock.spec.records, conda_packages_folder(session))
 
 
 def discard_stock(prefix: GenerationPrefix, damaged: Collection[str], session: Session) -> None:

@@ -193,7 +193,7 @@ def test_offline_nothing_is_begun_with_half_of_it(
     with pytest.raises(OfflineError) as caught:
         forge.make(*chosen, offline=True)
     assert caught.value.context == (f"greet 1.0 h0000000_0 from {server.url}",)
-    assert [record.name for record in uncached_records(forge.spec(*chosen), forge.cache)] == ["greet"]
+    assert [record.name for record in uncached_records(chosen, forge.cache)] == ["greet"]
     assert len(forge.left()) == 1
     forge.make(*chosen)
     other = Forge(forge.cache.parent / "other")

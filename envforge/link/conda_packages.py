@@ -31,18 +31,12 @@ def unpacked_stem(record: CondaRecord) -> str:
 
 
 def is_unpacked(record: CondaRecord, packages_cache: Path) -> bool:
-    """Whether py-rattler is going to take a package from its cache.
-
-    Its ``.lock`` beside a folder holds a counter of eight bytes and the SHA-256 of the archive.
-    """
+    """Whether py-rattler is going to take a package from its cache."""
     stem = unpacked_stem(record)
     if not (packages_cache / stem / "info" / "index.json").exists():
         return False
-    try:
-        held = (packages_cache / f"{stem}.lock").read_bytes()[8:40]
-    except OSError:
-        return True
-    return len(held) < 32 or not record.sha256 or held.hex() == record.sha256
+    held = _held_digest(stem, packages_cache)
+    return not held or not record.sha256 or held == record.sha256
 
 
 def is_whole(record: CondaRecord, packages_cache: Path) -> bool:
@@ -50,13 +44,25 @@ def is_whole(record: CondaRecord, packages_cache: Path) -> bool:
 
     It fetches again what is not, from wherever the record says, also from a folder.
     """
-    folder = packages_cache / unpacked_stem(record)
+    stem = unpacked_stem(record)
+    info = packages_cache / stem / "info"
     try:
-        held = (packages_cache / f"{folder.name}.lock").read_bytes()[8:40].hex()
-        has_lists = all((folder / "info" / name).stat().st_size > 0 for name in ("index.json", "paths.json"))
+        has_lists = all((info / name).stat().st_size > 0 for name in ("index.json", "paths.json"))
     except OSError:
         return False
-    return has_lists and bool(record.sha256) and held == record.sha256
+    return has_lists and bool(record.sha256) and _held_digest(stem, packages_cache) == record.sha256
+
+
+def _held_digest(stem: str, packages_cache: Path) -> str:
+    """The SHA-256 of the archive that an entry of the cache is of, "" where that is not told.
+
+    The ``.lock`` beside its folder holds a counter of eight bytes, and that.
+    """
+    try:
+        held = (packages_cache / f"{stem}.lock").read_bytes()[8:40]
+    except OSError:
+        return ""
+    return held.hex() if len(held) == 32 else ""
 
 
 def is_local(record: CondaRecord) -> bool:

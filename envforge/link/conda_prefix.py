@@ -177,7 +177,6 @@ def ensure_prefix(
             packed = _announce(spec, packages_cache, reporter, cancellation, offline=network.offline)
             path, start_s = folder / spec.digest, perf_counter()
             if packed or not _make_here(spec, path, packages_cache, environ, reporter, cancellation):
-                check_local_archives([record for record in spec.records if is_local(record)], cancellation)
                 with _under_construction(path):
                     install_records(
                         spec.records, path, packages_cache, channels, network, environ, reporter, cancellation
@@ -187,12 +186,16 @@ def ensure_prefix(
             sweep_packages(packages_cache)
             prefix = find_prefix(spec, folder)
     if prefix is None:
-        raise StoreError(
-            "the conda prefix is not as it was made",
-            context=[f"path: {folder / spec.digest}"],
-            hints=["run the command again"],
-        )
+        raise _changed_error(folder / spec.digest)
     return prefix
+
+
+def _changed_error(path: Path) -> StoreError:
+    return StoreError(
+        "the conda prefix is not as it was made",
+        context=[f"path: {path}"],
+        hints=["run the command again"],
+    )
 
 
 def _announce(
@@ -222,7 +225,11 @@ def _make_here(
     reporter: Reporter,
     cancellation: Cancellation,
 ) -> bool:
-    """Make a prefix of what is unpacked, in this process; False where that failed: nothing is left then."""
+    """Make a prefix of what is unpacked, in this process.
+
+    Returns:
+        False where that failed: nothing is left then. True also where somebody else is at it by now.
+    """
     from envforge.link.conda_unpacked import UnfinishedError, link_unpacked
 
     try:
@@ -230,7 +237,11 @@ def _make_here(
             link_unpacked(spec.records, path, packages_cache, cancellation)
             _complete(spec, path, environ, reporter)
     except UnfinishedError:
-        return not _await_quiet(path)
+        if not _await_quiet(path):
+            return True
+        # of whichever archive something is gone, it is unpacked again
+        check_local_archives([record for record in spec.records if is_local(record)], cancellation)
+        return False
     except (CancelledError, KeyboardInterrupt):
         _await_quiet(path)  # the guard is held until then
         raise
@@ -245,7 +256,7 @@ def _await_quiet(path: Path) -> bool:
     """
     end_s = monotonic() + _LONGEST_UNREST_S
     quiet_since_s = monotonic()
-    while quiet_since_s + _QUIET_S > monotonic() < end_s:
+    while monotonic() < min(quiet_since_s + _QUIET_S, end_s):
         sleep(_LOOK_S)
         if os.path.lexists(path):
             if (path / MARKER).exists() or (path / _BUILDING).exists():

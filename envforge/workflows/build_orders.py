@@ -145,9 +145,7 @@ def subdirectory_of(package: LockedPackage) -> str:
 def find_tree(order: Order, workshop: Workshop) -> Tree | None:
     """The tree of what was built before, with what is locked now, and of a source that has not changed."""
     constraints = build_constraints(workshop)
-    keys = record_keys(key_of(order, workshop), constraints)
-    found = (find_built(key, workshop.store, constraints) for key in keys)
-    return next((tree for tree in found if tree is not None), None)
+    return find_built(record_keys(key_of(order, workshop), constraints), workshop.store, constraints)
 
 
 def key_of(order: Order, workshop: Workshop) -> str:

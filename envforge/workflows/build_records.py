@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,26 +60,32 @@ def build_key(
     return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def find_built(key: str, store: Store, constraints: Constraints) -> Tree | None:
-    """The tree of a build that this store remembers, with nothing that the constraints do not admit."""
-    try:
-        record = read_record(store.root, key)
-        if not are_admitted(record["requires"], constraints):
-            return None
-        note_use(str(_place(store.root, key)))
-        return store.find_tree(record["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+def find_built(keys: Iterable[str], store: Store, constraints: Constraints) -> Tree | None:
+    """The tree of a build that this store remembers under one of these digests.
 
-
-def read_record(root: Path, key: str) -> dict[str, Any]:
-    """What is noted of a build in a store or a folder of archives.
-
-    Raises:
-        OSError, ValueError: nothing, or nothing that can be read.
+    Args:
+        keys: of the build.
+        store: where to look.
+        constraints: what it was built with has to meet them.
     """
-    record: dict[str, Any] = json.loads(_place(root, key).read_bytes())
-    return record
+    for key, record in admitted_records(store.root, keys, constraints):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            note_use(str(_place(store.root, key)))
+            tree = store.find_tree(record["sha256"])
+            if tree is not None:
+                return tree
+    return None
+
+
+def admitted_records(
+    root: Path, keys: Iterable[str], constraints: Constraints
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What is noted in a store or a folder of archives under digests, where the constraints admit it."""
+    for key in keys:
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            record: dict[str, Any] = json.loads(_place(root, key).read_bytes())
+            if are_admitted(record["requires"], constraints):
+                yield key, record
 
 
 def _place(root: Path, key: str) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,10 +47,11 @@ def built_tree(order: Order, workshop: Workshop) -> Tree:
     key = key_of(order, workshop)
     with Guard(store.guards / f"build-{key}").hold(session.reporter, order.what) as hold:
         hold.progress = "building"
-        keys = record_keys(key, build_constraints(workshop))
+        constraints = build_constraints(workshop)
+        keys = record_keys(key, constraints)
         present = find_tree(order, workshop)
         if present is None and order.is_shared:
-            present = _find_shared(keys, order, workshop)
+            present = find_shared(keys, order.version, store, session, constraints)
         if present is not None:
             return present
         session.reporter.report(BuildStarted(what=order.what, log=str(_log_path(order.name, session))))
@@ -62,13 +62,6 @@ def built_tree(order: Order, workshop: Workshop) -> Tree:
             remember(keys, tree, wheel, furnished.contents, store, session, shared=order.is_shared)
         session.reporter.report(BuildFinished(what=order.what, duration_s=time.monotonic() - start))
     return tree
-
-
-def _find_shared(keys: Sequence[str], order: Order, workshop: Workshop) -> Tree | None:
-    """What another node has built."""
-    store, session, constraints = workshop.store, workshop.session, build_constraints(workshop)
-    found = (find_shared(key, order.version, store, session, constraints) for key in keys)
-    return next((tree for tree in found if tree is not None), None)
 
 
 def enter(name: str, workshop: Workshop) -> Workshop:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -18,8 +18,8 @@ from envforge.model.names import normalize_name
 from envforge.store.layout import tree_id
 from envforge.store.sharing import is_shared, make_folders, share
 from envforge.store.store import Store
-from envforge.workflows.build_constraints import Constraints, are_admitted
-from envforge.workflows.build_records import read_record, write_record
+from envforge.workflows.build_constraints import Constraints
+from envforge.workflows.build_records import admitted_records, write_record
 
 if TYPE_CHECKING:
     from envforge.model.tree import Tree
@@ -27,33 +27,29 @@ if TYPE_CHECKING:
 
 
 def find_shared(
-    key: str, version: str, store: Store, session: Session, constraints: Constraints
+    keys: Iterable[str], version: str, store: Store, session: Session, constraints: Constraints
 ) -> Tree | None:
     """The tree of a build whose wheel another node has kept; it is unpacked here and remembered.
 
     Args as for :func:`store_wheel`, and of :func:`envforge.workflows.build_records.find_built`.
     """
     archives = session.places.archives
-    try:
-        record = read_record(archives, key)
-        digest, filename = str(record["sha256"]), str(record["filename"])
-        kept = archive_path(archives, tree_id(digest))
-        if (
-            Path(filename).name != filename
-            or not kept.is_file()
-            or not are_admitted(record["requires"], constraints)
-        ):
-            return None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    mark_used(kept)
-    # What cannot be read, or is damaged, is built here: no wheel of another node is worth a failure.
-    with suppress(EnvforgeError, OSError), store.staging() as folder:
-        link = folder / filename
-        link.symlink_to(kept.resolve())
-        tree = store_wheel(link, version, store, session, digest)
-        write_record(store.root, [key], record)
-        return tree
+    for key, record in admitted_records(archives, keys, constraints):
+        try:
+            digest, filename = str(record["sha256"]), str(record["filename"])
+            kept = archive_path(archives, tree_id(digest))
+            if Path(filename).name != filename or not kept.is_file():
+                continue
+        except (OSError, ValueError, KeyError):
+            continue
+        mark_used(kept)
+        # What cannot be read, or is damaged, is built here: no wheel of another node is worth a failure.
+        with suppress(EnvforgeError, OSError), store.staging() as folder:
+            link = folder / filename
+            link.symlink_to(kept.resolve())
+            tree = store_wheel(link, version, store, session, digest)
+            write_record(store.root, [key], record)
+            return tree
     return None
 
 

@@ -103,8 +103,8 @@ def add(
         former = known = read_former_lock(project)
         manifest = EditedManifest(session.root, member)
         if member:
-            placed = project.manifest.members[f"./{member}"].sources
-            asked, known = with_bounds(from_workspace(asked, member, project), placed, former, session)
+            asked = from_workspace(asked, member, project)
+            asked, known = with_bounds(asked, member, project, former, session)
         text = _with_torch_variants(manifest.text, torch, asked, session)
         with manifest.undone_on_failure():
             lock = _resolve(manifest, asked.write(text, manifest.shown_path, manifest.check), known, session)

@@ -6,21 +6,22 @@ packages and variants stand in the root. Its extras are not locked, unless someb
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envforge.errors import ManifestError, UsageError
 from envforge.events import Event, Reporter, Warned
+from envforge.manifest.parse import parse_manifest
 from envforge.model.conda import CONDA_MARK
 from envforge.model.names import normalize_name
 from envforge.struct import replace
 from envforge.workflows.additions import Additions, Place
 from envforge.workflows.current_lock import up_to_date_lock
-from envforge.workflows.edited_manifest import EditedManifest
 from envforge.workflows.file_places import place as place_on_disk
 from envforge.workflows.git_additions import GitAddition
-from envforge.workflows.project import FormerLock, Project
+from envforge.workflows.project import FormerLock, Project, project_from_text
+from envforge.workflows.project_root import MANIFEST_NAME
 from envforge.workflows.session import Session
 from envforge.workflows.upgrades import Upgrades
 
@@ -131,7 +132,7 @@ def _refuse_clash(requirement: Requirement, member: str, manifest: Manifest, *, 
 
 
 def with_bounds(
-    asked: Additions, placed: Container[str], former: FormerLock, session: Session
+    asked: Additions, member: str, project: Project, former: FormerLock, session: Session
 ) -> tuple[Additions, FormerLock]:
     """What is added to a member, with lower bounds, and the lock that they are from as the one to keep to.
 
@@ -140,22 +141,21 @@ def with_bounds(
 
     Args:
         asked: what is added.
-        placed: names that the member says the place of; they have no bounds, and are on no index.
+        member: path of the member. What it says the place of has no bounds, and is on no index.
+        project: the workspace.
         former: what was locked.
         session: the surroundings.
 
     Raises:
         EnvforgeError: nothing fits.
     """
-    others = {*asked.members, *(each.name for each in asked.local)}
-    named = tuple(
-        each for each in asked.requirements if not (each.url or each.name in others or each.name in placed)
-    )
+    placed = {*asked.members, *(each.name for each in asked.local)}
+    placed.update(project.manifest.members[f"./{member}"].sources)
+    named = tuple(each for each in asked.requirements if not each.url and each.name not in placed)
     if not named:
         return asked, former
-    root = EditedManifest(session.root, "")
     asking = Additions(requirements=named, conda=(), place=Place(group=_ASKING_GROUP))
-    project = root.project_saying(asking.write(root.text, root.shown_path, root.check))
+    text = asking.write(project.manifest_text, MANIFEST_NAME, parse_manifest)
     quiet = replace(session, reporter=_WithoutWarnings(session.reporter))  # they are told of what is written
-    lock = up_to_date_lock(project, former, Upgrades(), quiet)
+    lock = up_to_date_lock(project_from_text(project.root, text), former, Upgrades(), quiet)
     return asked.with_lower_bounds(lock), FormerLock(None, former.text, (lock,))

@@ -96,7 +96,7 @@ def execute(arguments: Namespace, output: Output) -> int:
             arguments,
             session,
             groups=(place.group,) if place.group else (),
-            extras=(place.extra,) if place.extra and not member else (),
+            extras=(place.extra,) if place.extra else (),
         )
         report = add(
             session,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from envforge.cli.output import Output
     from envforge.lock.diff import LockDiff, PackageDiff
-    from envforge.workflows.sync import PackageChange, SyncReport
+    from envforge.workflows.sync_report import PackageChange, SyncReport
 
 _MOST_LINES = 20
 _SIGN_STYLES = {"+": "green", "-": "red", "~": "yellow"}

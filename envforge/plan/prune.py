@@ -28,6 +28,7 @@ class Kind(StrEnum):
     BUNDLE = "bundle"
     PREFIX = "prefix"
     BUILD = "build"
+    PLAN = "plan"
     ARCHIVE = "archive"
     CONDA_PACKAGE = "conda package"
     COMMIT = "git commit"
@@ -133,7 +134,7 @@ def plan_prune(items: Iterable[Item], demand: PruneDemand) -> PrunePlan:
     )
 
 
-_IDLE_FIRST = frozenset({Kind.BUILD, Kind.ARCHIVE, Kind.CONDA_PACKAGE, Kind.COMMIT, Kind.ENTRY})
+_IDLE_FIRST = frozenset({Kind.BUILD, Kind.PLAN, Kind.ARCHIVE, Kind.CONDA_PACKAGE, Kind.COMMIT, Kind.ENTRY})
 """What is kept for the next time it is needed, although nothing needs it now."""
 
 

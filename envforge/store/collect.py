@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envforge.store.failures import store_failures
+from envforge.store.layout import PLANS
 from envforge.store.uses import aside_path, withdraw
 from envforge.struct import Struct
 
@@ -48,6 +49,14 @@ class RememberedBuild(Struct, frozen=True):
     used_s: float
 
 
+class StoredPlan(Struct, frozen=True):
+    """What is kept of an environment that was worked out: its name, its size, when it was last used."""
+
+    name: str
+    size_bytes: int
+    used_s: float
+
+
 def list_trees(store: Store) -> Iterator[StoredTree]:
     """All trees that are complete; one small read for each."""
     for name, used_s in _marks(store.trees):
@@ -70,6 +79,13 @@ def list_builds(store: Store) -> Iterator[RememberedBuild]:
         with suppress(OSError, ValueError, KeyError, TypeError):
             fields = json.loads((store.root / BUILDS / f"{name}.json").read_bytes())
             yield RememberedBuild(name, str(fields["sha256"]), used_s)
+
+
+def list_plans(store: Store) -> Iterator[StoredPlan]:
+    """What is kept of environments."""
+    for name, used_s in _marks(store.root / PLANS):
+        with suppress(OSError):
+            yield StoredPlan(name, (store.root / PLANS / f"{name}.json").stat().st_size, used_s)
 
 
 def drop_tree(store: Store, tree_id: str, now_s: float) -> bool:
@@ -110,6 +126,12 @@ def drop_build(store: Store, key: str, now_s: float) -> bool:
     guard = Guard(store.guards / f"build-{key}")
     with store_failures(store.root / BUILDS, "forget a build"), guard.try_hold() as mine:
         return mine is not None and _withdraw(store, store.root / BUILDS / f"{key}.json", now_s)
+
+
+def drop_plan(store: Store, name: str, now_s: float) -> bool:
+    """Remove what is kept of an environment, unless it was used just now; who reads it has it already."""
+    with store_failures(store.root / PLANS, "forget an environment"):
+        return _withdraw(store, store.root / PLANS / f"{name}.json", now_s)
 
 
 def _withdraw(store: Store, marker: Path, now_s: float) -> bool:

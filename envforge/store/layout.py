@@ -14,6 +14,8 @@ from envforge.struct import Struct
 
 FORMAT = 1
 PARTS = ("lib", "scripts", "data", "headers")
+PLANS = "plans"
+"""Folder of what is kept of environments that were worked out: one ``.json`` for each manifest and lock."""
 REMOVED = ".removed"
 """What is being removed ends with it."""
 

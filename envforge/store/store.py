@@ -8,6 +8,7 @@ Layout under the tier's root (version 1)::
     trees/<id>.json       the tree's summary; written last, so it says that the tree is complete
     trees/<id>            without a summary: a symlink to the site's tree (:mod:`envforge.store.site`)
     bundles/<id>/         coupled trees as physical siblings, made by :mod:`envforge.store.bundle`
+    plans/<digest>.json   what an environment consists of (:mod:`envforge.workflows.blueprint`)
     tmp/                  what is being made
     guards/               who is making it, see :mod:`envforge.store.guard`
 
@@ -182,7 +183,7 @@ class Store:
                 make_folders(folder)
             if not check_format(self.root):  # another process may have been first
                 check_symlinks(self.tmp)
-                self._write_whole(self.root / "store", {"format": FORMAT})
+                self._write_json(self.root / "store", {"format": FORMAT})
         self._prepared = True
 
     @contextmanager
@@ -266,8 +267,8 @@ class Store:
             if present is not None:
                 return present
             seal(place, mode)
-            self._write_whole(self.trees / f"{tree.id}.files", files)
-            self._write_whole(self.trees / f"{tree.id}.json", to_builtins(tree))
+            self._write_json(self.trees / f"{tree.id}.files", files)
+            self._write_json(self.trees / f"{tree.id}.json", to_builtins(tree))
         return tree
 
     def publish_bundle(
@@ -280,7 +281,7 @@ class Store:
             if self._move_in(staged, place, lambda: self.has_bundle(bundle_id) or None):
                 return
             seal(place, mode)
-            self._write_whole(self.bundles / f"{bundle_id}.json", {"trees": list(tree_ids)})
+            self._write_json(self.bundles / f"{bundle_id}.json", {"trees": list(tree_ids)})
 
     def remove_tree(self, tree_id: str, *, damaged: bool = False) -> None:
         """Take a tree out: first it stops being complete, then it goes. No error if it is not there.
@@ -339,12 +340,19 @@ class Store:
         tree = read_tree(self.trees, tree_id(sha256))
         return tree if tree is not None and tree.sha256 == sha256 else None
 
-    def _write_whole(self, place: Path, fields: object) -> None:
-        """Write a JSON file so that readers see all of it or nothing."""
+    def _write_json(self, place: Path, fields: object) -> None:
+        self.write_whole(place, json.dumps(fields, separators=(",", ":")).encode())
+
+    def write_whole(self, place: Path, content: bytes) -> None:
+        """Write a file of the store so that readers see all of it or nothing.
+
+        Raises:
+            OSError: it cannot be written.
+        """
         aside = self.tmp / f"{this_process()}.{os.urandom(6).hex()}.file"
         try:
             with open(aside, "wb") as file:
-                file.write(json.dumps(fields, separators=(",", ":")).encode())
+                file.write(content)
             if is_shared(self.tmp):
                 share(aside)  # the others note their uses on it
             aside.replace(place)

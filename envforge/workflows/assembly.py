@@ -20,12 +20,13 @@ from envforge.model.conda import CondaRecord
 from envforge.model.lock import Lock, LockedFile, LockedPackage
 from envforge.model.sources import FolderMode, FolderOrigin, GitOrigin
 from envforge.model.tree import Tree
-from envforge.plan.link_plan import LinkMode
+from envforge.plan.link_plan import LinkMode, LinkPlan
 from envforge.store.layout import tree_id
 from envforge.store.store import Store
 from envforge.struct import Struct, replace
-from envforge.workflows.environments import is_prefix_there, note_parts, plan_environment
+from envforge.workflows.environments import plan_environment
 from envforge.workflows.file_places import placed_url
+from envforge.workflows.parts import is_prefix_there, note_parts
 from envforge.workflows.project import Project
 from envforge.workflows.selection import Selection, select
 from envforge.workflows.session import Session
@@ -136,7 +137,14 @@ def find_assembled(assembly: Assembly) -> Generation | None:
     return found if note_generation(found) else None
 
 
-def assemble(assembly: Assembly) -> Generation:
+class Assembled(Struct, frozen=True):
+    """An environment that was made, and the links that it consists of."""
+
+    generation: Generation
+    plan: LinkPlan
+
+
+def assemble(assembly: Assembly) -> Assembled:
     """Make the conda prefix, fetch, build and link.
 
     Raises:
@@ -156,12 +164,12 @@ def assemble(assembly: Assembly) -> Generation:
                 spec, plan, assembly.store.root, assembly.environments, assembly.session.reporter
             )
         except StoreError:
-            if note_parts(trees, None, spec, assembly.store):
+            if note_parts(spec, None, assembly.store):
                 raise
         else:
             # what is lost is fetched again under the same name: the generation need not be made anew
-            if note_parts(trees, plan, spec, assembly.store):
-                return generation
+            if note_parts(spec, plan, assembly.store):
+                return Assembled(generation, plan)
         assembly = _with_prefix(assembly)
     raise StoreError(
         "packages are taken out of the store faster than an environment can be made of them",

@@ -18,9 +18,11 @@ from envforge.plan.prune import Item, Key, Kind, Stay
 from envforge.store.collect import (
     RememberedBuild,
     StoredBundle,
+    StoredPlan,
     StoredTree,
     list_builds,
     list_bundles,
+    list_plans,
     list_trees,
 )
 from envforge.store.layout import tree_id
@@ -41,7 +43,7 @@ class CacheContents(Struct, frozen=True, kw_only=True):
         places: where.
         now_s: when, by the tier's clock.
         generations: on the tier, with who needs each.
-        trees, bundles, builds, prefixes: of the tier.
+        trees, bundles, builds, plans, prefixes: of the tier.
         archives, packages: what was downloaded, of PyPI and of conda.
         commits: of git.
         entries: answers of indexes.
@@ -55,6 +57,7 @@ class CacheContents(Struct, frozen=True, kw_only=True):
     trees: tuple[StoredTree, ...]
     bundles: tuple[StoredBundle, ...]
     builds: tuple[RememberedBuild, ...]
+    plans: tuple[StoredPlan, ...]
     prefixes: tuple[StoredPrefix, ...]
     archives: tuple[KeptArchive, ...]
     packages: tuple[CachedPackage, ...]
@@ -75,7 +78,7 @@ class CacheContents(Struct, frozen=True, kw_only=True):
             *self._generation_items(),
             *self._tree_items(hidden),
             *self._bundle_items(hidden),
-            *self._build_items(),
+            *self._remembered_items(),
             *self._prefix_items(hidden),
             *self._fetched_items(),
         ]
@@ -118,10 +121,12 @@ class CacheContents(Struct, frozen=True, kw_only=True):
             stay = self._stay(bundle.id, hidden)
             yield Item(Key(Kind.BUNDLE, bundle.id), 0, bundle.used_s, stay=stay)
 
-    def _build_items(self) -> Iterator[Item]:
+    def _remembered_items(self) -> Iterator[Item]:
         for build in self.builds:
             holds = frozenset({Key(Kind.TREE, tree_id(build.sha256))})
             yield Item(Key(Kind.BUILD, build.key), 0, build.used_s, holds)
+        for plan in self.plans:
+            yield Item(Key(Kind.PLAN, plan.name), plan.size_bytes, plan.used_s)
 
     def _prefix_items(self, hidden: bool) -> Iterator[Item]:
         stems = {package.stem for package in self.packages}
@@ -173,6 +178,7 @@ def read_contents(session: Session) -> CacheContents:
         trees=tuple(list_trees(store)),
         bundles=tuple(list_bundles(store)),
         builds=tuple(list_builds(store)),
+        plans=tuple(list_plans(store)),
         prefixes=tuple(list_prefixes(prefixes_folder(places.tier))),
         archives=tuple(kept_archives(places.archives)),
         packages=tuple(list_packages(packages_folder)),

@@ -31,8 +31,9 @@ from envforge.workflows.member_changes import (
 from envforge.workflows.project import FormerLock, read_former_lock, read_project
 from envforge.workflows.project_root import MANIFEST_NAME
 from envforge.workflows.session import Session
-from envforge.workflows.sync import PreparedSync, SyncReport, finish_sync, prepare_sync
+from envforge.workflows.sync import PreparedSync, finish_sync, prepare_sync
 from envforge.workflows.sync_options import SyncOptions
+from envforge.workflows.sync_report import SyncReport
 from envforge.workflows.upgrades import Upgrades
 
 

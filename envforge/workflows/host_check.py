@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from envforge.errors import EnvforgeError, HostError
 from envforge.events import Warned
-from envforge.host.accelerators import detect_host_facts
 from envforge.model.accelerators import HostFacts
 from envforge.model.lock import Lock, LockedTarget
 from envforge.plan.accelerator_check import (
@@ -18,33 +17,33 @@ from envforge.plan.accelerator_check import (
     cuda_needs,
     wheels_error,
 )
+from envforge.struct import Struct
 from envforge.workflows.assembly import lacks_prefix
+from envforge.workflows.host_facts import find_host_facts
 
 if TYPE_CHECKING:
     from envforge.model.conda import CondaRecord
     from envforge.plan.accelerator_table import AcceleratorTable
     from envforge.workflows.assembly import Assembly
-    from envforge.workflows.session import Session
 
 _RISK = "packages may not work on this host"
 
 
-def _host_facts(session: Session) -> HostFacts:
-    """What this host has that a package may need, remembered; ``--refresh`` asks again.
+class Verdict(Struct, frozen=True, kw_only=True):
+    """What came of a comparison that let the host in.
 
-    Raises:
-        HostError: envforge knows no packages for this machine; a variable holds what is no version.
+    Args:
+        facts: the host as it was compared; of the processor only the kind.
+        warnings: what was told.
+        is_clear: it lacks nothing; else it was let in all the same.
     """
-    return detect_host_facts(
-        session.environ,
-        session.places.cache,
-        now_s=session.now_s,
-        refresh=session.network.refresh,
-        names_processor=False,
-    )
+
+    facts: HostFacts
+    warnings: tuple[Warned, ...]
+    is_clear: bool
 
 
-def check_host(assembly: Assembly, lock: Lock, *, ignore: bool, is_there: bool = False) -> None:
+def check_host(assembly: Assembly, lock: Lock, *, ignore: bool, is_there: bool = False) -> Verdict:
     """Compare what the chosen packages need of a machine with this one.
 
     Args:
@@ -57,17 +56,23 @@ def check_host(assembly: Assembly, lock: Lock, *, ignore: bool, is_there: bool =
         HostError: this host lacks something, or has what these packages cannot use.
     """
     session = assembly.session
-    facts = _host_facts(session)
+    facts = find_host_facts(session)
     problems = _wheel_problems(assembly, facts)
     errors = list(_errors(assembly, lock, facts, problems))
     if errors and not (ignore or is_there):
         raise _joined(errors)
-    for error in errors:
-        message = "\n".join([error.message, *error.context])
-        session.reporter.report(Warned(message=message, hint=_hint(error) if is_there else _RISK))
-    for problem in problems:
-        if not (problem.refuses or is_there):
-            session.reporter.report(Warned(message=problem.message, hint=problem.hint))
+    warnings = [
+        Warned(message="\n".join([error.message, *error.context]), hint=_hint(error) if is_there else _RISK)
+        for error in errors
+    ]
+    warnings += [
+        Warned(message=problem.message, hint=problem.hint)
+        for problem in problems
+        if not (problem.refuses or is_there)
+    ]
+    for warning in warnings:
+        session.reporter.report(warning)
+    return Verdict(facts=facts, warnings=tuple(warnings), is_clear=not errors)
 
 
 def _wheel_problems(assembly: Assembly, facts: HostFacts) -> list[WheelProblem]:

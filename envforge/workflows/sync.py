@@ -2,25 +2,26 @@
 
 Lock (unless it is current) → select what this host gets → fetch what the store lacks, build what is no
 wheel → build the generation aside → switch ``.venv``. Until the last step the current environment is
-untouched; a generation that is there already costs only the switch.
+untouched; a generation that is there already costs only the switch. What was made of a manifest and a lock
+alone is kept as a blueprint, for :mod:`.sync_again`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from envforge.environment.generation import KEEP, Generation, list_generations
-from envforge.environment.switch import check_replaceable, meant_generation, recorded_generation, switch
+from envforge.environment.generation import Generation
+from envforge.environment.switch import check_replaceable, meant_generation, recorded_generation
 from envforge.host.visibility import is_shared
-from envforge.link.failures import link_failures
 from envforge.model.conda import CondaRecord
 from envforge.model.lock import Lock
 from envforge.model.names import normalize_name
-from envforge.plan.room import PlaceNeed
 from envforge.store.layout import tree_id
+from envforge.store.store import Store
 from envforge.struct import Struct, replace
 from envforge.workflows.assembly import (
+    Assembled,
     Assembly,
     assemble,
     find_assembled,
@@ -29,7 +30,9 @@ from envforge.workflows.assembly import (
     open_assembly,
     wheel_ids,
 )
+from envforge.workflows.blueprint import Blueprint, Texts, keep_blueprint
 from envforge.workflows.current_lock import current_lock, up_to_date_lock
+from envforge.workflows.pointing import point_to
 from envforge.workflows.preflight import check_room, find_needs
 from envforge.workflows.project import (
     FormerLock,
@@ -41,60 +44,14 @@ from envforge.workflows.project import (
 )
 from envforge.workflows.purged import any_witness, look_for_remains, take_out
 from envforge.workflows.session import Session
-from envforge.workflows.stamp import forget_stamp, write_stamp
+from envforge.workflows.stamp import write_stamp
 from envforge.workflows.sync_options import SyncOptions
+from envforge.workflows.sync_report import PackageChange, SyncReport
 from envforge.workflows.upgrades import Upgrades
-from envforge.workflows.variants import NO_CHOICE, ChosenVariant, remember_choice
+from envforge.workflows.variants import remember_choice
 
-
-class PackageChange(Struct, frozen=True, kw_only=True):
-    """One difference between two environments; ``old`` or ``new`` is "" for what is not there.
-
-    Args:
-        name: of the package, in the words of its ecosystem.
-        old: version before; with the build string where nothing else of a conda package differs.
-        new: version afterwards.
-        ecosystem: ``pypi`` or ``conda``.
-    """
-
-    name: str
-    old: str
-    new: str
-    ecosystem: str = "pypi"
-
-
-class SyncReport(Struct, frozen=True, kw_only=True):
-    """What ``sync`` did, or with ``dry_run`` would do.
-
-    Args:
-        venv: the project's ``.venv``.
-        generation: folder of the environment it points to, None in a dry run that found none.
-        python: version of its interpreter.
-        package_count: packages of PyPI and of conda in it, the project itself not counted.
-        changes: against what ``.venv`` held before, sorted by name.
-        fetched_count: archives that had to be downloaded (dry run: would have to be).
-        locked: whether the lock was renewed on the way.
-        had_lock: whether there was one before, in whatever state.
-        changed: whether ``.venv`` points (would point) to another generation than before.
-        dry_run: nothing was done.
-        variant: the one that this host gets, and why.
-        repaired: the environment or parts of it were gone, and were (would be) put back.
-        room: in a dry run, what it would need on each file system, and what there is.
-    """
-
-    venv: Path
-    generation: Path | None
-    python: str
-    package_count: int
-    changes: tuple[PackageChange, ...] = ()
-    fetched_count: int = 0
-    locked: bool = False
-    had_lock: bool = True
-    changed: bool = True
-    dry_run: bool = False
-    variant: ChosenVariant = NO_CHOICE
-    repaired: bool = False
-    room: tuple[PlaceNeed, ...] = ()
+if TYPE_CHECKING:
+    from envforge.workflows.host_check import Verdict
 
 
 class Watched(Struct, frozen=True, kw_only=True):
@@ -121,6 +78,7 @@ class PreparedSync(Struct, frozen=True, kw_only=True):
         is_plain: made with default options, so that a stamp may vouch for it.
         witness: a file of what it stands on that a purge would take among the first.
         watched: what outside of manifest and lock has a say.
+        blueprint: of an environment that was made just now, and that others may be given like that.
     """
 
     project: Project
@@ -129,6 +87,7 @@ class PreparedSync(Struct, frozen=True, kw_only=True):
     is_plain: bool
     witness: str
     watched: Watched
+    blueprint: Blueprint | None
 
 
 def sync(session: Session, options: SyncOptions = SyncOptions()) -> SyncReport:
@@ -207,14 +166,17 @@ def prepare_sync(
     take_out(remains, found, assembly.store, session)
     missing = missing_packages(assembly)
     records = missing_records(assembly)
+    verdict = None
     if found is None or found.path != meant:
-        _check_host(assembly, lock, options, found)
+        verdict = _check_host(assembly, lock, options, found)
     # A generation whose trees were purged has links that lead nowhere: fetching them again mends it.
     usable = found is not None and not (missing or remains.purged or remains.is_damaged)
     if not usable:
         assembly.store.prepare()  # what cannot be written to at all has no room either
         check_room(find_needs(assembly, missing, records), session)
-    generation = found if found is not None and usable else assemble(assembly)
+    assembled = None if usable else assemble(assembly)
+    generation = assembled.generation if assembled else found
+    assert generation is not None
     current = recorded_generation(project.venv)
     report = SyncReport(
         venv=project.venv,
@@ -235,6 +197,32 @@ def prepare_sync(
         is_plain=options.is_plain and watched.is_telling,
         witness=remains.witness or any_witness(generation, assembly.store),
         watched=watched,
+        blueprint=_blueprint(assembly, assembled, None if found else verdict, options, watched),
+    )
+
+
+def _blueprint(
+    assembly: Assembly,
+    assembled: Assembled | None,
+    verdict: Verdict | None,
+    options: SyncOptions,
+    watched: Watched,
+) -> Blueprint | None:
+    """What was made, if it follows from manifest, lock and host alone; None if not, or nothing was made."""
+    manifest, selection = assembly.project.manifest, assembly.selection
+    if assembled is None or verdict is None or not verdict.is_clear or options.ignore_host:
+        return None
+    others_have_a_say = watched != Watched() or selection.conda is not None or manifest.settings.variants
+    if others_have_a_say or not (options.is_plain and assembly.builds_nothing):
+        return None
+    return Blueprint(
+        python=selection.target.target.python,
+        requires_python=manifest.requires_python,
+        facts=verdict.facts,
+        warnings=verdict.warnings,
+        project=manifest.name,
+        spec=assembled.generation.spec,
+        plan=assembled.plan,
     )
 
 
@@ -258,12 +246,12 @@ def _look(assembly: Assembly) -> Watched:
 def finish_sync(prepared: PreparedSync, lock_text: str, session: Session) -> SyncReport:
     """Point ``.venv`` to the prepared environment, which is that of a lock with this text."""
     root, path = str(prepared.project.root), str(prepared.generation.path)
-    forget_stamp(path)
-    if switch(prepared.project.venv, prepared.generation, now_s=session.now_s):
-        _collect(prepared.generation.path.parent, prepared.project.venv)
+    contents = [prepared.project.manifest_text.encode(), lock_text.encode()]
+    point_to(prepared.generation, session)
     remember_choice(prepared.project.manifest, prepared.report.variant, session)
+    if prepared.blueprint is not None:
+        keep_blueprint(prepared.blueprint, Texts(*contents), Store(session.places.tier))
     if prepared.is_plain:
-        contents = [prepared.project.manifest_text.encode(), lock_text.encode()]
         watched = prepared.watched
         write_stamp(
             root,
@@ -277,16 +265,6 @@ def finish_sync(prepared: PreparedSync, lock_text: str, session: Session) -> Syn
     return prepared.report
 
 
-def _collect(environments: Path, venv: Path) -> None:
-    """Remove older generations; what finds out who needs them is imported where there are more than stay."""
-    with link_failures(environments, "remove old environments"):
-        if len(list_generations(environments)) <= KEEP:
-            return
-    from envforge.environment.collect import collect_generations
-
-    collect_generations(environments, venv)
-
-
 def _wanted_lock(session: Session, options: SyncOptions) -> tuple[Project, Lock, FormerLock]:
     """The project, the lock to sync to, and what was on disk: the same lock, unless that is new."""
     project = read_project(session.root)
@@ -296,11 +274,11 @@ def _wanted_lock(session: Session, options: SyncOptions) -> tuple[Project, Lock,
     return project, up_to_date_lock(project, former, Upgrades(), session), former
 
 
-def _check_host(assembly: Assembly, lock: Lock, options: SyncOptions, found: Generation | None) -> None:
+def _check_host(assembly: Assembly, lock: Lock, options: SyncOptions, found: Generation | None) -> Verdict:
     """Look whether this host can use an environment, before anything is downloaded; a made one may stay."""
     from envforge.workflows.host_check import check_host
 
-    check_host(assembly, lock, ignore=options.ignore_host, is_there=found is not None)
+    return check_host(assembly, lock, ignore=options.ignore_host, is_there=found is not None)
 
 
 def _changes(current: Generation | None, assembly: Assembly) -> tuple[PackageChange, ...]:

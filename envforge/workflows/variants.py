@@ -17,31 +17,13 @@ from envforge.host.paths import project_environments_folder
 from envforge.manifest.manifest import Manifest, Variant
 from envforge.model.lock import Lock, LockedTarget
 from envforge.model.names import normalize_name
-from envforge.model.variant import AUTO
-from envforge.struct import Struct
+from envforge.model.variant import AUTO, NO_CHOICE, ChosenVariant
 from envforge.workflows.session import Session
 
 if TYPE_CHECKING:
     from envforge.model.accelerators import HostFacts
 
 VARIABLE = "ENVFORGE_VARIANT"
-
-
-class ChosenVariant(Struct, frozen=True, kw_only=True):
-    """A choice for this host.
-
-    Args:
-        name: of the variant, ``""`` in a project without variants.
-        reason: why, for people.
-        is_asked: a user named it, now or earlier.
-    """
-
-    name: str = ""
-    reason: str = ""
-    is_asked: bool = False
-
-
-NO_CHOICE = ChosenVariant()
 
 
 def choose_for_host(manifest: Manifest, lock: Lock, asked: str, session: Session) -> ChosenVariant:

@@ -14,6 +14,7 @@ import pytest
 
 from envforge.lock.parse import parse_lock
 from envforge.store.guard import sweep_guards
+from envforge.store.sealing import remove_sealed
 
 from support.distributions import make_wheel
 from support.projects import Project
@@ -130,6 +131,32 @@ def test_killed_at_any_moment(words: tuple[str, ...], tmp_path: Path, index: Sim
         # Guards of the dead hold up nobody; they go with the next sweep, which not every command needs.
         sweep_guards(project.tier / "guards")
         assert project.leftovers() == []
+
+
+def test_killed_while_an_environment_is_made_again(tmp_path: Path, index: SimpleIndex) -> None:
+    """The short way of a sync: a second working tree, and a tier where all is known."""
+    cache = tmp_path / "cache"
+    first = Project(tmp_path, index.url, cache=cache, name="first")
+    first.write("app", "lint", "doc")
+    first.done("sync")
+    project = Project(tmp_path, index.url, cache=cache, name="again")
+    project.manifest.write_bytes(first.manifest.read_bytes())
+    project.lock.write_bytes(first.lock.read_bytes())
+    old = project.state()
+    start_s = time.monotonic()
+    project.done("sync")
+    killer, killed = Killer(project, "again", time.monotonic() - start_s), 0
+    while killed < ROUNDS * KILLS:
+        if os.path.lexists(project.venv):
+            remove_sealed(project.venv.resolve().parent)
+            project.venv.unlink()
+            killer.good_environments.clear()
+        killed += killer.kill(("sync",))
+    project.done("sync")
+    assert killer.seen == {(old.manifest, old.lock)}
+    assert set(project.installed()) == {"app", "core", "lint", "doc"}
+    assert project.done("verify", "--json").json["findings"] == []
+    assert project.leftovers() == []
 
 
 def before(tmp_path: Path, index: SimpleIndex, words: tuple[str, ...], name: str) -> Project:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
     from envforge.cli.options import Parser
     from envforge.cli.output import Output
-    from envforge.workflows.sync import SyncReport
+    from envforge.workflows.session import Session
+    from envforge.workflows.sync_options import SyncOptions
+    from envforge.workflows.sync_report import SyncReport
 
 
 def add_arguments(parser: Parser) -> None:
@@ -26,15 +28,21 @@ def add_arguments(parser: Parser) -> None:
 
 def execute(arguments: Namespace, output: Output) -> int:
     """Sync, or say what a sync would do."""
-    from envforge.workflows.sync import plan_sync, sync
+    from envforge.workflows.sync_again import sync_shortest
 
     start_s = perf_counter()
     only_plan = arguments.dry_run or arguments.check
     with open_session(arguments, output) as session:
         options = read_selection(arguments, session)
-        report = plan_sync(session, options) if only_plan else sync(session, options)
+        report = _plan(session, options) if only_plan else sync_shortest(session, options)
     _show(output, report, perf_counter() - start_s)
     return 1 if arguments.check and (report.changed or report.locked) else 0
+
+
+def _plan(session: Session, options: SyncOptions) -> SyncReport:
+    from envforge.workflows.sync import plan_sync
+
+    return plan_sync(session, options)
 
 
 def _show(output: Output, report: SyncReport, duration_s: float) -> None:

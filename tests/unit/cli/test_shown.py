@@ -27,7 +27,7 @@ from envforge.lock.diff import LockDiff, PackageDiff, PythonDiff
 
 
 def sync_report(*changes: tuple[str, ...], **more: object):
-    from envforge.workflows.sync import PackageChange, SyncReport
+    from envforge.workflows.sync_report import PackageChange, SyncReport
 
     names = ("name", "old", "new", "ecosystem")
     told = tuple(PackageChange(**dict(zip(names, change, strict=False))) for change in changes)

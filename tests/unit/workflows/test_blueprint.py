@@ -1,0 +1,118 @@
+"""What is kept of an environment comes back as it was, or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from envforge.environment.spec import GenerationSpec, GenerationTree
+from envforge.events import Warned
+from envforge.model.accelerators import AppleChip, Gpu, HostFacts, NvidiaDriver, Rocm
+from envforge.model.host import Interpreter
+from envforge.model.tree import EntryPoint
+from envforge.plan.link_plan import Clobber, Link, LinkMode, LinkPlan, Script
+from envforge.store.store import Store
+from envforge.struct import replace
+from envforge.workflows.blueprint import Blueprint, Texts, find_blueprint, keep_blueprint
+
+TEXTS = Texts(b"manifest", b"lock")
+FACTS = HostFacts(
+    platform="linux-64",
+    glibc=(2, 39),
+    macos=(14, 5),
+    nvidia=NvidiaDriver(
+        version="570.124.06",
+        cuda=(12, 8),
+        gpus=(Gpu(name="NVIDIA H100", capability=(9, 0), memory_bytes=85_899_345_920, mig_slices=("1g",)),),
+        told_by="nvml",
+    ),
+    rocm=Rocm(version=(6, 4), architectures=("gfx90a",)),
+    apple=AppleChip(name="Apple M2", has_metal=True),
+    container="docker",
+    overridden=("CONDA_OVERRIDE_CUDA",),
+)
+BLUEPRINT = Blueprint(
+    python="3.12",
+    requires_python=">=3.11",
+    facts=FACTS,
+    warnings=(Warned(message="two lines\nof it", hint="do this"),),
+    project="demo",
+    spec=GenerationSpec(
+        target="linux-64",
+        groups=("group:dev", "project"),
+        interpreter=Interpreter(
+            executable="/usr/bin/python3.12",
+            version="3.12.4",
+            platform="linux-64",
+            base_prefix="/usr",
+            glibc=(2, 39),
+        ),
+        link_mode=LinkMode.SHARED,
+        trees=(GenerationTree("core", "1.0", "abc", LinkMode.COPY),),
+        venv="/p/.venv",
+        prompt="demo",
+    ),
+    plan=LinkPlan(
+        folders=["bin", "lib"],
+        links=[Link("lib/core", "trees/abc/lib/core", True, LinkMode.SHARED)],
+        scripts=[
+            Script("core", EntryPoint(name="core", module="core.cli", attribute="main")),
+            Script("core.sh", None, "trees/abc/scripts/core.sh", LinkMode.COPY),
+        ],
+        clobbers=[Clobber("lib/both.py", "a", "b")],
+        shortcuts=[Link("lib/t", "trees", True, LinkMode.SHARED)],
+    ),
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store(tmp_path)
+    store.prepare()
+    return store
+
+
+def test_it_comes_back_as_it_was(store: Store) -> None:
+    keep_blueprint(BLUEPRINT, TEXTS, store)
+    assert find_blueprint(TEXTS, store) == BLUEPRINT
+    assert not list(store.tmp.iterdir())
+
+
+@pytest.mark.parametrize(
+    "texts", [Texts(b"manifest ", b"lock"), Texts(b"manifest", b"lock "), Texts(b"manifestlock", b"")]
+)
+def test_it_is_of_these_texts(store: Store, texts: Texts) -> None:
+    keep_blueprint(BLUEPRINT, TEXTS, store)
+    assert find_blueprint(texts, store) is None
+
+
+def test_the_last_one_counts(store: Store) -> None:
+    keep_blueprint(BLUEPRINT, TEXTS, store)
+    newer = replace(BLUEPRINT, facts=replace(FACTS, nvidia=None), warnings=())
+    keep_blueprint(newer, TEXTS, store)
+    assert find_blueprint(TEXTS, store) == newer
+
+
+def test_what_is_no_utf_8_is_not_kept(store: Store) -> None:
+    odd = replace(BLUEPRINT, spec=replace(BLUEPRINT.spec, venv="/p\udcff/.venv"))
+    keep_blueprint(odd, TEXTS, store)
+    assert find_blueprint(TEXTS, store) is None
+
+
+def test_a_store_that_cannot_be_written_costs_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "plans").write_text("no folder")
+    keep_blueprint(BLUEPRINT, TEXTS, Store(tmp_path))
+    assert find_blueprint(TEXTS, Store(tmp_path)) is None
+
+
+def test_a_group_can_use_it(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o2770)
+    store = Store(shared)
+    store.prepare()
+    keep_blueprint(BLUEPRINT, TEXTS, store)
+    (place,) = (shared / "plans").iterdir()
+    assert place.stat().st_mode & 0o060 == 0o060
+    assert place.parent.stat().st_mode & 0o2070 == 0o2070

@@ -15,8 +15,7 @@ from contextlib import suppress
 
 from envforge.struct import Struct
 
-_ESCAPE = re.compile(r"\\([0-7]{3})")
-_BSD_LINE = re.compile(r"^(?P<source>.*?) on (?P<point>/.*) \((?P<options>[^()]*)\)$")
+_BSD_LINE = r"^(?P<source>.*?) on (?P<point>/.*) \((?P<options>[^()]*)\)$"
 _COMMAND_TIMEOUT_S = 1.0
 
 
@@ -76,7 +75,7 @@ def parse_mount_output(text: str) -> tuple[Mount, ...]:
     """Read what ``mount`` prints on macOS: ``/dev/disk3s5 on /Volumes/Data (apfs, local, journaled)``."""
     mounts = []
     for line in text.splitlines():
-        match = _BSD_LINE.match(line.strip())
+        match = re.match(_BSD_LINE, line.strip())
         if match is None:
             continue
         file_system, *options = [word.strip() for word in match["options"].split(",")]
@@ -158,4 +157,4 @@ def _unescaped(text: str) -> str:
     """Blank, tab, newline and backslash are written as three octal digits; other bytes as they are."""
     if "\\" not in text:
         return text
-    return _ESCAPE.sub(lambda match: chr(int(match[1], 8)), text)
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)

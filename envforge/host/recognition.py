@@ -16,9 +16,8 @@ from envforge.model.accelerators import AppleChip, Gpu, HostFacts, NvidiaDriver,
 
 OVERRIDES = ("CONDA_OVERRIDE_ARCHSPEC", "CONDA_OVERRIDE_CUDA", "CONDA_OVERRIDE_GLIBC", "CONDA_OVERRIDE_OSX")
 
-_KERNEL_MODULE = re.compile(r"NVRM version:.*?\s(\d+(?:\.\d+)+)\s")
+_KERNEL_MODULE = r"NVRM version:.*?\s(\d+(?:\.\d+)+)\s"
 _VERSION = re.compile(r"(\d+)(?:\.(\d+))?(?:[.\-+].*)?")
-_MIG_NAME = re.compile(r"MIG \S+$")
 
 _START_CONTAINER = "start the container with its GPUs: docker run --gpus all, apptainer --nv"
 _NOT_IN_CONTAINER = ("the machine has it, this container does not", _START_CONTAINER)
@@ -196,7 +195,7 @@ def _gpus(said: Mapping[str, Any]) -> tuple[Gpu, ...]:
 
 def _gpu(device: Mapping[str, Any]) -> Gpu:
     capability, memory = device.get("capability"), device.get("memory")
-    slices = [_MIG_NAME.search(str(name)) for name in device.get("slices", ())]
+    slices = [re.search(r"MIG \S+$", str(name)) for name in device.get("slices", ())]
     return Gpu(
         name=str(device.get("name") or "GPU"),
         capability=(int(capability[0]), int(capability[1])) if capability else None,
@@ -207,7 +206,7 @@ def _gpu(device: Mapping[str, Any]) -> Gpu:
 
 
 def _kernel_module(reading: MachineReading) -> str:
-    found = _KERNEL_MODULE.search(reading.nvidia_version)
+    found = re.search(_KERNEL_MODULE, reading.nvidia_version)
     return found[1] if found else ""
 
 

@@ -29,7 +29,7 @@ LONGEST_SHEBANG = 127
 """Bytes of a first line that every kernel reads (Linux before 5.1; macOS takes 512)."""
 
 _LAUNCHERS: dict[str, Literal["win-amd64", "win-arm64"]] = {"win-64": "win-amd64", "win-arm64": "win-arm64"}
-_PYTHON_LINE = re.compile(rb"#!python(w?)[^\s]*[ \t]*([^\r\n]*)\r?\n?")
+_PYTHON_LINE = rb"#!python(w?)[^\s]*[ \t]*([^\r\n]*)\r?\n?"
 _RESERVED_NAMES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
 _BODY = """\
 # -*- coding: utf-8 -*-
@@ -146,7 +146,7 @@ def rewritten_script(content: bytes, python: str, platform: str) -> bytes:
 
     Options behind the name are kept.
     """
-    line = _PYTHON_LINE.match(content)
+    line = re.match(_PYTHON_LINE, content)
     if line is None:
         return content
     windowed, options = line.groups()

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from envforge.model.target import PLATFORMS, SystemAssumptions
-from envforge.struct import Struct, replace
+from envforge.struct import replace
 
 Version = tuple[int, int]
 
@@ -30,23 +30,6 @@ _ARCHSPECS = {
     "ppc64le": "ppc64le power8le power9le power10le",
 }
 _FAMILIES = {"amd64": "x86_64", "arm64": "aarch64"}
-
-
-class ChosenVariant(Struct, frozen=True, kw_only=True):
-    """A choice for this host.
-
-    Args:
-        name: of the variant, ``""`` in a project without variants.
-        reason: why, for people.
-        is_asked: a user named it, now or earlier.
-    """
-
-    name: str = ""
-    reason: str = ""
-    is_asked: bool = False
-
-
-NO_CHOICE = ChosenVariant()
 
 
 # A tuple with names: every lock imports this, and a dataclass takes seven times as long to be made.

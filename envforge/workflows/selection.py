@@ -14,8 +14,8 @@ from envforge.model.conda import CondaRecord
 from envforge.model.host import Interpreter
 from envforge.model.lock import PROJECT_GROUP, Lock, LockedPackage, LockedTarget
 from envforge.model.names import normalize_name
-from envforge.model.variant import ChosenVariant
 from envforge.struct import Struct
+from envforge.workflows.chosen_variant import ChosenVariant
 from envforge.workflows.variants import choose_for_host, locked_target, nothing_for
 
 if TYPE_CHECKING:

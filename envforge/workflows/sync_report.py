@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envforge.model.variant import NO_CHOICE, ChosenVariant
 from envforge.struct import Struct
+from envforge.workflows.chosen_variant import NO_CHOICE, ChosenVariant
 
 if TYPE_CHECKING:
     from envforge.plan.room import PlaceNeed

@@ -17,7 +17,8 @@ from envforge.host.paths import project_environments_folder
 from envforge.manifest.manifest import Manifest, Variant
 from envforge.model.lock import Lock, LockedTarget
 from envforge.model.names import normalize_name
-from envforge.model.variant import AUTO, NO_CHOICE, ChosenVariant
+from envforge.model.variant import AUTO
+from envforge.workflows.chosen_variant import NO_CHOICE, ChosenVariant
 from envforge.workflows.session import Session
 
 if TYPE_CHECKING:

@@ -94,6 +94,14 @@ def test_what_a_warm_cache_answers_needs_neither_openssl_nor_packaging(command):
     assert not {"_hashlib", "hashlib", "ssl", "packaging", "urllib.request"} & modules
 
 
+def test_the_short_way_of_a_sync_understands_neither_manifest_nor_lock():
+    modules = modules_after("import envforge.workflows.sync_again", path=[str(ROOT), *filter(None, sys.path)])
+    assert "envforge.workflows.sync_again" in modules
+    assert not {name for name in modules if name.startswith(("envforge.lock", "envforge.manifest"))}
+    assert not {"tomllib", "envforge.workflows.selection", "envforge.plan.bundles"} & modules
+    assert not (HEAVY - {"json"}) & modules
+
+
 def test_an_exit_status_and_the_last_words_survive_the_quick_end():
     run = [sys.executable, "-m", "envforge.cli"]
     helped = subprocess.run([*run, "--help"], capture_output=True, text=True, timeout=60)

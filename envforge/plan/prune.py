@@ -28,7 +28,7 @@ class Kind(StrEnum):
     BUNDLE = "bundle"
     PREFIX = "prefix"
     BUILD = "build"
-    PLAN = "plan"
+    BLUEPRINT = "blueprint"
     ARCHIVE = "archive"
     CONDA_PACKAGE = "conda package"
     COMMIT = "git commit"
@@ -134,7 +134,9 @@ def plan_prune(items: Iterable[Item], demand: PruneDemand) -> PrunePlan:
     )
 
 
-_IDLE_FIRST = frozenset({Kind.BUILD, Kind.PLAN, Kind.ARCHIVE, Kind.CONDA_PACKAGE, Kind.COMMIT, Kind.ENTRY})
+_IDLE_FIRST = frozenset(
+    {Kind.BUILD, Kind.BLUEPRINT, Kind.ARCHIVE, Kind.CONDA_PACKAGE, Kind.COMMIT, Kind.ENTRY}
+)
 """What is kept for the next time it is needed, although nothing needs it now."""
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envforge.store.failures import store_failures
-from envforge.store.layout import PLANS
+from envforge.store.layout import BLUEPRINTS
 from envforge.store.uses import aside_path, withdraw
 from envforge.struct import Struct
 
@@ -49,8 +49,8 @@ class RememberedBuild(Struct, frozen=True):
     used_s: float
 
 
-class StoredPlan(Struct, frozen=True):
-    """What is kept of an environment that was worked out: its name, its size, when it was last used."""
+class StoredBlueprint(Struct, frozen=True):
+    """What is kept of an environment that was worked out: name, size, when its use was last noted."""
 
     name: str
     size_bytes: int
@@ -81,11 +81,11 @@ def list_builds(store: Store) -> Iterator[RememberedBuild]:
             yield RememberedBuild(name, str(fields["sha256"]), used_s)
 
 
-def list_plans(store: Store) -> Iterator[StoredPlan]:
-    """What is kept of environments."""
-    for name, used_s in _marks(store.root / PLANS):
+def list_blueprints(store: Store) -> Iterator[StoredBlueprint]:
+    """What is kept of environments that were worked out."""
+    for name, used_s in _marks(store.root / BLUEPRINTS):
         with suppress(OSError):
-            yield StoredPlan(name, (store.root / PLANS / f"{name}.json").stat().st_size, used_s)
+            yield StoredBlueprint(name, (store.root / BLUEPRINTS / f"{name}.json").stat().st_size, used_s)
 
 
 def drop_tree(store: Store, tree_id: str, now_s: float) -> bool:
@@ -128,10 +128,10 @@ def drop_build(store: Store, key: str, now_s: float) -> bool:
         return mine is not None and _withdraw(store, store.root / BUILDS / f"{key}.json", now_s)
 
 
-def drop_plan(store: Store, name: str, now_s: float) -> bool:
-    """Remove what is kept of an environment, unless it was used just now; who reads it has it already."""
-    with store_failures(store.root / PLANS, "forget an environment"):
-        return _withdraw(store, store.root / PLANS / f"{name}.json", now_s)
+def drop_blueprint(store: Store, name: str, now_s: float) -> bool:
+    """Remove a blueprint, unless it was used just now; who has read it needs the file no longer."""
+    with store_failures(store.root / BLUEPRINTS, "remove a blueprint"):
+        return _withdraw(store, store.root / BLUEPRINTS / f"{name}.json", now_s)
 
 
 def _withdraw(store: Store, marker: Path, now_s: float) -> bool:

@@ -14,8 +14,8 @@ from envforge.struct import Struct
 
 FORMAT = 1
 PARTS = ("lib", "scripts", "data", "headers")
-PLANS = "plans"
-"""Folder of what is kept of environments that were worked out: one ``.json`` for each manifest and lock."""
+BLUEPRINTS = "blueprints"
+"""Folder of what is kept of environments that were worked out (:mod:`envforge.workflows.blueprint`)."""
 REMOVED = ".removed"
 """What is being removed ends with it."""
 

@@ -8,7 +8,7 @@ Layout under the tier's root (version 1)::
     trees/<id>.json       the tree's summary; written last, so it says that the tree is complete
     trees/<id>            without a summary: a symlink to the site's tree (:mod:`envforge.store.site`)
     bundles/<id>/         coupled trees as physical siblings, made by :mod:`envforge.store.bundle`
-    plans/<digest>.json   what an environment consists of (:mod:`envforge.workflows.blueprint`)
+    blueprints/<digest>.json  what an environment consists of (:mod:`envforge.workflows.blueprint`)
     tmp/                  what is being made
     guards/               who is making it, see :mod:`envforge.store.guard`
 

@@ -17,12 +17,12 @@ from envforge.net.cache_life import CachedFile, list_entries
 from envforge.plan.prune import Item, Key, Kind, Stay
 from envforge.store.collect import (
     RememberedBuild,
+    StoredBlueprint,
     StoredBundle,
-    StoredPlan,
     StoredTree,
+    list_blueprints,
     list_builds,
     list_bundles,
-    list_plans,
     list_trees,
 )
 from envforge.store.layout import tree_id
@@ -43,7 +43,7 @@ class CacheContents(Struct, frozen=True, kw_only=True):
         places: where.
         now_s: when, by the tier's clock.
         generations: on the tier, with who needs each.
-        trees, bundles, builds, plans, prefixes: of the tier.
+        trees, bundles, builds, blueprints, prefixes: of the tier.
         archives, packages: what was downloaded, of PyPI and of conda.
         commits: of git.
         entries: answers of indexes.
@@ -57,7 +57,7 @@ class CacheContents(Struct, frozen=True, kw_only=True):
     trees: tuple[StoredTree, ...]
     bundles: tuple[StoredBundle, ...]
     builds: tuple[RememberedBuild, ...]
-    plans: tuple[StoredPlan, ...]
+    blueprints: tuple[StoredBlueprint, ...]
     prefixes: tuple[StoredPrefix, ...]
     archives: tuple[KeptArchive, ...]
     packages: tuple[CachedPackage, ...]
@@ -125,8 +125,8 @@ class CacheContents(Struct, frozen=True, kw_only=True):
         for build in self.builds:
             holds = frozenset({Key(Kind.TREE, tree_id(build.sha256))})
             yield Item(Key(Kind.BUILD, build.key), 0, build.used_s, holds)
-        for plan in self.plans:
-            yield Item(Key(Kind.PLAN, plan.name), plan.size_bytes, plan.used_s)
+        for blueprint in self.blueprints:
+            yield Item(Key(Kind.BLUEPRINT, blueprint.name), blueprint.size_bytes, blueprint.used_s)
 
     def _prefix_items(self, hidden: bool) -> Iterator[Item]:
         stems = {package.stem for package in self.packages}
@@ -178,7 +178,7 @@ def read_contents(session: Session) -> CacheContents:
         trees=tuple(list_trees(store)),
         bundles=tuple(list_bundles(store)),
         builds=tuple(list_builds(store)),
-        plans=tuple(list_plans(store)),
+        blueprints=tuple(list_blueprints(store)),
         prefixes=tuple(list_prefixes(prefixes_folder(places.tier))),
         archives=tuple(kept_archives(places.archives)),
         packages=tuple(list_packages(packages_folder)),

@@ -27,7 +27,7 @@ from envforge.link.conda_packages import sweep_packages
 from envforge.net.cache_life import remove_entry
 from envforge.plan.prune import Item, Key, Kind, PruneDemand, PrunePlan, plan_prune
 from envforge.store import uses
-from envforge.store.collect import drop_build, drop_bundle, drop_plan, drop_tree
+from envforge.store.collect import drop_blueprint, drop_build, drop_bundle, drop_tree
 from envforge.store.failures import store_failures
 from envforge.store.store import Store
 from envforge.struct import Struct
@@ -224,8 +224,8 @@ class _Removal:
                 return drop_bundle(self._store, key.name, now_s)
             case Kind.BUILD:
                 return drop_build(self._store, key.name, now_s)
-            case Kind.PLAN:
-                return drop_plan(self._store, key.name, now_s)
+            case Kind.BLUEPRINT:
+                return drop_blueprint(self._store, key.name, now_s)
             case Kind.PREFIX:
                 return drop_prefix(Path(key.name), now_s)
             case Kind.ARCHIVE:

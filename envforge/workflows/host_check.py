@@ -35,7 +35,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     Args:
         facts: the host as it was compared; of the processor only the kind.
         warnings: what was told.
-        is_clear: it lacks nothing; else it was let in all the same.
+        is_clear: it lacks nothing, and nothing was passed over.
     """
 
     facts: HostFacts
@@ -72,7 +72,7 @@ def check_host(assembly: Assembly, lock: Lock, *, ignore: bool, is_there: bool =
     ]
     for warning in warnings:
         session.reporter.report(warning)
-    return Verdict(facts=facts, warnings=tuple(warnings), is_clear=not errors)
+    return Verdict(facts=facts, warnings=tuple(warnings), is_clear=not (errors or ignore or is_there))
 
 
 def _wheel_problems(assembly: Assembly, facts: HostFacts) -> list[WheelProblem]:

@@ -60,7 +60,7 @@ def ready_generation(session: Session, options: SyncOptions, *, no_sync: bool) -
         stamped = find_stamped(str(session.root), session.environ) if options.is_plain else ""
         generation = read_generation(Path(stamped)) if stamped else None
         if generation is None or not note_generation(generation):
-            from envforge.workflows.sync_again import sync_shortest  # takes as long as all else of this
+            from envforge.workflows.sync_again import sync_shortest  # as long to import as all else of this
 
             had_one = recorded_generation(venv) is not None
             report = sync_shortest(session, options)

@@ -30,7 +30,7 @@ from envforge.workflows.assembly import (
     open_assembly,
     wheel_ids,
 )
-from envforge.workflows.blueprint import Blueprint, Texts, keep_blueprint
+from envforge.workflows.blueprint import Blueprint, keep_blueprint
 from envforge.workflows.current_lock import current_lock, up_to_date_lock
 from envforge.workflows.pointing import point_to
 from envforge.workflows.preflight import check_room, find_needs
@@ -78,7 +78,7 @@ class PreparedSync(Struct, frozen=True, kw_only=True):
         is_plain: made with default options, so that a stamp may vouch for it.
         witness: a file of what it stands on that a purge would take among the first.
         watched: what outside of manifest and lock has a say.
-        blueprint: of an environment that was made just now, and that others may be given like that.
+        blueprint: of an environment that was made now, and follows from manifest, lock and host alone.
     """
 
     project: Project
@@ -197,23 +197,23 @@ def prepare_sync(
         is_plain=options.is_plain and watched.is_telling,
         witness=remains.witness or any_witness(generation, assembly.store),
         watched=watched,
-        blueprint=_blueprint(assembly, assembled, None if found else verdict, options, watched),
+        blueprint=_blueprint(assembly, assembled, verdict),
     )
 
 
-def _blueprint(
-    assembly: Assembly,
-    assembled: Assembled | None,
-    verdict: Verdict | None,
-    options: SyncOptions,
-    watched: Watched,
-) -> Blueprint | None:
-    """What was made, if it follows from manifest, lock and host alone; None if not, or nothing was made."""
-    manifest, selection = assembly.project.manifest, assembly.selection
-    if assembled is None or verdict is None or not verdict.is_clear or options.ignore_host:
+def _blueprint(assembly: Assembly, assembled: Assembled | None, verdict: Verdict | None) -> Blueprint | None:
+    """What was made now, if it follows from manifest, lock and host alone.
+
+    Nothing that is built, as compilers and variables have a say in it, and nothing that is copied: that needs
+    room, which has to be looked for.
+    """
+    if assembled is None or verdict is None or not verdict.is_clear:
         return None
-    others_have_a_say = watched != Watched() or selection.conda is not None or manifest.settings.variants
-    if others_have_a_say or not (options.is_plain and assembly.builds_nothing):
+    manifest, selection = assembly.project.manifest, assembly.selection
+    settings = manifest.settings
+    if _may_watch(assembly) or not assembly.builds_nothing or selection.conda is not None:
+        return None
+    if settings.variants or settings.unshare:
         return None
     return Blueprint(
         python=selection.target.target.python,
@@ -229,7 +229,7 @@ def _blueprint(
 def _look(assembly: Assembly) -> Watched:
     """Look at folders that have a say before they are used: what changes then is seen next time."""
     project = assembly.project
-    if not (project.folders or project.manifest.has_build_system or project.manifest.settings.workspace):
+    if not _may_watch(assembly):
         return Watched()
     from envforge.workflows.watch import watched_state
     from envforge.workflows.watched import watched_entries
@@ -243,21 +243,27 @@ def _look(assembly: Assembly) -> Watched:
     return Watched(entries=tuple(entries), state=state, is_telling=is_telling)
 
 
+def _may_watch(assembly: Assembly) -> bool:
+    """Whether other folders may have a say."""
+    project = assembly.project
+    return bool(project.folders or project.manifest.has_build_system or project.manifest.settings.workspace)
+
+
 def finish_sync(prepared: PreparedSync, lock_text: str, session: Session) -> SyncReport:
     """Point ``.venv`` to the prepared environment, which is that of a lock with this text."""
     root, path = str(prepared.project.root), str(prepared.generation.path)
-    contents = [prepared.project.manifest_text.encode(), lock_text.encode()]
+    manifest, lock = prepared.project.manifest_text.encode(), lock_text.encode()
     point_to(prepared.generation, session)
     remember_choice(prepared.project.manifest, prepared.report.variant, session)
-    if prepared.blueprint is not None:
-        keep_blueprint(prepared.blueprint, Texts(*contents), Store(session.places.tier))
     if prepared.is_plain:
+        if prepared.blueprint is not None:
+            keep_blueprint(prepared.blueprint, manifest, lock, Store(session.places.tier))
         watched = prepared.watched
         write_stamp(
             root,
             path,
             session.environ,
-            [*contents, watched.state] if watched.entries else contents,
+            [manifest, lock, watched.state] if watched.entries else [manifest, lock],
             only_here=bool(prepared.project.manifest.settings.variants) or is_shared(root),
             witness=prepared.witness,
             watched=watched.entries,

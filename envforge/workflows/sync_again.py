@@ -1,9 +1,9 @@
 """The short way of ``envforge sync``: an environment like one that an earlier sync has worked out.
 
-For a project without an environment, if the tier has a blueprint of its manifest and lock: look whether host
-and store are still as the blueprint has it → build the generation aside → point ``.venv`` to it. Neither
-manifest nor lock is understood, and what would do that is not imported. In any doubt the whole way
-(:mod:`.sync`) has to be gone; it also tells what is wrong.
+For a project without an environment, if the tier has a blueprint of its manifest, lock and host: look
+whether Python and store are still as the blueprint has it → build the generation aside → point ``.venv`` to
+it. Neither manifest nor lock is understood, and what would do that is not imported. In any doubt the whole
+way (:mod:`.sync`) has to be gone; it also tells what is wrong.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from envforge.host.visibility import is_shared
 from envforge.plan.link_plan import LinkPlan
 from envforge.store.store import Store
 from envforge.struct import replace
-from envforge.workflows.blueprint import Blueprint, Texts, find_blueprint
+from envforge.workflows.blueprint import Blueprint, find_blueprint
 from envforge.workflows.host_facts import find_host_facts
 from envforge.workflows.parts import note_parts, tell_clobbers
 from envforge.workflows.pointing import point_to
@@ -51,21 +51,21 @@ def sync_again(session: Session, options: SyncOptions = SyncOptions()) -> SyncRe
     """Make a project's first environment as a blueprint has it.
 
     Returns:
-        What a sync would have reported; None where the whole way has to be gone. Then ``.venv`` is not there.
+        What a sync would have reported; None where the whole way has to be gone.
     """
     if not options.is_plain or session.network.refresh or os.path.lexists(session.root / VENV_NAME):
         return None
     try:
         return _sync_again(session)
-    except (EnvforgeError, OSError):
+    except (EnvforgeError, OSError, ValueError):  # ValueError: of system calls, for names that are none
         return None
 
 
 def _sync_again(session: Session) -> SyncReport | None:
-    texts = Texts(*((session.root / name).read_bytes() for name in (MANIFEST_NAME, LOCK_NAME)))
+    manifest, lock = ((session.root / name).read_bytes() for name in (MANIFEST_NAME, LOCK_NAME))
     store = Store(session.places.tier, session.places.site)
-    blueprint = find_blueprint(texts, store)
-    if blueprint is None or store.site_fault or not _is_for_this_host(blueprint, session):
+    blueprint = find_blueprint(manifest, lock, find_host_facts(session), store)
+    if blueprint is None or store.site_fault or not _has_same_python(blueprint, session):
         return None
     spec = _own_spec(blueprint, session)
     remains = look_for_remains(None, (tree.id for tree in spec.trees), store)
@@ -76,12 +76,12 @@ def _sync_again(session: Session) -> SyncReport | None:
     for warning in blueprint.warnings:
         session.reporter.report(warning)
     tell_clobbers(blueprint.plan, session.reporter)
-    root, contents = str(session.root), [texts.manifest, texts.lock]
+    root = str(session.root)
     write_stamp(
         root,
         str(generation.path),
         session.environ,
-        contents,
+        [manifest, lock],
         only_here=is_shared(root),
         witness=remains.witness,
     )
@@ -94,8 +94,8 @@ def _sync_again(session: Session) -> SyncReport | None:
     )
 
 
-def _is_for_this_host(blueprint: Blueprint, session: Session) -> bool:
-    """Whether a sync would choose the same Python here, and find nothing else to tell of this machine."""
+def _has_same_python(blueprint: Blueprint, session: Session) -> bool:
+    """Whether a sync would choose the blueprint's interpreter."""
     interpreter = choose_interpreter(
         blueprint.python,
         blueprint.requires_python,
@@ -104,7 +104,7 @@ def _is_for_this_host(blueprint: Blueprint, session: Session) -> bool:
         environ=session.environ,
         pythons=str(find_pythons_folder(session.environ)),
     )
-    return interpreter == blueprint.spec.interpreter and find_host_facts(session) == blueprint.facts
+    return interpreter == blueprint.spec.interpreter
 
 
 def _own_spec(blueprint: Blueprint, session: Session) -> GenerationSpec:
@@ -114,13 +114,21 @@ def _own_spec(blueprint: Blueprint, session: Session) -> GenerationSpec:
 
 
 def _make(spec: GenerationSpec, plan: LinkPlan, store: Store, session: Session) -> Generation | None:
-    """Make the generation; None if it is there, in whatever state, or if the store has lost some of it."""
+    """Make the generation; None if it is there, in whatever state, or if the store has lost some of it.
+
+    A link to a folder that is gone is made without an error, so the parts are looked at before.
+    """
     environments = project_environments_folder(session.places.tier, session.root)
-    if os.path.lexists(environments / spec.digest):
+    if os.path.lexists(environments / spec.digest) or not note_parts(spec, plan, store):
         return None
     store.prepare()
     store.sweep()
     record_tenant(environments, session.root)
     store.use_site_trees(tree.id for tree in spec.trees)
     generation = create_generation(spec, plan, store.root, environments, session.reporter)
-    return generation if note_parts(spec, plan, store) else None
+    if note_parts(spec, plan, store):
+        return generation
+    from envforge.environment.collect import remove_generation
+
+    remove_generation(generation.path)
+    return None

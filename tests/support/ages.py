@@ -11,6 +11,7 @@ _MARKERS = (
     "trees/*.json",
     "bundles/*.json",
     "builds/*.json",
+    "blueprints/*.json",
     "build-environments/*/envforge-generation.json",
     "envs/*/*/envforge-generation.json",
     "envs/*/lost",

@@ -14,19 +14,22 @@ import pytest
 
 from envforge.store.sealing import remove_sealed
 
-from support.ages import DAY_S, make_older
+from support.ages import DAY_S, let_pass, make_older
 from support.distributions import BUILD_SYSTEM, backend, make_wheel, project_tables
+from support.elf import shared_object
 from support.projects import Project
 from support.simple_index import SimpleIndex
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="paths of the environment are POSIX here")
 
+LIBRARY = shared_object("$ORIGIN/../../nvidia/cublas/lib")
+IMPORTS = "import app, both, space.one, space.two, torch, nvidia.cublas; app.main()"
 WHOLE_WAY = "envforge.workflows.sync\n"
 
 
 @pytest.fixture
 def first(project: Project, index: SimpleIndex) -> Project:
-    """Synced: scripts, data, headers, a folder that two bring, a file that two bring, one that is copied."""
+    """Synced: scripts, data, headers, a folder that two bring, a file that two bring, a bundle."""
     index.add(
         make_wheel("bar", files={"bar.py": "", "both.py": "who = 'bar'\n"}),
         make_wheel(
@@ -38,9 +41,13 @@ def first(project: Project, index: SimpleIndex) -> Project:
                 "foo-1.0.data/headers/foo.h": "",
             },
         ),
+        make_wheel("torch", files={"torch/__init__.py": "", "torch/lib/libtorch.so": LIBRARY}),
+        make_wheel(
+            "nvidia-cublas", files={"nvidia/cublas/__init__.py": "", "nvidia/cublas/lib/libc.so": "x"}
+        ),
     )
-    names = ("app", "bar", "foo", "space-one", "space-two")
-    project.write(*names, groups={"more": ["plugin"]}, settings='unshare = ["space-two"]')
+    names = ("app", "bar", "foo", "space-one", "space-two", "torch", "nvidia-cublas")
+    project.write(*names, groups={"more": ["plugin"]})
     project.done("sync")
     return project
 
@@ -48,9 +55,13 @@ def first(project: Project, index: SimpleIndex) -> Project:
 @pytest.fixture
 def second(first: Project, tmp_path: Path) -> Project:
     """Another working tree of the same project."""
-    project = Project(tmp_path, first.index_url, name="second")
-    for name in ("pyproject.toml", "envforge.lock"):
-        shutil.copy(first.root / name, project.root / name)
+    return working_tree(first, tmp_path, "second")
+
+
+def working_tree(first: Project, folder: Path, name: str) -> Project:
+    project = Project(folder, first.index_url, name=name)
+    for each in ("pyproject.toml", "envforge.lock"):
+        shutil.copy(first.root / each, project.root / each)
     return project
 
 
@@ -87,8 +98,8 @@ def whole(project: Project) -> None:
     assert project.leftovers() == []
 
 
-def plans(project: Project) -> list[Path]:
-    return sorted(project.tier.glob("plans/*"))
+def blueprints(project: Project) -> list[Path]:
+    return sorted(project.tier.glob("blueprints/*"))
 
 
 def test_it_is_what_the_whole_way_makes(second: Project, index: SimpleIndex) -> None:
@@ -98,10 +109,10 @@ def test_it_is_what_the_whole_way_makes(second: Project, index: SimpleIndex) -> 
     assert not index.requests
     made = content(second)
     whole(second)
-    assert second.python("import app, both, space.one, space.two; app.main()") == "app with core 1.2.0"
+    assert second.python(IMPORTS) == "app with core 1.2.0"
     assert second.done("run", "foo.sh").out == "foo\n"
     forget(second)
-    for place in plans(second):
+    for place in blueprints(second):
         place.unlink()
     anew, went_whole_way = sync(second, "--offline")
     assert went_whole_way
@@ -109,17 +120,21 @@ def test_it_is_what_the_whole_way_makes(second: Project, index: SimpleIndex) -> 
     assert made == content(second)
 
 
-def test_on_a_terminal_it_reads_the_same(first: Project, second: Project) -> None:
-    def said(project: Project) -> list[str]:
-        return [line for line in project.done("sync").err.splitlines() if not line.startswith("Synced")]
+def test_it_tells_the_same(first: Project, second: Project) -> None:
+    def said(project: Project) -> tuple[list[str], bool]:
+        project.variables["PYTHONPROFILEIMPORTTIME"] = "1"
+        told = project.done("sync").err
+        lines = [line for line in told.splitlines() if not line.startswith(("Synced", "import time:"))]
+        return lines, WHOLE_WAY in told
 
-    again = said(second)
+    again, went_whole_way = said(second)
+    assert not went_whole_way
     assert any("bar and foo both bring" in line for line in again)
     assert "+ app 3.1" in again
     forget(first)
-    for place in plans(first):
+    for place in blueprints(first):
         place.unlink()
-    assert again == said(first)
+    assert (again, True) == said(first)
 
 
 def test_run_goes_the_short_way(second: Project) -> None:
@@ -134,6 +149,12 @@ def test_options_that_change_nothing(second: Project, option: str) -> None:
     assert not sync(second, option)[1]
 
 
+@pytest.fixture
+def third(first: Project, tmp_path: Path) -> Project:
+    """Likewise, for the whole way."""
+    return working_tree(first, tmp_path, "third")
+
+
 def edit_lock(project: Project) -> None:
     project.lock.write_text(project.lock.read_text() + "\n")
 
@@ -142,50 +163,64 @@ def edit_manifest(project: Project) -> None:
     project.manifest.write_text(project.manifest.read_text() + "\n# a remark\n")
 
 
+def tree(project: Project, name: str) -> Path:
+    return next(place.parents[1] for place in project.tier.glob(f"trees/*/lib/{name}"))
+
+
 def purge_tree(project: Project) -> None:
-    tree = next(place.parents[1] for place in project.tier.glob("trees/*/lib/app"))
-    remove_sealed(tree)
-    tree.with_suffix(".files").unlink()
+    place = tree(project, "app")
+    remove_sealed(place)
+    place.with_suffix(".files").unlink()
 
 
 def lose_tree(project: Project) -> None:
-    tree = next(place.parents[1] for place in project.tier.glob("trees/*/lib/app"))
-    tree.with_suffix(".json").unlink()
-    remove_sealed(tree)
+    """As a prune takes it."""
+    place = tree(project, "app")
+    for suffix in (".json", ".files"):
+        place.with_suffix(suffix).unlink()
+    remove_sealed(place)
 
 
-def lose_files(project: Project) -> None:
-    """The folder alone: links would lead nowhere, and nothing but the trees' own marks would tell."""
-    shutil.rmtree(project.tier / "trees")
+def lose_bundle(project: Project) -> None:
+    (marker,) = project.tier.glob("bundles/*.json")
+    marker.unlink()
+    remove_sealed(marker.with_suffix(""))
 
 
 def upgrade_python(project: Project) -> None:
     """As if it had been another one when the blueprint was kept."""
-    (place,) = plans(project)
+    (place,) = blueprints(project)
     fields = json.loads(place.read_bytes())
     fields["spec"]["interpreter"]["version"] += ".1"
     place.write_text(json.dumps(fields))
 
 
+def senseless(project: Project) -> None:
+    (place,) = blueprints(project)
+    fields = json.loads(place.read_bytes())
+    fields["plan"]["folders"].append("bin/python/x")
+    place.write_text(json.dumps(fields))
+
+
 def cut_off(project: Project) -> None:
-    (place,) = plans(project)
+    (place,) = blueprints(project)
     place.write_bytes(place.read_bytes()[:1000])
 
 
 def zeros(project: Project) -> None:
-    (place,) = plans(project)
+    (place,) = blueprints(project)
     place.write_bytes(bytes(place.stat().st_size))
 
 
 def other_fields(project: Project) -> None:
-    (place,) = plans(project)
+    (place,) = blueprints(project)
     fields = json.loads(place.read_bytes())
     del fields["plan"]
     place.write_text(json.dumps(fields))
 
 
 def folder_in_its_place(project: Project) -> None:
-    (place,) = plans(project)
+    (place,) = blueprints(project)
     place.unlink()
     place.mkdir()
 
@@ -195,12 +230,14 @@ DIFFERENT: dict[str, Callable[[Project], object]] = {
     "manifest": edit_manifest,
     "a tree is purged": purge_tree,
     "a tree is lost": lose_tree,
-    "all trees are lost": lose_files,
+    "all trees are lost": lambda project: shutil.rmtree(project.tier / "trees"),
+    "a bundle is lost": lose_bundle,
     "Python": upgrade_python,
     "driver": lambda project: project.variables.update(CONDA_OVERRIDE_CUDA="12.8"),
     "C library": lambda project: project.variables.update(CONDA_OVERRIDE_GLIBC="2.99"),
     "cut off": cut_off,
     "zeros": zeros,
+    "senseless": senseless,
     "other fields": other_fields,
     "a folder": folder_in_its_place,
     ".venv": lambda project: project.venv.mkdir(),
@@ -210,10 +247,61 @@ DIFFERENT: dict[str, Callable[[Project], object]] = {
 @pytest.mark.parametrize("what", DIFFERENT)
 def test_in_doubt_the_whole_way_is_gone(second: Project, what: str) -> None:
     DIFFERENT[what](second)
+    report, went_whole_way = sync(second)
+    assert went_whole_way
+    assert not report["repaired"]
+    assert second.python(IMPORTS) == "app with core 1.2.0"
+    assert not [place for place in second.venv.resolve().rglob("*") if not place.exists()]
+    whole(second)
+
+
+@pytest.mark.parametrize("what", ["a tree is lost", "all trees are lost", "a bundle is lost"])
+def test_what_is_lost_leaves_nothing_half_done(second: Project, index: SimpleIndex, what: str) -> None:
+    """What cannot be put back without a network fails as it would have without a blueprint."""
+    DIFFERENT[what](second)
+    finished = second.envforge("sync", "--offline")
+    assert (finished.code == 0) == (what == "a bundle is lost"), finished.err
+    if finished.code:
+        assert not os.path.lexists(second.venv)
+        assert not list(second.tier.glob("envs/second-*/*/envforge-generation.json"))
+    else:
+        assert second.python(IMPORTS) == "app with core 1.2.0"
+
+
+def test_a_bundle_that_a_prune_has_taken(first: Project, second: Project, tmp_path: Path) -> None:
+    """Its trees stay, because other projects stand on each of them."""
+    for name in ("torch", "nvidia-cublas"):
+        other = Project(tmp_path, first.index_url, name=name)
+        other.write("app", "bar", "foo", "space-one", "space-two", name)
+        other.done("sync")
+    shutil.rmtree(first.root)
+    second.done("cache", "prune")
+    let_pass(second.tier, 15 * DAY_S)
+    assert {item["kind"] for item in second.done("cache", "prune", "--json").json["removed"]} == {
+        "environment",
+        "bundle",
+    }
     _, went_whole_way = sync(second)
     assert went_whole_way
-    assert second.python("import app, both, space.one, space.two; app.main()") == "app with core 1.2.0"
-    whole(second)
+    assert second.python(IMPORTS) == "app with core 1.2.0"
+
+
+def test_a_site_store(second: Project, tmp_path: Path) -> None:
+    """Its trees and bundles are linked to; when it is not named, or gone, they are fetched."""
+    user = working_tree(second, tmp_path, "user")
+    user.cache = tmp_path / "own"
+    user.variables["ENVFORGE_SITE_STORE"] = str(second.tier)
+    sync(user)
+    forget(user)
+    assert not sync(user)[1]
+    assert user.python(IMPORTS) == "app with core 1.2.0"
+    whole(user)
+    forget(user)
+    del user.variables["ENVFORGE_SITE_STORE"]
+    shutil.rmtree(second.tier)
+    _, went_whole_way = sync(user)
+    assert went_whole_way
+    assert user.python(IMPORTS) == "app with core 1.2.0"
 
 
 @pytest.mark.parametrize("options", [("--group", "more"), ("--link-mode", "copy"), ("--refresh",)])
@@ -252,7 +340,7 @@ def test_an_sdist_is_built_as_asked_for_each_time(project: Project) -> None:
     """What comes of it depends on more than manifest and lock: compilers, variables."""
     project.write("built")
     project.done("sync")
-    assert plans(project) == []
+    assert blueprints(project) == []
 
 
 def test_a_folder_has_a_say(project: Project) -> None:
@@ -262,7 +350,21 @@ def test_a_folder_has_a_say(project: Project) -> None:
     (member / "_backend/backend.py").write_text(backend("member", "1.0"))
     project.write("member", tables='[tool.envforge.sources]\nmember = { path = "member" }')
     project.done("sync")
-    assert plans(project) == []
+    assert blueprints(project) == []
+
+
+def test_what_is_copied_needs_room(project: Project) -> None:
+    project.write("core", "app", settings='unshare = ["core"]')
+    project.done("sync")
+    assert blueprints(project) == []
+
+
+def test_a_host_that_is_let_in_all_the_same(second: Project) -> None:
+    """What is passed over for one sync is not for the next."""
+    for place in blueprints(second):
+        place.unlink()
+    sync(second, "--ignore-host")
+    assert blueprints(second) == []
 
 
 def test_a_projects_own_build_has_a_say(project: Project) -> None:
@@ -272,45 +374,46 @@ def test_a_projects_own_build_has_a_say(project: Project) -> None:
     project.write("core", tables=tables)
     project.done("sync")
     assert "demo" in project.installed()
-    assert plans(project) == []
+    assert blueprints(project) == []
 
 
 def test_variants_are_chosen_each_time(project: Project) -> None:
     project.write("core", tables="[tool.envforge.variants.any]")
     project.done("sync")
-    assert plans(project) == []
+    assert blueprints(project) == []
 
 
 def test_cache_shows_and_prunes_them(first: Project, second: Project) -> None:
     holdings = first.done("cache", "info", "--json").json["holdings"]
-    assert holdings["plans"]["count"] == 1
-    assert holdings["plans"]["size_bytes"] > 1000
+    assert holdings["blueprints"]["count"] == 1
+    assert holdings["blueprints"]["size_bytes"] > 1000
     first.done("cache", "prune")
-    assert len(plans(first)) == 1
-    (place,) = plans(first)
+    assert len(blueprints(first)) == 1
+    (place,) = blueprints(first)
     make_older(place, 91 * DAY_S)
     removed = first.done("cache", "prune", "--json").json["removed"]
-    assert [item["kind"] for item in removed] == ["plan"]
-    assert plans(first) == []
+    assert [item["kind"] for item in removed] == ["blueprint"]
+    assert blueprints(first) == []
     assert sync(second)[1]
-    assert len(plans(first)) == 1
+    assert len(blueprints(first)) == 1
 
 
 def test_using_one_keeps_it(first: Project, second: Project) -> None:
-    (place,) = plans(first)
+    (place,) = blueprints(first)
     make_older(place, 91 * DAY_S)
     assert not sync(second)[1]
     assert first.done("cache", "prune", "--json").json["removed"] == []
 
 
 def test_many_at_once(first: Project, tmp_path: Path) -> None:
-    projects = [Project(tmp_path, first.index_url, name=f"tree{number}") for number in range(5)]
+    projects = [working_tree(first, tmp_path, f"tree{number}") for number in range(5)]
+    processes: list[subprocess.Popen[str]] = []
     for project in projects:
-        for name in ("pyproject.toml", "envforge.lock"):
-            shutil.copy(first.root / name, project.root / name)
-    processes: list[subprocess.Popen[str]] = [project.start("sync") for project in projects]
+        project.variables["PYTHONPROFILEIMPORTTIME"] = "1"
+        processes.append(project.start("sync"))
     for process in processes:
         _, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
+        assert WHOLE_WAY not in err
     for project in projects:
         whole(project)

@@ -14,9 +14,9 @@ from envforge.model.tree import EntryPoint
 from envforge.plan.link_plan import Clobber, Link, LinkMode, LinkPlan, Script
 from envforge.store.store import Store
 from envforge.struct import replace
-from envforge.workflows.blueprint import Blueprint, Texts, find_blueprint, keep_blueprint
+from envforge.workflows.blueprint import Blueprint, find_blueprint, keep_blueprint
 
-TEXTS = Texts(b"manifest", b"lock")
+FILES = (b"manifest", b"lock")
 FACTS = HostFacts(
     platform="linux-64",
     glibc=(2, 39),
@@ -74,36 +74,62 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_it_comes_back_as_it_was(store: Store) -> None:
-    keep_blueprint(BLUEPRINT, TEXTS, store)
-    assert find_blueprint(TEXTS, store) == BLUEPRINT
+    keep_blueprint(BLUEPRINT, *FILES, store)
+    assert find_blueprint(*FILES, FACTS, store) == BLUEPRINT
     assert not list(store.tmp.iterdir())
 
 
 @pytest.mark.parametrize(
-    "texts", [Texts(b"manifest ", b"lock"), Texts(b"manifest", b"lock "), Texts(b"manifestlock", b"")]
+    "files",
+    [(b"manifest ", b"lock"), (b"manifest", b"lock "), (b"manifestlock", b""), (b"", b"manifestlock")],
 )
-def test_it_is_of_these_texts(store: Store, texts: Texts) -> None:
-    keep_blueprint(BLUEPRINT, TEXTS, store)
-    assert find_blueprint(texts, store) is None
+def test_it_is_of_these_files(store: Store, files: tuple[bytes, bytes]) -> None:
+    keep_blueprint(BLUEPRINT, *FILES, store)
+    assert find_blueprint(*files, FACTS, store) is None
+
+
+def test_it_is_for_such_a_host(store: Store) -> None:
+    """Login nodes and those with GPUs share a tier: each kind has its own."""
+    login = replace(BLUEPRINT, facts=replace(FACTS, nvidia=None), warnings=())
+    for blueprint in (BLUEPRINT, login):
+        assert find_blueprint(*FILES, blueprint.facts, store) is None
+        keep_blueprint(blueprint, *FILES, store)
+    for blueprint in (BLUEPRINT, login):
+        assert find_blueprint(*FILES, blueprint.facts, store) == blueprint
 
 
 def test_the_last_one_counts(store: Store) -> None:
-    keep_blueprint(BLUEPRINT, TEXTS, store)
-    newer = replace(BLUEPRINT, facts=replace(FACTS, nvidia=None), warnings=())
-    keep_blueprint(newer, TEXTS, store)
-    assert find_blueprint(TEXTS, store) == newer
+    for version in ("3.12.4", "3.12.5"):
+        python = replace(BLUEPRINT.spec.interpreter, version=version)
+        newer = replace(BLUEPRINT, spec=replace(BLUEPRINT.spec, interpreter=python))
+        keep_blueprint(newer, *FILES, store)
+        assert find_blueprint(*FILES, FACTS, store) == newer
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        Link("../../.bash_profile", "trees/abc/lib/core", False, LinkMode.SHARED),
+        Link("lib/core", "../../../home/.ssh/id_rsa", False, LinkMode.SHARED),
+        Link("lib/..", "trees/abc/lib/core", False, LinkMode.SHARED),
+        Link("lib/a\0b", "trees/abc/lib/core", False, LinkMode.SHARED),
+    ],
+)
+def test_one_that_leads_out_is_not_believed(store: Store, link: Link) -> None:
+    keep_blueprint(replace(BLUEPRINT, plan=replace(BLUEPRINT.plan, links=[link])), *FILES, store)
+    assert find_blueprint(*FILES, FACTS, store) is None
 
 
 def test_what_is_no_utf_8_is_not_kept(store: Store) -> None:
     odd = replace(BLUEPRINT, spec=replace(BLUEPRINT.spec, venv="/p\udcff/.venv"))
-    keep_blueprint(odd, TEXTS, store)
-    assert find_blueprint(TEXTS, store) is None
+    keep_blueprint(odd, *FILES, store)
+    assert find_blueprint(*FILES, FACTS, store) is None
 
 
 def test_a_store_that_cannot_be_written_costs_nothing_else(tmp_path: Path) -> None:
-    (tmp_path / "plans").write_text("no folder")
-    keep_blueprint(BLUEPRINT, TEXTS, Store(tmp_path))
-    assert find_blueprint(TEXTS, Store(tmp_path)) is None
+    (tmp_path / "blueprints").write_text("no folder")
+    keep_blueprint(BLUEPRINT, *FILES, Store(tmp_path))
+    assert find_blueprint(*FILES, FACTS, Store(tmp_path)) is None
 
 
 def test_a_group_can_use_it(tmp_path: Path) -> None:
@@ -112,7 +138,7 @@ def test_a_group_can_use_it(tmp_path: Path) -> None:
     shared.chmod(0o2770)
     store = Store(shared)
     store.prepare()
-    keep_blueprint(BLUEPRINT, TEXTS, store)
-    (place,) = (shared / "plans").iterdir()
+    keep_blueprint(BLUEPRINT, *FILES, store)
+    (place,) = (shared / "blueprints").iterdir()
     assert place.stat().st_mode & 0o060 == 0o060
     assert place.parent.stat().st_mode & 0o2070 == 0o2070

@@ -117,6 +117,11 @@ class ToolProject:
         for generations in self.cache.glob("tier/envs/*"):
             self._set_aside(generations)
 
+    def forget_blueprints(self) -> None:
+        """Have no environment, and none of this lock before: envforge keeps what those consist of."""
+        self.forget_environment()
+        self._set_aside(self.cache / "tier/blueprints")
+
     def start_cold(self) -> None:
         """Go on with a cache that has never been used, and no environment."""
         self.forget_environment()

@@ -65,6 +65,11 @@ def _new_environment(project: ToolProject) -> None:
     project.forget_environment()
 
 
+def _new_lock(project: ToolProject) -> None:
+    project.put("base")
+    project.forget_blueprints()
+
+
 def _in_use(project: ToolProject) -> None:
     """An environment of ``base`` that is somebody's: it has been imported from."""
     _new_environment(project)
@@ -112,6 +117,7 @@ LOCK = (
 SYNC = (
     Scenario(name="sync cold", action="sync", prepare=_sync_cold, imports=True),
     Scenario(name="sync warm, new environment", action="sync", prepare=_new_environment, imports=True),
+    Scenario(name="sync warm, first environment of its lock", action="sync", prepare=_new_lock),
     Scenario(name="sync unchanged", action="sync again", prepare=_as_it_is),
     Scenario(name="sync, one package added", action="sync", prepare=_added, imports=True),
     Scenario(name="sync, one package removed", action="sync", prepare=_removed, imports=True),

@@ -44,7 +44,8 @@ def test_quick_times_every_scenario_and_writes_json_and_page(tmp_path):
     assert not [run for run in document["runs"] if run["failures"]], finished.stderr
     assert {run["scenario"] for run in document["runs"]} >= {
         "version", "lock cold", "lock warm", "lock unchanged", "lock, one package added",
-        "lock, upgrade all", "sync cold", "sync warm, new environment", "sync unchanged",
+        "lock, upgrade all", "sync cold", "sync warm, new environment",
+        "sync warm, first environment of its lock", "sync unchanged",
         "sync, one package added", "sync, one package removed", "sync, one package upgraded",
         "switch back to a former lock", "first import after sync cold",
     }  # fmt: skip

@@ -77,13 +77,18 @@ def make_project(folder: Path, package: str, backend: str) -> Path:
     return folder
 
 
+def job_for(source: Path, python: str, folder: Path) -> BuildJob:
+    environment = BuildEnvironment(python=python, env=os.environ)
+    log_path = folder / "log"
+    return BuildJob(name=source.name, source=source, environment=environment, log_path=log_path, timeout_s=120)
+
+
 @pytest.mark.parametrize(("package", "backend"), BACKENDS.items())
 def test_a_project_is_built_both_ways(
     tmp_path: Path, python_with_backends: str, package: str, backend: str
 ) -> None:
     source = make_project(tmp_path / "app", package, backend)
-    environment = BuildEnvironment(python=python_with_backends, env=os.environ)
-    job = BuildJob(source=source, environment=environment, log_path=tmp_path / "log", timeout_s=120)
+    job = job_for(source, python_with_backends, tmp_path)
     assert read_build_system(source).backend == backend
     for kind in ("wheel", "editable"):
         assert isinstance(get_requires(kind, job), tuple)  # type: ignore[arg-type]
@@ -107,8 +112,7 @@ def test_a_project_with_nothing_but_setup_py(tmp_path: Path, python_with_backend
         "from setuptools import setup\nsetup(name='old', version='0.1', py_modules=['old'])\n"
     )
     (source / "old.py").write_text("")
-    environment = BuildEnvironment(python=python_with_backends, env=os.environ)
-    job = BuildJob(source=source, environment=environment, log_path=tmp_path / "log", timeout_s=120)
+    job = job_for(source, python_with_backends, tmp_path)
     assert build_editable(job, tmp_path / "out", name="old").exists()
 
 
@@ -116,8 +120,7 @@ def test_a_mistake_in_the_project_is_explained(tmp_path: Path, python_with_backe
     source = make_project(tmp_path / "app", "hatchling", "hatchling.build")
     text = (source / "pyproject.toml").read_text()
     (source / "pyproject.toml").write_text(text.replace('version = "1.2.3"', 'version = "not a version"'))
-    environment = BuildEnvironment(python=python_with_backends, env=os.environ)
-    job = BuildJob(source=source, environment=environment, log_path=tmp_path / "log", timeout_s=120)
+    job = job_for(source, python_with_backends, tmp_path)
     with pytest.raises(BuildError) as caught:
         build_editable(job, tmp_path / "out", name="live-app")
     assert "not a version" in "\n".join(caught.value.context)
@@ -139,7 +142,6 @@ def test_a_real_sdist(tmp_path: Path, python_with_backends: str) -> None:
         pytest.skip(f"the sdist cannot be downloaded from PyPI: {done.stderr.strip()[-200:]}")
     source = unpack_sdist(tmp_path / "flit_core-3.12.0.tar.gz", tmp_path / "out")
     assert read_build_system(source).backend_path  # it builds itself
-    environment = BuildEnvironment(python=python_with_backends, env=os.environ)
-    job = BuildJob(source=source, environment=environment, log_path=tmp_path / "log", timeout_s=120)
+    job = job_for(source, python_with_backends, tmp_path)
     wheel = build_wheel(job, tmp_path / "wheels", name="flit-core", version="3.12.0")
     assert wheel.name == "flit_core-3.12.0-py3-none-any.whl"

@@ -51,6 +51,7 @@ class BuildJob(Struct, frozen=True, kw_only=True):
 
     Args:
         name: the project's, normalized.
+        what: it is called: ``old-1.0.tar.gz``, ``lib (./lib)``.
         source: folder with pyproject.toml or setup.py.
         environment: where the backend runs.
         log_path: file that the backend's output is appended to.
@@ -59,6 +60,7 @@ class BuildJob(Struct, frozen=True, kw_only=True):
     """
 
     name: str
+    what: str
     source: Path
     environment: BuildEnvironment
     log_path: Path
@@ -201,16 +203,16 @@ def _call(job: BuildJob, hook: str, call: Callable[[BuildBackendHookCaller], _An
 def _failure(job: BuildJob, hook: str, reason: str, tail: Sequence[str], hints: Sequence[str]) -> BuildError:
     said = ["its last words:", *(f"  {line}" for line in tail)] if tail else []
     return BuildError(
-        f"the build backend of {job.source.name} failed to {_MEANINGS[hook]}",
-        context=[f"source: {job.source}", f"{hook}: {reason}", *said, f"whole output: {job.log_path}"],
+        f"the build backend of {job.what} failed to {_MEANINGS[hook]}",
+        context=[f"{hook}: {reason}", *said, f"whole output: {job.log_path}"],
         hints=hints,
     )
 
 
 def _wrong_answer(job: BuildJob, hook: str, fault: str) -> BuildError:
     return BuildError(
-        f"the build backend of {job.source.name} did not {_MEANINGS[hook]} as it should",
-        context=[f"source: {job.source}", f"{hook}: {fault}", f"whole output: {job.log_path}"],
+        f"the build backend of {job.what} did not {_MEANINGS[hook]} as it should",
+        context=[f"{hook}: {fault}", f"whole output: {job.log_path}"],
     )
 
 
@@ -219,8 +221,8 @@ def _no_hook(job: BuildJob, backend: str, hook: str) -> BuildError:
     if hook == "build_editable":
         hints.append("hatchling, setuptools>=64, flit-core>=3.4, pdm-backend and poetry-core>=1.0.8 do")
     return BuildError(
-        f"the build backend of {job.source.name} cannot {_MEANINGS.get(hook, hook)}",
-        context=[f"source: {job.source}", f"{backend} has no hook {hook}"],
+        f"the build backend of {job.what} cannot {_MEANINGS.get(hook, hook)}",
+        context=[f"{backend} has no hook {hook}"],
         hints=hints,
     )
 

@@ -140,7 +140,7 @@ def _ask(name: str, called: str, source: Path, kind: Kind, workshop: Workshop) -
     reporter.report(BuildStarted(what=what))
     start = time.monotonic()
     with workshop.store.staging() as folder:
-        job, _ = prepare_job(kind, source, settings, enter(name, workshop), name=name)
+        job, _ = prepare_job(kind, source, settings, enter(name, workshop), name=name, what=called)
         dist_info = prepare_metadata(kind, job, folder / "metadata")
         metadata = parse_core_metadata((dist_info / "METADATA").read_bytes(), called)
     reporter.report(BuildFinished(what=what, duration_s=time.monotonic() - start))

@@ -80,9 +80,17 @@ def enter(name: str, workshop: Workshop) -> Workshop:
 
 
 def prepare_job(
-    kind: Kind, source: Path, settings: BuildSettings, workshop: Workshop, *, name: str
+    kind: Kind, source: Path, settings: BuildSettings, workshop: Workshop, *, name: str, what: str
 ) -> tuple[BuildJob, Furnished]:
     """A source and an environment that has what its backend requires, the dynamic part included.
+
+    Args:
+        kind: of wheel.
+        source: folder.
+        settings: of its build.
+        workshop: to build in.
+        name: of the project, normalized.
+        what: it is called.
 
     Raises:
         BuildError, ResolutionError: the environment cannot be had.
@@ -93,6 +101,7 @@ def prepare_job(
     furnished = build_environment(requires, settings, workshop, _sdist_tree)
     job = BuildJob(
         name=name,
+        what=what,
         source=source,
         environment=furnished.environment,
         log_path=log_path,
@@ -124,7 +133,7 @@ def _sdist_tree(package: LockedPackage, file: LockedFile, workshop: Workshop) ->
 def _build(order: Order, source: Path, aside: Path, workshop: Workshop) -> tuple[Path, Furnished]:
     """Run a source's backend. Of what lies in a folder it is noted where."""
     settings = workshop.manifest.settings.build.get(order.name, USUAL)
-    job, furnished = prepare_job(order.kind, source, settings, workshop, name=order.name)
+    job, furnished = prepare_job(order.kind, source, settings, workshop, name=order.name, what=order.what)
     if order.folder is not None and order.kind == "wheel":
         job = _apart(job, aside)
     build = build_editable if order.kind == "editable" else build_wheel

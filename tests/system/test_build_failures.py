@@ -97,7 +97,7 @@ def test_an_sdist_that_cannot_be_asked_what_it_requires(project: Project, index:
     index.add(make_sdist("old", "1.0", files=files), make_sdist("old", "0.9", files=files))
     project.write()
     says = [
-        "old 1.0 cannot be used: the build backend of old-1.0 failed to prepare the metadata\n",
+        "old 1.0 cannot be used: the build backend of old-1.0.tar.gz failed to prepare the metadata\n",
         "its last words:\n",
         "  no setup.py of this decade\n",
         "old 0.9 cannot be used: not tried, because 1.0 does not build\n",

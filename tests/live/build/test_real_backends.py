@@ -79,8 +79,14 @@ def make_project(folder: Path, package: str, backend: str) -> Path:
 
 def job_for(source: Path, python: str, folder: Path) -> BuildJob:
     environment = BuildEnvironment(python=python, env=os.environ)
-    log_path = folder / "log"
-    return BuildJob(name=source.name, source=source, environment=environment, log_path=log_path, timeout_s=120)
+    return BuildJob(
+        name=source.name,
+        what=source.name,
+        source=source,
+        environment=environment,
+        log_path=folder / "log",
+        timeout_s=120,
+    )
 
 
 @pytest.mark.parametrize(("package", "backend"), BACKENDS.items())

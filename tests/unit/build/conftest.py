@@ -67,6 +67,7 @@ def make_job(tmp_path: Path, isolated_python: str) -> Callable[..., BuildJob]:
         (source / "_build" / "backend.py").write_text(BACKEND + textwrap.dedent(hooks))
         known = {
             "name": "in-tree",
+            "what": "in-tree 1.0",
             "source": source,
             "environment": BuildEnvironment(python=isolated_python, env=os.environ),
             "log_path": tmp_path / "logs" / "build.log",

@@ -97,7 +97,7 @@ def test_metadata_from_a_hook_or_from_a_built_wheel(make_job: MakeJob, tmp_path:
 def test_metadata_that_is_not_there(make_job: MakeJob, tmp_path: Path, answer: str) -> None:
     hook = f"def prepare_metadata_for_build_wheel(folder, config_settings=None): return {answer}\n"
     error = failure_of(prepare_metadata, "wheel", make_job(hook), tmp_path / "out")
-    assert "there is no METADATA" in error.context[1]
+    assert "there is no METADATA" in error.context[0]
 
 
 def test_a_backend_that_raises(make_job: MakeJob, tmp_path: Path) -> None:
@@ -110,9 +110,8 @@ def test_a_backend_that_raises(make_job: MakeJob, tmp_path: Path) -> None:
         """
     )
     error = failure_of(build_wheel, job, tmp_path / "out", name="in-tree")
-    assert error.message == "the build backend of source failed to build a wheel"
-    assert error.context[0] == f"source: {job.source}"
-    assert error.context[1] == "build_wheel: it ended with status 1"
+    assert error.message == "the build backend of in-tree 1.0 failed to build a wheel"
+    assert error.context[0] == "build_wheel: it ended with status 1"
     assert "RuntimeError: the compiler is missing" in error.context[-2]
     assert error.context[-1] == f"whole output: {job.log_path}"
     assert len(error.context) <= 24
@@ -170,7 +169,7 @@ def test_garbage_in_the_output_is_shown_as_far_as_it_is_text(make_job: MakeJob, 
         """
     )
     error = failure_of(build_wheel, job, tmp_path, name="in-tree")
-    assert "status 9" in error.context[1]
+    assert "status 9" in error.context[0]
     assert all(len(line) < 400 for line in error.context)
 
 
@@ -187,7 +186,7 @@ def test_a_backend_that_hangs(make_job: MakeJob, tmp_path: Path) -> None:
     start = time.monotonic()
     error = failure_of(build_wheel, job, tmp_path / "out", name="in-tree")
     assert time.monotonic() - start < 20
-    assert "it did not end in 1.5 s" in error.context[1]
+    assert "it did not end in 1.5 s" in error.context[0]
     assert "more time" in error.hints[0]
     assert_gone(int(job.log_path.read_text().split()[0]))
 
@@ -224,8 +223,9 @@ def test_ctrl_c_ends_the_build_and_its_children(make_job: MakeJob, tmp_path: Pat
     code = (
         "import os, sys\nfrom pathlib import Path\n"
         "from envforge.build.backend import BuildEnvironment, BuildJob, build_wheel\n"
-        "job = BuildJob(name='in-tree', source=Path(sys.argv[1]), log_path=Path(sys.argv[3]),\n"
-        "               environment=BuildEnvironment(python=sys.argv[2], env=os.environ))\n"
+        "environment = BuildEnvironment(python=sys.argv[2], env=os.environ)\n"
+        "job = BuildJob(name='in-tree', what='in-tree', source=Path(sys.argv[1]),\n"
+        "               log_path=Path(sys.argv[3]), environment=environment)\n"
         "build_wheel(job, Path(sys.argv[4]), name='in-tree')\n"
     )
     arguments = [str(job.source), job.environment.python, str(job.log_path), str(tmp_path / "out")]
@@ -309,23 +309,23 @@ def test_wheels_that_are_not_what_they_should_be(
     job = make_job(f"def build_wheel(folder, config_settings=None, metadata_directory=None):\n    {body}\n")
     error = failure_of(build_wheel, job, tmp_path / "out", name="in-tree", version="1.0")
     assert "did not build a wheel as it should" in error.message
-    assert fault in error.context[1]
+    assert fault in error.context[0]
     assert [name for name in os.listdir(tmp_path / "out") if name.startswith(".")] == []
 
 
 def test_a_backend_without_editable_wheels(make_job: MakeJob, tmp_path: Path) -> None:
     job = make_job("del build_editable\n")
-    assert "no hook build_editable" in failure_of(prepare_metadata, "editable", job, tmp_path).context[1]
+    assert "no hook build_editable" in failure_of(prepare_metadata, "editable", job, tmp_path).context[0]
     error = failure_of(build_editable, job, tmp_path / "out", name="in-tree")
     assert "cannot build an editable wheel" in error.message
-    assert "backend has no hook build_editable" in error.context[1]
+    assert "backend has no hook build_editable" in error.context[0]
     assert "setuptools>=64" in error.hints[1]
 
 
 def test_a_backend_that_cannot_be_imported(make_job: MakeJob, tmp_path: Path) -> None:
     error = failure_of(build_wheel, make_job("import no_such_module_of_anybody\n"), tmp_path, name="in-tree")
-    assert "cannot be imported: ModuleNotFoundError" in error.context[1]
-    assert "no_such_module_of_anybody" in error.context[1]
+    assert "cannot be imported: ModuleNotFoundError" in error.context[0]
+    assert "no_such_module_of_anybody" in error.context[0]
     assert "the build imports no_such_module_of_anybody: add" in error.hints[0]
 
 
@@ -335,7 +335,7 @@ def test_a_backend_that_is_not_installed(make_job: MakeJob, tmp_path: Path) -> N
         "[build-system]\nrequires = []\nbuild-backend = 'absent.build'"
     )
     error = failure_of(build_wheel, job, tmp_path, name="in-tree")
-    assert "No module named 'absent'" in error.context[1]
+    assert "No module named 'absent'" in error.context[0]
     assert "absent.build in build-system.requires" in error.hints[0]
 
 
@@ -348,23 +348,23 @@ def test_a_backend_that_is_an_object_of_a_module(make_job: MakeJob, tmp_path: Pa
 
 def test_a_backend_that_leaves_without_an_answer(make_job: MakeJob, tmp_path: Path) -> None:
     job = make_job("def build_wheel(*arguments): os._exit(0)\n")
-    assert "gave no answer" in failure_of(build_wheel, job, tmp_path, name="in-tree").context[1]
+    assert "gave no answer" in failure_of(build_wheel, job, tmp_path, name="in-tree").context[0]
 
 
 def test_a_backend_that_is_killed(make_job: MakeJob, tmp_path: Path) -> None:
     job = make_job("def build_wheel(*arguments): os.kill(os.getpid(), 9)\n")
-    assert "ended with signal 9" in failure_of(build_wheel, job, tmp_path, name="in-tree").context[1]
+    assert "ended with signal 9" in failure_of(build_wheel, job, tmp_path, name="in-tree").context[0]
 
 
 def test_a_python_that_is_not_there(make_job: MakeJob, tmp_path: Path) -> None:
     job = make_job(environment=BuildEnvironment(python="/no/such/python", env={}))
-    assert "cannot be started" in failure_of(build_wheel, job, tmp_path, name="in-tree").context[1]
+    assert "cannot be started" in failure_of(build_wheel, job, tmp_path, name="in-tree").context[0]
 
 
 def test_a_log_that_cannot_be_written(make_job: MakeJob, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     job = make_job(log_path=tmp_path / "file" / "build.log")
-    assert "log cannot be written" in failure_of(build_wheel, job, tmp_path, name="in-tree").context[1]
+    assert "log cannot be written" in failure_of(build_wheel, job, tmp_path, name="in-tree").context[0]
 
 
 def test_an_output_folder_that_cannot_be_made(make_job: MakeJob, tmp_path: Path) -> None:

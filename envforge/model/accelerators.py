@@ -10,6 +10,9 @@ from envforge.struct import Struct
 
 Version = tuple[int, int]
 
+ARCHITECTURES_VARIABLE = "TORCH_CUDA_ARCH_LIST"
+"""Says for which GPUs PyTorch's extension builder compiles."""
+
 
 class Gpu(Struct, frozen=True, kw_only=True):
     """One device of an NVIDIA driver.

@@ -29,14 +29,39 @@ from envforge.store.uses import note_use
 from envforge.struct import Struct
 
 _FORMAT = "1"
-"""Raised when the same files give another environment than before, without a new version of envforge."""
+"""Raised when the same inputs give another environment than before, without a new version of envforge."""
 _DIGEST_LETTERS = 26
 _WAYS_OUT = (b"../", b'/.."', b"\\u0000")
 """In no path of an environment or a store, as JSON has them."""
 
 
+class Inputs(Struct, frozen=True):
+    """What an environment follows from, beside the Python that is found.
+
+    Args:
+        manifest: bytes of the file.
+        lock: bytes of the file.
+        facts: the host that is compared with what the packages need.
+        architectures: of the GPUs that is built for, as a variable says.
+    """
+
+    manifest: bytes
+    lock: bytes
+    facts: HostFacts
+    architectures: str
+
+    @property
+    def digest(self) -> str:
+        """What their blueprint is kept under."""
+        version = f"{_FORMAT} {SPEC_FORMAT} {__version__}".encode()
+        host = msgspec.json.encode((self.facts, self.architectures))
+        parts = (version, self.manifest, self.lock, host)
+        digests = b"".join(sha256(part).digest() for part in parts)
+        return base32(sha256(digests).digest(), _DIGEST_LETTERS)
+
+
 class Blueprint(Struct, frozen=True, kw_only=True):
-    """What a plain sync makes of a manifest and a lock on some host.
+    """What a plain sync makes of some inputs.
 
     Args:
         python: that the lock asks for; with ``requires_python`` it chooses the interpreter of the spec.
@@ -57,9 +82,9 @@ class Blueprint(Struct, frozen=True, kw_only=True):
     plan: LinkPlan
 
 
-def find_blueprint(manifest: bytes, lock: bytes, facts: HostFacts, store: Store) -> Blueprint | None:
-    """What is kept for these files and such a host; its use is noted. None for nothing that can be used."""
-    place = _place(manifest, lock, facts, store)
+def find_blueprint(inputs: Inputs, store: Store) -> Blueprint | None:
+    """What is kept for some inputs; its use is noted. None for nothing that can be used."""
+    place = _place(inputs, store)
     with suppress(OSError, ValueError):  # one that was cut off by a power failure is as good as none
         content = place.read_bytes()
         if note_use(str(place)) and not any(way in content for way in _WAYS_OUT):
@@ -67,17 +92,14 @@ def find_blueprint(manifest: bytes, lock: bytes, facts: HostFacts, store: Store)
     return None
 
 
-def keep_blueprint(blueprint: Blueprint, manifest: bytes, lock: bytes, store: Store) -> None:
-    """Keep it for its host and these files. One that cannot be written costs time later, nothing else."""
-    place = _place(manifest, lock, blueprint.facts, store)
+def keep_blueprint(blueprint: Blueprint, inputs: Inputs, store: Store) -> None:
+    """Keep what was made of some inputs. One that cannot be written costs time later, nothing else."""
+    place = _place(inputs, store)
     with suppress(OSError, StoreError, ValueError):  # ValueError: paths that are no UTF-8
         store.prepare()
         make_folders(place.parent)
         store.write_whole(place, msgspec.json.encode(blueprint))
 
 
-def _place(manifest: bytes, lock: bytes, facts: HostFacts, store: Store) -> Path:
-    version = f"{_FORMAT} {SPEC_FORMAT} {__version__}".encode()
-    parts = (version, manifest, lock, msgspec.json.encode(facts))
-    digests = b"".join(sha256(part).digest() for part in parts)
-    return store.root / BLUEPRINTS / f"{base32(sha256(digests).digest(), _DIGEST_LETTERS)}.json"
+def _place(inputs: Inputs, store: Store) -> Path:
+    return store.root / BLUEPRINTS / f"{inputs.digest}.json"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envforge.build.jobs import JOB_VARIABLES
+from envforge.model.accelerators import ARCHITECTURES_VARIABLE
 from envforge.store.sharing import is_shared, make_folders, share
 from envforge.store.uses import note_use
 from envforge.workflows.build_constraints import Constraints, are_admitted
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from envforge.store.store import Store
 
 _BUILDS = "builds"
-_HARDWARE = "TORCH_CUDA_ARCH_LIST"
-"""Variable that decides for which GPUs PyTorch's extension builder compiles."""
 
 
 def build_key(
@@ -46,7 +45,7 @@ def build_key(
         runtime: (name, version, sha256) of what it is built with.
         environ: of the process.
     """
-    env = {**{_HARDWARE: environ.get(_HARDWARE, "")}, **settings.env}
+    env = {**{ARCHITECTURES_VARIABLE: environ.get(ARCHITECTURES_VARIABLE, "")}, **settings.env}
     parts = [
         source,
         [interpreter.implementation, interpreter.minor, interpreter.platform, interpreter.glibc],

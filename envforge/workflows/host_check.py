@@ -33,7 +33,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     """What came of a comparison that let the host in.
 
     Args:
-        facts: the host as it was compared; of the processor only the kind.
+        facts: the host as it was compared.
         warnings: what was told.
         is_clear: it lacks nothing, and nothing was passed over.
     """

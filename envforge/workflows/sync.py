@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from envforge.environment.generation import Generation
 from envforge.environment.switch import check_replaceable, meant_generation, recorded_generation
 from envforge.host.visibility import is_shared
+from envforge.model.accelerators import ARCHITECTURES_VARIABLE
 from envforge.model.conda import CondaRecord
 from envforge.model.lock import Lock
 from envforge.model.names import normalize_name
@@ -30,7 +31,7 @@ from envforge.workflows.assembly import (
     open_assembly,
     wheel_ids,
 )
-from envforge.workflows.blueprint import Blueprint, keep_blueprint
+from envforge.workflows.blueprint import Blueprint, Inputs, keep_blueprint
 from envforge.workflows.current_lock import current_lock, up_to_date_lock
 from envforge.workflows.pointing import point_to
 from envforge.workflows.preflight import check_room, find_needs
@@ -204,14 +205,14 @@ def prepare_sync(
 def _blueprint(assembly: Assembly, assembled: Assembled | None, verdict: Verdict | None) -> Blueprint | None:
     """What was made now, if it follows from manifest, lock and host alone.
 
-    Nothing that is built, as compilers and variables have a say in it, and nothing that is copied: that needs
-    room, which has to be looked for.
+    Also of what was built: that is built once for the same inputs. Nothing that is copied: that needs room,
+    which has to be looked for.
     """
     if assembled is None or verdict is None or not verdict.is_clear:
         return None
     manifest, selection = assembly.project.manifest, assembly.selection
     settings = manifest.settings
-    if _may_watch(assembly) or not assembly.builds_nothing or selection.conda is not None:
+    if _may_watch(assembly) or selection.conda is not None:
         return None
     if settings.variants or settings.unshare:
         return None
@@ -257,7 +258,9 @@ def finish_sync(prepared: PreparedSync, lock_text: str, session: Session) -> Syn
     remember_choice(prepared.project.manifest, prepared.report.variant, session)
     if prepared.is_plain:
         if prepared.blueprint is not None:
-            keep_blueprint(prepared.blueprint, manifest, lock, Store(session.places.tier))
+            architectures = session.environ.get(ARCHITECTURES_VARIABLE, "")
+            inputs = Inputs(manifest, lock, prepared.blueprint.facts, architectures)
+            keep_blueprint(prepared.blueprint, inputs, Store(session.places.tier))
         watched = prepared.watched
         write_stamp(
             root,

@@ -18,10 +18,11 @@ from envforge.host.facts import host_platform
 from envforge.host.interpreters import cache_file_for_host, choose_interpreter
 from envforge.host.paths import find_pythons_folder, project_environments_folder
 from envforge.host.visibility import is_shared
+from envforge.model.accelerators import ARCHITECTURES_VARIABLE
 from envforge.plan.link_plan import LinkPlan
 from envforge.store.store import Store
 from envforge.struct import replace
-from envforge.workflows.blueprint import Blueprint, find_blueprint
+from envforge.workflows.blueprint import Blueprint, Inputs, find_blueprint
 from envforge.workflows.host_facts import find_host_facts
 from envforge.workflows.parts import note_parts, tell_clobbers
 from envforge.workflows.pointing import point_to
@@ -64,7 +65,8 @@ def sync_again(session: Session, options: SyncOptions = SyncOptions()) -> SyncRe
 def _sync_again(session: Session) -> SyncReport | None:
     manifest, lock = ((session.root / name).read_bytes() for name in (MANIFEST_NAME, LOCK_NAME))
     store = Store(session.places.tier, session.places.site)
-    blueprint = find_blueprint(manifest, lock, find_host_facts(session), store)
+    architectures = session.environ.get(ARCHITECTURES_VARIABLE, "")
+    blueprint = find_blueprint(Inputs(manifest, lock, find_host_facts(session), architectures), store)
     if blueprint is None or store.site_fault or not _has_same_python(blueprint, session):
         return None
     spec = _own_spec(blueprint, session)

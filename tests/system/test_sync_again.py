@@ -336,11 +336,17 @@ def test_a_place_that_cannot_be_made_is_told_as_always(second: Project) -> None:
     assert not os.path.lexists(second.venv)
 
 
-def test_an_sdist_is_built_as_asked_for_each_time(project: Project) -> None:
-    """What comes of it depends on more than manifest and lock: compilers, variables."""
+def test_what_was_built_is_not_built_again(project: Project, tmp_path: Path) -> None:
     project.write("built")
     project.done("sync")
-    assert blueprints(project) == []
+    second = working_tree(project, tmp_path, "second")
+    second.variables["TORCH_CUDA_ARCH_LIST"] = "9.0"
+    assert sync(second)[1], "it decides what is built"
+    forget(second)
+    del second.variables["TORCH_CUDA_ARCH_LIST"]
+    assert not sync(second, "--offline")[1]
+    assert second.installed() == {"built": "1.0", "core": "1.2.0"}
+    whole(second)
 
 
 def test_a_folder_has_a_say(project: Project) -> None:

@@ -14,9 +14,8 @@ from envforge.model.tree import EntryPoint
 from envforge.plan.link_plan import Clobber, Link, LinkMode, LinkPlan, Script
 from envforge.store.store import Store
 from envforge.struct import replace
-from envforge.workflows.blueprint import Blueprint, find_blueprint, keep_blueprint
+from envforge.workflows.blueprint import Blueprint, Inputs, find_blueprint, keep_blueprint
 
-FILES = (b"manifest", b"lock")
 FACTS = HostFacts(
     platform="linux-64",
     glibc=(2, 39),
@@ -32,6 +31,7 @@ FACTS = HostFacts(
     container="docker",
     overridden=("CONDA_OVERRIDE_CUDA",),
 )
+INPUTS = Inputs(b"manifest", b"lock", FACTS, "9.0")
 BLUEPRINT = Blueprint(
     python="3.12",
     requires_python=">=3.11",
@@ -74,36 +74,38 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_it_comes_back_as_it_was(store: Store) -> None:
-    keep_blueprint(BLUEPRINT, *FILES, store)
-    assert find_blueprint(*FILES, FACTS, store) == BLUEPRINT
+    keep_blueprint(BLUEPRINT, INPUTS, store)
+    assert find_blueprint(INPUTS, store) == BLUEPRINT
     assert not list(store.tmp.iterdir())
 
 
 @pytest.mark.parametrize(
-    "files",
-    [(b"manifest ", b"lock"), (b"manifest", b"lock "), (b"manifestlock", b""), (b"", b"manifestlock")],
+    "others",
+    [
+        replace(INPUTS, manifest=b"manifest "),
+        replace(INPUTS, lock=b"lock "),
+        replace(INPUTS, manifest=b"manifestlock", lock=b""),
+        replace(INPUTS, manifest=b"lock", lock=b"manifest"),
+        replace(INPUTS, facts=replace(FACTS, nvidia=None)),
+        replace(INPUTS, facts=replace(FACTS, glibc=(2, 40))),
+        replace(INPUTS, architectures=""),
+    ],
 )
-def test_it_is_of_these_files(store: Store, files: tuple[bytes, bytes]) -> None:
-    keep_blueprint(BLUEPRINT, *FILES, store)
-    assert find_blueprint(*files, FACTS, store) is None
-
-
-def test_it_is_for_such_a_host(store: Store) -> None:
+def test_it_is_of_these_inputs(store: Store, others: Inputs) -> None:
     """Login nodes and those with GPUs share a tier: each kind has its own."""
-    login = replace(BLUEPRINT, facts=replace(FACTS, nvidia=None), warnings=())
-    for blueprint in (BLUEPRINT, login):
-        assert find_blueprint(*FILES, blueprint.facts, store) is None
-        keep_blueprint(blueprint, *FILES, store)
-    for blueprint in (BLUEPRINT, login):
-        assert find_blueprint(*FILES, blueprint.facts, store) == blueprint
+    keep_blueprint(BLUEPRINT, INPUTS, store)
+    assert find_blueprint(others, store) is None
+    own = replace(BLUEPRINT, warnings=())
+    keep_blueprint(own, others, store)
+    assert (find_blueprint(INPUTS, store), find_blueprint(others, store)) == (BLUEPRINT, own)
 
 
 def test_the_last_one_counts(store: Store) -> None:
     for version in ("3.12.4", "3.12.5"):
         python = replace(BLUEPRINT.spec.interpreter, version=version)
         newer = replace(BLUEPRINT, spec=replace(BLUEPRINT.spec, interpreter=python))
-        keep_blueprint(newer, *FILES, store)
-        assert find_blueprint(*FILES, FACTS, store) == newer
+        keep_blueprint(newer, INPUTS, store)
+        assert find_blueprint(INPUTS, store) == newer
 
 
 @pytest.mark.parametrize(
@@ -116,20 +118,20 @@ def test_the_last_one_counts(store: Store) -> None:
     ],
 )
 def test_one_that_leads_out_is_not_believed(store: Store, link: Link) -> None:
-    keep_blueprint(replace(BLUEPRINT, plan=replace(BLUEPRINT.plan, links=[link])), *FILES, store)
-    assert find_blueprint(*FILES, FACTS, store) is None
+    keep_blueprint(replace(BLUEPRINT, plan=replace(BLUEPRINT.plan, links=[link])), INPUTS, store)
+    assert find_blueprint(INPUTS, store) is None
 
 
 def test_what_is_no_utf_8_is_not_kept(store: Store) -> None:
     odd = replace(BLUEPRINT, spec=replace(BLUEPRINT.spec, venv="/p\udcff/.venv"))
-    keep_blueprint(odd, *FILES, store)
-    assert find_blueprint(*FILES, FACTS, store) is None
+    keep_blueprint(odd, INPUTS, store)
+    assert find_blueprint(INPUTS, store) is None
 
 
 def test_a_store_that_cannot_be_written_costs_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "blueprints").write_text("no folder")
-    keep_blueprint(BLUEPRINT, *FILES, Store(tmp_path))
-    assert find_blueprint(*FILES, FACTS, Store(tmp_path)) is None
+    keep_blueprint(BLUEPRINT, INPUTS, Store(tmp_path))
+    assert find_blueprint(INPUTS, Store(tmp_path)) is None
 
 
 def test_a_group_can_use_it(tmp_path: Path) -> None:
@@ -138,7 +140,7 @@ def test_a_group_can_use_it(tmp_path: Path) -> None:
     shared.chmod(0o2770)
     store = Store(shared)
     store.prepare()
-    keep_blueprint(BLUEPRINT, *FILES, store)
+    keep_blueprint(BLUEPRINT, INPUTS, store)
     (place,) = (shared / "blueprints").iterdir()
     assert place.stat().st_mode & 0o060 == 0o060
     assert place.parent.stat().st_mode & 0o2070 == 0o2070

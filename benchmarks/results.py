@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 FORMAT = 1
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,7 @@ def _run(document: Mapping[str, Any]) -> Run:
 
 
 def joined(parts: Sequence[Results]) -> Results:
-    """Several sessions as one; of what was measured twice, the later.
+    """Several sessions as one; of what was measured twice, the later, in the place of the former.
 
     Raises:
         ValueError: they are of different machines.
@@ -180,11 +181,23 @@ def joined(parts: Sequence[Results]) -> Results:
         whole.tools.update(part.tools)
         whole.left_out.update(part.left_out)
         whole.caveats += [caveat for caveat in part.caveats if caveat not in whole.caveats]
-        measured = {(run.stack, run.scenario) for run in part.runs}
-        whole.runs = [run for run in whole.runs if (run.stack, run.scenario) not in measured] + part.runs
-        known = {stack.name for stack in part.stacks}
-        whole.stacks = [stack for stack in whole.stacks if stack.name not in known] + part.stacks
+        whole.runs = _united(whole.runs, part.runs, lambda run: (run.stack, run.scenario))
+        whole.stacks = _united(whole.stacks, part.stacks, lambda stack: stack.name)
         whole.figures.update(part.figures)
-        curves = {growth.name for growth in part.growth}
-        whole.growth = [growth for growth in whole.growth if growth.name not in curves] + part.growth
+        whole.growth = _united(whole.growth, part.growth, lambda growth: growth.name)
     return whole
+
+
+def _united(former: Sequence[_T], later: Sequence[_T], key: Callable[[_T], Hashable]) -> list[_T]:
+    """All of both; what only the later has stands behind what it has before."""
+    united = list(former)
+    place = len(united)
+    for each in later:
+        keys = [key(other) for other in united]
+        if key(each) in keys:
+            place = keys.index(key(each))
+            united[place] = each
+        else:
+            united.insert(place, each)
+        place += 1
+    return united

@@ -79,8 +79,21 @@ def test_sessions_are_joined_and_the_later_wins():
     assert list(whole.tools) == ["envforge", "uv", "pdm"]
     assert whole.caveats == ["c", "d"]
     assert [(run.stack, run.samples["uv"][0].wall_s) for run in whole.runs] == [
-        ("large", 5.0),
         ("small", 2.0),
+        ("large", 5.0),
+    ]
+
+
+def test_what_is_new_stands_where_it_was_measured():
+    first = results_of(run_of(scenario="a", uv=[1.0]), run_of(scenario="c", uv=[1.0]))
+    second = results_of(run_of(scenario="a", uv=[2.0]), run_of(scenario="b", uv=[2.0]))
+    third = results_of(run_of("large", scenario="a", uv=[3.0]))
+    runs = joined([first, second, third]).runs
+    assert [(run.scenario, run.samples["uv"][0].wall_s) for run in runs] == [
+        ("a", 2.0),
+        ("b", 2.0),
+        ("c", 1.0),
+        ("a", 3.0),
     ]
 
 

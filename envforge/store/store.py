@@ -125,6 +125,11 @@ class Store:
         """Whether a bundle is here and complete; its use is noted."""
         return note_use(f"{self.bundles}/{bundle_id}.json")
 
+    def has_site_bundle(self, bundle_id: str) -> bool:
+        """Whether a bundle is linked to that the site has."""
+        place = self.bundles / bundle_id
+        return place.is_symlink() and place.exists()
+
     def ensure_bundle(self, trees: Sequence[Tree], reporter: Reporter) -> str:
         """The id of the bundle of these trees, which is made if it is not here.
 

@@ -275,6 +275,18 @@ def _built(assembly: Assembly) -> list[Tree]:
     ]
 
 
+def noted_builds(assembly: Assembly) -> tuple[tuple[str, str], ...] | None:
+    """The records of all that was built, each with the digest of its wheel; None if one is not noted."""
+    orders = _orders(assembly)
+    if not orders:
+        return ()
+    from envforge.workflows.build_orders import find_noted
+
+    found = [find_noted(order, assembly.workshop) for order in orders]
+    noted = tuple(each for each in found if each is not None)
+    return noted if len(noted) == len(orders) else None
+
+
 def _find_built(order: Order, workshop: Workshop) -> Tree | None:
     from envforge.workflows.build_orders import find_tree
 

@@ -87,6 +87,14 @@ def admitted_records(
                 yield key, record
 
 
+def is_noted(root: Path, key: str, sha256: str) -> bool:
+    """Whether a build is noted in a store under a digest, with this wheel; its use is noted, too."""
+    place = _place(root, key)
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return note_use(str(place)) and json.loads(place.read_bytes())["sha256"] == sha256
+    return False
+
+
 def _place(root: Path, key: str) -> Path:
     return root / _BUILDS / f"{key}.json"
 

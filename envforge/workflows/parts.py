@@ -34,7 +34,7 @@ def note_parts(spec: GenerationSpec, plan: LinkPlan | None, store: Store) -> boo
     bundles = {source[1] for source in sources if source[0] == store.bundles.name}
     return (
         all(store.note_tree(tree.id) for tree in spec.trees)
-        and all(store.has_bundle(bundle) or (store.bundles / bundle).exists() for bundle in bundles)
+        and all(store.has_bundle(bundle) or store.has_site_bundle(bundle) for bundle in bundles)
         and (spec.prefix is None or is_prefix_there(spec.prefix.path))
     )
 

@@ -28,6 +28,7 @@ from envforge.workflows.assembly import (
     find_assembled,
     missing_packages,
     missing_records,
+    noted_builds,
     open_assembly,
     wheel_ids,
 )
@@ -205,16 +206,19 @@ def prepare_sync(
 def _blueprint(assembly: Assembly, assembled: Assembled | None, verdict: Verdict | None) -> Blueprint | None:
     """What was made now, if it follows from manifest, lock and host alone.
 
-    Also of what was built: that is built once for the same inputs. Nothing that is copied: that needs room,
-    which has to be looked for.
+    Also with sdists that were built: it names their records. Not with commits, whose versions a build may
+    compute, and nothing that is copied: that needs room, which has to be looked for.
     """
     if assembled is None or verdict is None or not verdict.is_clear:
         return None
     manifest, selection = assembly.project.manifest, assembly.selection
     settings = manifest.settings
-    if _may_watch(assembly) or selection.conda is not None:
+    if _may_watch(assembly) or assembly.commits or selection.conda is not None:
         return None
     if settings.variants or settings.unshare:
+        return None
+    builds = noted_builds(assembly)
+    if builds is None:
         return None
     return Blueprint(
         python=selection.target.target.python,
@@ -222,6 +226,7 @@ def _blueprint(assembly: Assembly, assembled: Assembled | None, verdict: Verdict
         facts=verdict.facts,
         warnings=verdict.warnings,
         project=manifest.name,
+        builds=builds,
         spec=assembled.generation.spec,
         plan=assembled.plan,
     )

@@ -69,6 +69,8 @@ def _sync_again(session: Session) -> SyncReport | None:
     blueprint = find_blueprint(Inputs(manifest, lock, find_host_facts(session), architectures), store)
     if blueprint is None or store.site_fault or not _has_same_python(blueprint, session):
         return None
+    if not _has_same_builds(blueprint, store):
+        return None
     spec = _own_spec(blueprint, session)
     remains = look_for_remains(None, (tree.id for tree in spec.trees), store)
     generation = None if remains.purged else _make(spec, blueprint.plan, store, session)
@@ -109,6 +111,15 @@ def _has_same_python(blueprint: Blueprint, session: Session) -> bool:
     return interpreter == blueprint.spec.interpreter
 
 
+def _has_same_builds(blueprint: Blueprint, store: Store) -> bool:
+    """Whether a sync would find what was built: a record that is gone or of another wheel leads elsewhere."""
+    if not blueprint.builds:
+        return True
+    from envforge.workflows.build_records import is_noted
+
+    return all(is_noted(store.root, key, sha256) for key, sha256 in blueprint.builds)
+
+
 def _own_spec(blueprint: Blueprint, session: Session) -> GenerationSpec:
     """The spec as this project has it: activation names its folder."""
     venv = str(session.root / VENV_NAME)
@@ -128,9 +139,4 @@ def _make(spec: GenerationSpec, plan: LinkPlan, store: Store, session: Session) 
     record_tenant(environments, session.root)
     store.use_site_trees(tree.id for tree in spec.trees)
     generation = create_generation(spec, plan, store.root, environments, session.reporter)
-    if note_parts(spec, plan, store):
-        return generation
-    from envforge.environment.collect import remove_generation
-
-    remove_generation(generation.path)
-    return None
+    return generation if note_parts(spec, plan, store) else None

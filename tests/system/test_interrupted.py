@@ -144,10 +144,13 @@ def test_killed_while_an_environment_is_made_again(tmp_path: Path, index: Simple
     project.lock.write_bytes(first.lock.read_bytes())
     old = project.state()
     project.variables["PYTHONPROFILEIMPORTTIME"] = "1"
-    start_s = time.monotonic()
     assert "envforge.workflows.sync\n" not in project.done("sync").err
-    killer, killed = Killer(project, "again", time.monotonic() - start_s), 0
     del project.variables["PYTHONPROFILEIMPORTTIME"]
+    remove_sealed(project.venv.resolve().parent)
+    project.venv.unlink()
+    start_s = time.monotonic()
+    project.done("sync")
+    killer, killed = Killer(project, "again", time.monotonic() - start_s), 0
     while killed < ROUNDS * KILLS:
         if os.path.lexists(project.venv):
             remove_sealed(project.venv.resolve().parent)

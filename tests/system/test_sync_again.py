@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -181,6 +182,12 @@ def lose_tree(project: Project) -> None:
     remove_sealed(place)
 
 
+def begin_to_remove_bundle(project: Project) -> None:
+    """As a prune that another node has killed: without its marker it is as good as gone."""
+    (marker,) = project.tier.glob("bundles/*.json")
+    marker.unlink()
+
+
 def lose_bundle(project: Project) -> None:
     (marker,) = project.tier.glob("bundles/*.json")
     marker.unlink()
@@ -232,6 +239,7 @@ DIFFERENT: dict[str, Callable[[Project], object]] = {
     "a tree is lost": lose_tree,
     "all trees are lost": lambda project: shutil.rmtree(project.tier / "trees"),
     "a bundle is lost": lose_bundle,
+    "a bundle is being removed": begin_to_remove_bundle,
     "Python": upgrade_python,
     "driver": lambda project: project.variables.update(CONDA_OVERRIDE_CUDA="12.8"),
     "C library": lambda project: project.variables.update(CONDA_OVERRIDE_GLIBC="2.99"),
@@ -336,17 +344,54 @@ def test_a_place_that_cannot_be_made_is_told_as_always(second: Project) -> None:
     assert not os.path.lexists(second.venv)
 
 
-def test_what_was_built_is_not_built_again(project: Project, tmp_path: Path) -> None:
+@pytest.fixture
+def built(project: Project, tmp_path: Path) -> Project:
+    """Another working tree of a project with an sdist, which was built."""
     project.write("built")
-    project.done("sync")
-    second = working_tree(project, tmp_path, "second")
-    second.variables["TORCH_CUDA_ARCH_LIST"] = "9.0"
-    assert sync(second)[1], "it decides what is built"
-    forget(second)
-    del second.variables["TORCH_CUDA_ARCH_LIST"]
-    assert not sync(second, "--offline")[1]
-    assert second.installed() == {"built": "1.0", "core": "1.2.0"}
-    whole(second)
+    assert "Building built" in project.done("sync").err
+    return working_tree(project, tmp_path, "built")
+
+
+def test_what_was_built_is_not_built_again(built: Project) -> None:
+    (record,) = built.tier.glob("builds/*.json")
+    make_older(record, 40 * DAY_S)
+    again, went_whole_way = sync(built, "--offline")
+    assert not went_whole_way
+    assert time.time() - record.stat().st_mtime < 60, "its use is noted"
+    made = content(built)
+    whole(built)
+    forget(built)
+    for place in blueprints(built):
+        place.unlink()
+    assert (again, True) == sync(built, "--offline")
+    assert made == content(built)
+
+
+def forget_build(project: Project) -> None:
+    (record,) = project.tier.glob("builds/*.json")
+    record.unlink()
+
+
+def build_otherwise(project: Project) -> None:
+    (record,) = project.tier.glob("builds/*.json")
+    fields = json.loads(record.read_bytes())
+    record.write_text(json.dumps({**fields, "sha256": "0" * 64}))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        forget_build,
+        build_otherwise,
+        lambda project: project.variables.update(TORCH_CUDA_ARCH_LIST="9.0"),
+    ],
+    ids=["record is gone", "record of another wheel", "other GPUs"],
+)
+def test_what_has_to_be_built_is(built: Project, change: Callable[[Project], object]) -> None:
+    change(built)
+    assert sync(built)[1]
+    assert built.installed() == {"built": "1.0", "core": "1.2.0"}
+    whole(built)
 
 
 def test_a_folder_has_a_say(project: Project) -> None:

@@ -38,6 +38,7 @@ BLUEPRINT = Blueprint(
     facts=FACTS,
     warnings=(Warned(message="two lines\nof it", hint="do this"),),
     project="demo",
+    builds=(("key", "digest"),),
     spec=GenerationSpec(
         target="linux-64",
         groups=("group:dev", "project"),
@@ -106,20 +107,6 @@ def test_the_last_one_counts(store: Store) -> None:
         newer = replace(BLUEPRINT, spec=replace(BLUEPRINT.spec, interpreter=python))
         keep_blueprint(newer, INPUTS, store)
         assert find_blueprint(INPUTS, store) == newer
-
-
-@pytest.mark.parametrize(
-    "link",
-    [
-        Link("../../.bash_profile", "trees/abc/lib/core", False, LinkMode.SHARED),
-        Link("lib/core", "../../../home/.ssh/id_rsa", False, LinkMode.SHARED),
-        Link("lib/..", "trees/abc/lib/core", False, LinkMode.SHARED),
-        Link("lib/a\0b", "trees/abc/lib/core", False, LinkMode.SHARED),
-    ],
-)
-def test_one_that_leads_out_is_not_believed(store: Store, link: Link) -> None:
-    keep_blueprint(replace(BLUEPRINT, plan=replace(BLUEPRINT.plan, links=[link])), INPUTS, store)
-    assert find_blueprint(INPUTS, store) is None
 
 
 def test_what_is_no_utf_8_is_not_kept(store: Store) -> None:

@@ -283,7 +283,7 @@ def noted_builds(assembly: Assembly) -> tuple[tuple[str, str], ...] | None:
     from envforge.workflows.build_orders import find_noted
 
     found = [find_noted(order, assembly.workshop) for order in orders]
-    noted = tuple(each for each in found if each is not None)
+    noted = tuple((each[0], each[1].sha256) for each in found if each is not None)
     return noted if len(noted) == len(orders) else None
 
 

@@ -9,6 +9,7 @@ tier, such as a second working tree, is given the same environment without worki
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from envforge.environment.spec import GenerationSpec
 from envforge.errors import StoreError
 from envforge.events import Warned
 from envforge.hashing import base32, sha256
-from envforge.model.accelerators import HostFacts
+from envforge.model.accelerators import ARCHITECTURES_VARIABLE, HostFacts
 from envforge.plan.link_plan import LinkPlan
 from envforge.store.layout import BLUEPRINTS
 from envforge.store.sharing import make_folders
@@ -56,6 +57,11 @@ class Inputs(Struct, frozen=True):
         parts = (version, self.manifest, self.lock, host)
         digests = b"".join(sha256(part).digest() for part in parts)
         return base32(sha256(digests).digest(), _DIGEST_LETTERS)
+
+
+def inputs_of(manifest: bytes, lock: bytes, facts: HostFacts, environ: Mapping[str, str]) -> Inputs:
+    """The inputs of these files on a host, and in the environment of a process."""
+    return Inputs(manifest, lock, facts, environ.get(ARCHITECTURES_VARIABLE, ""))
 
 
 class Blueprint(Struct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from envforge.model.names import normalize_name
 from envforge.model.sources import ArchiveOrigin, FolderMode, FolderOrigin, GitOrigin
 from envforge.struct import Struct
 from envforge.workflows.build_constraints import build_constraints, record_keys
-from envforge.workflows.build_records import admitted_records, build_key, find_built
+from envforge.workflows.build_records import build_key, find_built
 from envforge.workflows.file_places import place
 from envforge.workflows.workshop import runtime_files
 
@@ -144,18 +144,14 @@ def subdirectory_of(package: LockedPackage) -> str:
 
 def find_tree(order: Order, workshop: Workshop) -> Tree | None:
     """The tree of what was built before, with what is locked now, and of a source that has not changed."""
+    found = find_noted(order, workshop)
+    return found[1] if found is not None else None
+
+
+def find_noted(order: Order, workshop: Workshop) -> tuple[str, Tree] | None:
+    """Likewise, with the digest under which it is noted."""
     constraints = build_constraints(workshop)
     return find_built(record_keys(key_of(order, workshop), constraints), workshop.store, constraints)
-
-
-def find_noted(order: Order, workshop: Workshop) -> tuple[str, str] | None:
-    """The record by which :func:`find_tree` finds a build: its digest, and that of the wheel."""
-    constraints = build_constraints(workshop)
-    keys = record_keys(key_of(order, workshop), constraints)
-    for key, record in admitted_records(workshop.store.root, keys, constraints):
-        if workshop.store.has_tree(record["sha256"]):
-            return key, record["sha256"]
-    return None
 
 
 def key_of(order: Order, workshop: Workshop) -> str:

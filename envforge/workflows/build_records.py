@@ -59,8 +59,8 @@ def build_key(
     return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def find_built(keys: Iterable[str], store: Store, constraints: Constraints) -> Tree | None:
-    """The tree of a build that this store remembers under one of these digests.
+def find_built(keys: Iterable[str], store: Store, constraints: Constraints) -> tuple[str, Tree] | None:
+    """The build that this store remembers under one of these digests: that digest, and its tree.
 
     Args:
         keys: of the build.
@@ -72,7 +72,7 @@ def find_built(keys: Iterable[str], store: Store, constraints: Constraints) -> T
             note_use(str(_place(store.root, key)))
             tree = store.find_tree(record["sha256"])
             if tree is not None:
-                return tree
+                return key, tree
     return None
 
 

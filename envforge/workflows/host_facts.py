@@ -1,9 +1,13 @@
-"""The machine that a sync is for, as the packages see it."""
+"""The machine that a sync is for: what packages may need of it, and the Pythons that are there."""
 
 from __future__ import annotations
 
 from envforge.host.accelerators import detect_host_facts
+from envforge.host.facts import host_platform
+from envforge.host.interpreters import cache_file_for_host, choose_interpreter
+from envforge.host.paths import find_pythons_folder
 from envforge.model.accelerators import HostFacts
+from envforge.model.host import Interpreter
 from envforge.struct import replace
 from envforge.workflows.session import Session
 
@@ -24,3 +28,20 @@ def find_host_facts(session: Session) -> HostFacts:
         names_processor=False,
     )
     return replace(facts, archspec=())
+
+
+def find_present_python(wanted: str, requires_python: str, session: Session) -> Interpreter:
+    """The Python of this host for a target's Python.
+
+    Raises:
+        HostError: envforge knows no packages for this machine.
+        InterpreterError: none fits.
+    """
+    return choose_interpreter(
+        wanted,
+        requires_python,
+        host_platform(),
+        cache_file=cache_file_for_host(session.places.cache),
+        environ=session.environ,
+        pythons=str(find_pythons_folder(session.environ)),
+    )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from envforge.errors import EnvforgeError, HostError, InterpreterError, UsageError
 from envforge.events import Warned
 from envforge.host.facts import glibc_version, host_platform
-from envforge.host.interpreters import cache_file_for_host, choose_interpreter
+from envforge.host.interpreters import cache_file_for_host
 from envforge.host.paths import find_pythons_folder
 from envforge.model.conda import CondaRecord
 from envforge.model.host import Interpreter
@@ -16,6 +16,7 @@ from envforge.model.lock import PROJECT_GROUP, Lock, LockedPackage, LockedTarget
 from envforge.model.names import normalize_name
 from envforge.struct import Struct
 from envforge.workflows.chosen_variant import ChosenVariant
+from envforge.workflows.host_facts import find_present_python
 from envforge.workflows.variants import choose_for_host, locked_target, nothing_for
 
 if TYPE_CHECKING:
@@ -105,18 +106,8 @@ def find_interpreter(wanted: str, requires_python: str, session: Session) -> Int
     Raises:
         InterpreterError: none fits, and none can be installed.
     """
-    platform = host_platform()
-    pythons = find_pythons_folder(session.environ)
-    cache_file = cache_file_for_host(session.places.cache)
     try:
-        return choose_interpreter(
-            wanted,
-            requires_python,
-            platform,
-            cache_file=cache_file,
-            environ=session.environ,
-            pythons=str(pythons),
-        )
+        return find_present_python(wanted, requires_python, session)
     except InterpreterError as none_fits:
         from envforge.host.standalone import find_standalone, install_standalone, is_available
 
@@ -124,9 +115,9 @@ def find_interpreter(wanted: str, requires_python: str, session: Session) -> Int
             raise
         try:
             return install_standalone(
-                find_standalone(wanted, requires_python, platform),
-                pythons,
-                cache_file=cache_file,
+                find_standalone(wanted, requires_python, host_platform()),
+                find_pythons_folder(session.environ),
+                cache_file=cache_file_for_host(session.places.cache),
                 offline=session.network.offline,
                 environ=session.environ,
                 reporter=session.reporter,

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from envforge.environment.generation import Generation
 from envforge.environment.switch import check_replaceable, meant_generation, recorded_generation
 from envforge.host.visibility import is_shared
-from envforge.model.accelerators import ARCHITECTURES_VARIABLE
 from envforge.model.conda import CondaRecord
 from envforge.model.lock import Lock
 from envforge.model.names import normalize_name
@@ -32,7 +31,7 @@ from envforge.workflows.assembly import (
     open_assembly,
     wheel_ids,
 )
-from envforge.workflows.blueprint import Blueprint, Inputs, keep_blueprint
+from envforge.workflows.blueprint import Blueprint, inputs_of, keep_blueprint
 from envforge.workflows.current_lock import current_lock, up_to_date_lock
 from envforge.workflows.pointing import point_to
 from envforge.workflows.preflight import check_room, find_needs
@@ -263,8 +262,7 @@ def finish_sync(prepared: PreparedSync, lock_text: str, session: Session) -> Syn
     remember_choice(prepared.project.manifest, prepared.report.variant, session)
     if prepared.is_plain:
         if prepared.blueprint is not None:
-            architectures = session.environ.get(ARCHITECTURES_VARIABLE, "")
-            inputs = Inputs(manifest, lock, prepared.blueprint.facts, architectures)
+            inputs = inputs_of(manifest, lock, prepared.blueprint.facts, session.environ)
             keep_blueprint(prepared.blueprint, inputs, Store(session.places.tier))
         watched = prepared.watched
         write_stamp(

@@ -14,16 +14,13 @@ from envforge.environment.generation import Generation, create_generation
 from envforge.environment.spec import GenerationSpec
 from envforge.environment.tenants import record_tenant
 from envforge.errors import EnvforgeError
-from envforge.host.facts import host_platform
-from envforge.host.interpreters import cache_file_for_host, choose_interpreter
-from envforge.host.paths import find_pythons_folder, project_environments_folder
+from envforge.host.paths import project_environments_folder
 from envforge.host.visibility import is_shared
-from envforge.model.accelerators import ARCHITECTURES_VARIABLE
 from envforge.plan.link_plan import LinkPlan
 from envforge.store.store import Store
 from envforge.struct import replace
-from envforge.workflows.blueprint import Blueprint, Inputs, find_blueprint
-from envforge.workflows.host_facts import find_host_facts
+from envforge.workflows.blueprint import Blueprint, find_blueprint, inputs_of
+from envforge.workflows.host_facts import find_host_facts, find_present_python
 from envforge.workflows.parts import note_parts, tell_clobbers
 from envforge.workflows.pointing import point_to
 from envforge.workflows.project_root import LOCK_NAME, MANIFEST_NAME, VENV_NAME
@@ -65,11 +62,12 @@ def sync_again(session: Session, options: SyncOptions = SyncOptions()) -> SyncRe
 def _sync_again(session: Session) -> SyncReport | None:
     manifest, lock = ((session.root / name).read_bytes() for name in (MANIFEST_NAME, LOCK_NAME))
     store = Store(session.places.tier, session.places.site)
-    architectures = session.environ.get(ARCHITECTURES_VARIABLE, "")
-    blueprint = find_blueprint(Inputs(manifest, lock, find_host_facts(session), architectures), store)
-    if blueprint is None or store.site_fault or not _has_same_python(blueprint, session):
+    inputs = inputs_of(manifest, lock, find_host_facts(session), session.environ)
+    blueprint = find_blueprint(inputs, store)
+    if blueprint is None or store.site_fault or not _has_same_builds(blueprint, store):
         return None
-    if not _has_same_builds(blueprint, store):
+    python = find_present_python(blueprint.python, blueprint.requires_python, session)
+    if python != blueprint.spec.interpreter:
         return None
     spec = _own_spec(blueprint, session)
     remains = look_for_remains(None, (tree.id for tree in spec.trees), store)
@@ -96,19 +94,6 @@ def _sync_again(session: Session) -> SyncReport | None:
         package_count=len(spec.trees),
         changes=tuple(PackageChange(name=tree.name, old="", new=tree.version) for tree in spec.trees),
     )
-
-
-def _has_same_python(blueprint: Blueprint, session: Session) -> bool:
-    """Whether a sync would choose the blueprint's interpreter."""
-    interpreter = choose_interpreter(
-        blueprint.python,
-        blueprint.requires_python,
-        host_platform(),
-        cache_file=cache_file_for_host(session.places.cache),
-        environ=session.environ,
-        pythons=str(find_pythons_folder(session.environ)),
-    )
-    return interpreter == blueprint.spec.interpreter
 
 
 def _has_same_builds(blueprint: Blueprint, store: Store) -> bool:

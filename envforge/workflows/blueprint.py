@@ -38,30 +38,34 @@ class Inputs(Struct, frozen=True):
     """What an environment follows from, beside the Python that is found.
 
     Args:
-        manifest: bytes of the file.
-        lock: bytes of the file.
+        files: digest of manifest and lock.
         facts: the host that is compared with what the packages need.
         architectures: of the GPUs that is built for, as a variable says.
     """
 
-    manifest: bytes
-    lock: bytes
+    files: str
     facts: HostFacts
     architectures: str
 
     @property
-    def digest(self) -> str:
+    def name(self) -> str:
         """What their blueprint is kept under."""
-        version = f"{_FORMAT} {SPEC_FORMAT} {__version__}".encode()
-        host = msgspec.json.encode((self.facts, self.architectures))
-        parts = (version, self.manifest, self.lock, host)
-        digests = b"".join(sha256(part).digest() for part in parts)
-        return base32(sha256(digests).digest(), _DIGEST_LETTERS)
+        return f"{self.files}-{_digest(msgspec.json.encode((self.facts, self.architectures)))}"
 
 
-def inputs_of(manifest: bytes, lock: bytes, facts: HostFacts, environ: Mapping[str, str]) -> Inputs:
-    """The inputs of these files on a host, and in the environment of a process."""
-    return Inputs(manifest, lock, facts, environ.get(ARCHITECTURES_VARIABLE, ""))
+def inputs_of(files: str, facts: HostFacts, environ: Mapping[str, str]) -> Inputs:
+    """The inputs of files on a host, and in the environment of a process."""
+    return Inputs(files, facts, environ.get(ARCHITECTURES_VARIABLE, ""))
+
+
+def digest_files(manifest: bytes, lock: bytes) -> str:
+    """The digest of a manifest and a lock, as this envforge understands them."""
+    return _digest(f"{_FORMAT} {SPEC_FORMAT} {__version__}".encode(), manifest, lock)
+
+
+def _digest(*parts: bytes) -> str:
+    digests = b"".join(sha256(part).digest() for part in parts)
+    return base32(sha256(digests).digest(), _DIGEST_LETTERS)
 
 
 class Blueprint(Struct, frozen=True, kw_only=True):
@@ -88,6 +92,13 @@ class Blueprint(Struct, frozen=True, kw_only=True):
     plan: LinkPlan
 
 
+def is_any_kept(files: str, store: Store) -> bool:
+    """Whether there is one for these files and whichever host; to ask a driver may take seconds."""
+    with suppress(OSError):
+        return any(place.name.startswith(files) for place in (store.root / BLUEPRINTS).iterdir())
+    return False
+
+
 def find_blueprint(inputs: Inputs, store: Store) -> Blueprint | None:
     """What is kept for some inputs; its use is noted. None for nothing that can be used."""
     place = _place(inputs, store)
@@ -108,4 +119,4 @@ def keep_blueprint(blueprint: Blueprint, inputs: Inputs, store: Store) -> None:
 
 
 def _place(inputs: Inputs, store: Store) -> Path:
-    return store.root / BLUEPRINTS / f"{inputs.digest}.json"
+    return store.root / BLUEPRINTS / f"{inputs.name}.json"

@@ -31,7 +31,7 @@ from envforge.workflows.assembly import (
     open_assembly,
     wheel_ids,
 )
-from envforge.workflows.blueprint import Blueprint, inputs_of, keep_blueprint
+from envforge.workflows.blueprint import Blueprint, digest_files, inputs_of, keep_blueprint
 from envforge.workflows.current_lock import current_lock, up_to_date_lock
 from envforge.workflows.pointing import point_to
 from envforge.workflows.preflight import check_room, find_needs
@@ -262,7 +262,7 @@ def finish_sync(prepared: PreparedSync, lock_text: str, session: Session) -> Syn
     remember_choice(prepared.project.manifest, prepared.report.variant, session)
     if prepared.is_plain:
         if prepared.blueprint is not None:
-            inputs = inputs_of(manifest, lock, prepared.blueprint.facts, session.environ)
+            inputs = inputs_of(digest_files(manifest, lock), prepared.blueprint.facts, session.environ)
             keep_blueprint(prepared.blueprint, inputs, Store(session.places.tier))
         watched = prepared.watched
         write_stamp(

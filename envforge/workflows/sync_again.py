@@ -19,7 +19,7 @@ from envforge.host.visibility import is_shared
 from envforge.plan.link_plan import LinkPlan
 from envforge.store.store import Store
 from envforge.struct import replace
-from envforge.workflows.blueprint import Blueprint, find_blueprint, inputs_of
+from envforge.workflows.blueprint import Blueprint, digest_files, find_blueprint, inputs_of, is_any_kept
 from envforge.workflows.host_facts import find_host_facts, find_present_python
 from envforge.workflows.parts import note_parts, tell_clobbers
 from envforge.workflows.pointing import point_to
@@ -62,8 +62,10 @@ def sync_again(session: Session, options: SyncOptions = SyncOptions()) -> SyncRe
 def _sync_again(session: Session) -> SyncReport | None:
     manifest, lock = ((session.root / name).read_bytes() for name in (MANIFEST_NAME, LOCK_NAME))
     store = Store(session.places.tier, session.places.site)
-    inputs = inputs_of(manifest, lock, find_host_facts(session), session.environ)
-    blueprint = find_blueprint(inputs, store)
+    files = digest_files(manifest, lock)
+    if not is_any_kept(files, store):
+        return None
+    blueprint = find_blueprint(inputs_of(files, find_host_facts(session), session.environ), store)
     if blueprint is None or store.site_fault or not _has_same_builds(blueprint, store):
         return None
     python = find_present_python(blueprint.python, blueprint.requires_python, session)

@@ -14,7 +14,14 @@ from envforge.model.tree import EntryPoint
 from envforge.plan.link_plan import Clobber, Link, LinkMode, LinkPlan, Script
 from envforge.store.store import Store
 from envforge.struct import replace
-from envforge.workflows.blueprint import Blueprint, Inputs, find_blueprint, keep_blueprint
+from envforge.workflows.blueprint import (
+    Blueprint,
+    Inputs,
+    digest_files,
+    find_blueprint,
+    is_any_kept,
+    keep_blueprint,
+)
 
 FACTS = HostFacts(
     platform="linux-64",
@@ -31,7 +38,7 @@ FACTS = HostFacts(
     container="docker",
     overridden=("CONDA_OVERRIDE_CUDA",),
 )
-INPUTS = Inputs(b"manifest", b"lock", FACTS, "9.0")
+INPUTS = Inputs(digest_files(b"manifest", b"lock"), FACTS, "9.0")
 BLUEPRINT = Blueprint(
     python="3.12",
     requires_python=">=3.11",
@@ -83,10 +90,10 @@ def test_it_comes_back_as_it_was(store: Store) -> None:
 @pytest.mark.parametrize(
     "others",
     [
-        replace(INPUTS, manifest=b"manifest "),
-        replace(INPUTS, lock=b"lock "),
-        replace(INPUTS, manifest=b"manifestlock", lock=b""),
-        replace(INPUTS, manifest=b"lock", lock=b"manifest"),
+        replace(INPUTS, files=digest_files(b"manifest ", b"lock")),
+        replace(INPUTS, files=digest_files(b"manifest", b"lock ")),
+        replace(INPUTS, files=digest_files(b"manifestlock", b"")),
+        replace(INPUTS, files=digest_files(b"lock", b"manifest")),
         replace(INPUTS, facts=replace(FACTS, nvidia=None)),
         replace(INPUTS, facts=replace(FACTS, glibc=(2, 40))),
         replace(INPUTS, architectures=""),
@@ -96,6 +103,7 @@ def test_it_is_of_these_inputs(store: Store, others: Inputs) -> None:
     """Login nodes and those with GPUs share a tier: each kind has its own."""
     keep_blueprint(BLUEPRINT, INPUTS, store)
     assert find_blueprint(others, store) is None
+    assert is_any_kept(others.files, store) == (others.files == INPUTS.files)
     own = replace(BLUEPRINT, warnings=())
     keep_blueprint(own, others, store)
     assert (find_blueprint(INPUTS, store), find_blueprint(others, store)) == (BLUEPRINT, own)
